@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include "mii/export.h"
+
+namespace mii {
+
+/// How a grey picture of 16 bits becomes 8 bits (Pillow has no useful rule of its own).
+enum class Grey16 {
+  minmax,     ///< its own smallest value becomes 0, its largest 255; a constant picture becomes 0
+  high_byte,  ///< value >> 8: the full range 0..65535 is mapped to 0..255, whatever the picture holds
+};
+
+/// What is refused before any memory is taken for it.
+struct DecodeLimits {
+  uint64_t max_pixels = 100'000'000;          ///< width * height
+  uint64_t max_file_bytes = 256ull << 20;     ///< the encoded size
+};
+
+struct DecodeOptions {
+  DecodeLimits limits;
+  Grey16 grey16 = Grey16::minmax;
+};
+
+/// A picture as the model sees it before the resize: 8-bit RGB, [height, width, 3], row-major.
+///
+/// Decoding gives the bytes that Pillow's Image.open(f).convert("RGB") gives (libjpeg-turbo with its default
+/// settings; alpha is dropped, not blended; EXIF orientation is ignored). Grey of 16 bits follows DecodeOptions.
+/// Move-only; safe to read from several threads.
+class MII_API Image {
+ public:
+  /// Decodes JPEG, PNG, TIFF, WebP, BMP or PNM; the format is told by content, never by name.
+  /// Throws Error{invalid_image} for anything that is not such a picture or is damaged,
+  /// Error{image_too_large} beyond the limits.
+  static Image decode(std::span<const std::byte> bytes, const DecodeOptions& options = {});
+
+  /// Reads and decodes a file. Throws as decode does, and Error{io} when the file cannot be read.
+  static Image read(const std::filesystem::path& path, const DecodeOptions& options = {});
+
+  /// Takes ready RGB bytes, [height, width, 3]. Throws Error{invalid_argument} unless both sides are
+  /// positive and pixels.size() is height * width * 3.
+  static Image from_rgb(size_t width, size_t height, std::vector<uint8_t> pixels);
+
+  Image(Image&&) noexcept = default;
+  Image& operator=(Image&&) noexcept = default;
+
+  size_t width() const { return width_; }
+  size_t height() const { return height_; }
+  std::span<const uint8_t> pixels() const { return pixels_; }
+
+ private:
+  Image(size_t width, size_t height, std::vector<uint8_t> pixels)
+      : width_(width), height_(height), pixels_(std::move(pixels)) {}
+
+  size_t width_ = 0;
+  size_t height_ = 0;
+  std::vector<uint8_t> pixels_;
+};
+
+}  // namespace mii

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mii {
+
+struct UnmapFile {
+  size_t size = 0;
+  void operator()(const std::byte* p) const;
+};
+
+/// A whole regular file, mapped read-only. Move-only.
+class MappedFile {
+ public:
+  /// Throws Error{io} when the file cannot be opened, is no regular file, or cannot be mapped.
+  static MappedFile open(const std::filesystem::path& path);
+
+  std::span<const std::byte> bytes() const { return {data_.get(), data_.get_deleter().size}; }
+
+  /// Tells the system that this part will not be read again soon: its pages leave the process's memory
+  /// (they stay in the page cache, and reading them again is allowed). The part must lie in bytes().
+  void release(std::span<const std::byte> part) const;
+
+ private:
+  std::unique_ptr<const std::byte[], UnmapFile> data_;
+};
+
+/// Reads a whole regular file. Throws Error{io} when it cannot be read, or is larger than max_bytes.
+std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t max_bytes);
+std::string read_text_file(const std::filesystem::path& path, uint64_t max_bytes);
+
+/// A file that appears under its name only when it is complete: written beside it under a temporary name,
+/// then renamed over it by commit(). Destroyed without commit(), it leaves nothing behind. Move-only.
+class AtomicFile {
+ public:
+  /// Throws Error{io} at once when the folder cannot be written.
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(AtomicFile&&) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+
+  /// Throw Error{io}, with the system's reason (a full disk, say).
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+  /// Flushes to the disk, gives the file its final name and closes it.
+  void commit();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  std::FILE* file_ = nullptr;
+};
+
+}  // namespace mii
