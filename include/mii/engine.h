@@ -1,0 +1,129 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mii/export.h"
+#include "mii/image.h"
+#include "mii/matrix.h"
+
+namespace mii {
+
+/// The arithmetic of the towers' matrix products. Everything between them is float32 in either case.
+enum class Precision {
+  automatic,  ///< bf16 where this machine has a fast kernel for it, else f32
+  f32,        ///< agrees with the reference to 3e-6
+  bf16,       ///< half the memory; cosine with the reference at least 0.9998
+};
+
+/// Which implementation of the operators runs.
+enum class BackendKind {
+  cpu,        ///< oneDNN and vector code
+  reference,  ///< plain loops with double accumulation: slow; what the tests compare with
+};
+
+struct EngineOptions {
+  Precision precision = Precision::automatic;
+  BackendKind backend = BackendKind::cpu;
+  /// Threads of one computation; 0 takes every core that this process may run on.
+  int threads = 0;
+  /// Text vectors that are remembered, least recently used dropped first; 0 remembers none.
+  size_t text_cache_entries = 4096;
+  /// Receives warnings about the model folder (a sentence each, no user data). Called by open() only.
+  std::function<void(std::string_view)> warn;
+};
+
+/// What was loaded, for people and for logs.
+struct ModelInfo {
+  std::string weights_file;      ///< path as opened
+  uint64_t weights_bytes = 0;    ///< of that file
+  std::string stored_dtype;      ///< "F32", "BF16", "F16" or "mixed"
+  uint64_t parameters = 0;
+  size_t tensors = 0;
+  size_t image_width = 0;        ///< the model's input size, pixels
+  size_t image_height = 0;
+  std::vector<size_t> stage_dims;    ///< channels of each stage of the image tower
+  std::vector<size_t> stage_depths;  ///< block pairs of each stage
+  size_t window_size = 0;
+  size_t text_context_length = 0;
+  size_t text_width = 0;
+  size_t text_layers = 0;
+  size_t vocabulary_size = 0;
+  size_t embedding_dim = 0;
+  float logit_scale = 0;         ///< the factor on the cosine: exp of the stored value
+  Precision precision = Precision::f32;  ///< what is really computed: f32 or bf16
+  std::string backend;           ///< "cpu (oneDNN 2.6.3, avx512_core_bf16)", say
+  int threads = 0;
+};
+
+struct ClassifyOptions {
+  /// false: probabilities of one picture sum to 1 (softmax). true: each label alone (sigmoid).
+  bool multilabel = false;
+  /// Prompts around the label, each with one "{}" where the label goes. With several, the label's vector is the
+  /// mean of the prompts' unit vectors, normalised again. None: the label itself is the prompt.
+  std::vector<std::string> templates;
+  /// A label given twice is an error unless this is set; then it is scored twice.
+  bool allow_duplicate_labels = false;
+};
+
+/// Features of one picture before pooling: what the last stage gives.
+struct ImageTokens {
+  Matrix tokens;    ///< [rows * cols, channels], row-major over the grid
+  size_t rows = 0;  ///< of the grid, from the top
+  size_t cols = 0;  ///< of the grid, from the left
+};
+
+/// A loaded model. All methods may be called by several threads at once; computations then run one after another.
+/// Every method may throw Error; none leaves the engine unusable.
+class MII_API Engine {
+ public:
+  /// Loads a folder in the published layout (config.yaml, vision_model/, language_model/).
+  /// Throws Error{invalid_model} for a folder that lacks a file or whose config is wrong, Error{corrupt_weights} for
+  /// weights that do not fit it (all of them named at once), Error{unsupported} for options this build cannot serve.
+  static Engine open(const std::filesystem::path& folder, const EngineOptions& options = {});
+
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+  ~Engine();
+
+  const ModelInfo& info() const;
+
+  /// Resizes a picture to the model's input size, as encode_images does by itself. Done ahead, it lets other threads
+  /// do this work and keeps little memory per waiting picture; the vectors are the same.
+  Image prepare(const Image& image) const;
+
+  /// [n, embedding_dim], one row of L2 norm 1 for each image. Any n, 0 too.
+  Matrix encode_images(std::span<const Image> images) const;
+
+  /// [n, embedding_dim], one row of L2 norm 1 for each text (UTF-8; cut to the context length). Any n, 0 too.
+  /// Throws Error{invalid_text} for invalid UTF-8 or a text of more than 1 MiB.
+  Matrix encode_texts(std::span<const std::string> texts) const;
+
+  /// Probabilities [n images, K labels], columns in the order of labels.
+  /// Throws Error{invalid_argument} for no labels, an empty or repeated label, or a template without exactly one "{}".
+  Matrix classify(std::span<const Image> images, std::span<const std::string> labels,
+                  const ClassifyOptions& options = {}) const;
+
+  /// The same from vectors that encode_images gave.
+  Matrix classify_vectors(const Matrix& image_vectors, std::span<const std::string> labels,
+                          const ClassifyOptions& options = {}) const;
+
+  ImageTokens encode_image_tokens(const Image& image) const;
+
+  /// How many images one computation takes at the most: the best number to hand over at once.
+  size_t image_batch() const;
+
+ private:
+  class Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mii
