@@ -9,7 +9,8 @@
 
 namespace mii {
 
-/// Resizes to exactly width x height (aspect ratio not kept) with the bytes of Pillow's Image.resize(BICUBIC).
+/// Resizes to exactly width x height (aspect ratio not kept) with the bytes of Pillow's
+/// Image.resize(BICUBIC).
 Image resize_bicubic(const Image& image, size_t width, size_t height);
 
 struct Normalisation {
@@ -17,7 +18,8 @@ struct Normalisation {
   std::array<float, 3> std{};
 };
 
-/// (x / 255 - mean) / std in float32, in torchvision's order of operations. pixels and out: [height, width, 3].
+/// (x / 255 - mean) / std in float32, in torchvision's order of operations. pixels and out: [height, width,
+/// 3].
 void normalise(std::span<const uint8_t> pixels, const Normalisation& normalisation, std::span<float> out);
 
 }  // namespace mii

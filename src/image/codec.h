@@ -1,0 +1,81 @@
+#pragma once
+
+// What the decoders share. Each of them reads one format from memory and paints one canvas.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "mii/error.h"
+#include "mii/image.h"
+
+namespace mii {
+
+using Bytes = std::span<const std::byte>;
+
+inline const uint8_t* as_u8(Bytes bytes) { return reinterpret_cast<const uint8_t*>(bytes.data()); }
+
+/// Throws Error{invalid_image, "PNG: ..."}.
+[[noreturn]] void throw_invalid(const char* format, const std::string& what);
+
+/// Throws Error{invalid_image} for a picture without pixels, Error{image_too_large} for one beyond the
+/// limits.
+void check_size(uint64_t width, uint64_t height, const DecodeLimits& limits);
+
+/// Hears of a picture while it is being decoded. Called on the decoder's thread.
+class RowObserver {
+ public:
+  virtual ~RowObserver() = default;
+  /// The size is known; pixels [height, width, 3] are not written yet.
+  virtual void on_start(const uint8_t* pixels, size_t width, size_t height) = 0;
+  /// Rows [0, rows) are final.
+  virtual void on_rows(size_t rows) = 0;
+};
+
+/// The RGB picture that a decoder paints.
+class Canvas {
+ public:
+  /// The observer, if any, outlives the canvas.
+  explicit Canvas(const DecodeLimits& limits, RowObserver* observer = nullptr)
+      : limits_(limits), observer_(observer) {}
+
+  /// To be called once, when the size is known and before memory is taken that depends on it. Returns room
+  /// for [height, width, 3], not initialised: pages that a truncated file never fills cost nothing. Throws as
+  /// check_size does.
+  uint8_t* start(uint64_t width, uint64_t height);
+
+  /// Tells that the first rows are final.
+  void rows_done(size_t rows) {
+    if (observer_ != nullptr) observer_->on_rows(rows);
+  }
+
+  size_t width() const { return width_; }
+  size_t height() const { return height_; }
+  uint8_t* row(size_t y) { return pixels_.get() + y * width_ * 3; }
+
+  /// The finished picture. Precondition: start() was called and every row was painted.
+  Image take();
+
+ private:
+  DecodeLimits limits_;
+  RowObserver* observer_;
+  size_t width_ = 0;
+  size_t height_ = 0;
+  std::unique_ptr<uint8_t[]> pixels_;
+};
+
+/// Decodes any of the formats onto the canvas.
+void decode_onto(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
+
+// One decoder each. They throw Error{invalid_image} for damaged input and do not check the file's signature
+// again.
+void decode_jpeg(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
+void decode_png(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
+void decode_tiff(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
+void decode_webp(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
+void decode_bmp(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
+void decode_pnm(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
+
+}  // namespace mii

@@ -1,0 +1,103 @@
+#include "mii/image.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/file.h"
+#include "image/codec.h"
+#include "image/sniff.h"
+
+namespace mii {
+
+void throw_invalid(const char* format, const std::string& what) {
+  throw Error(ErrorCode::invalid_image, std::string(format) + ": " + what);
+}
+
+void check_size(uint64_t width, uint64_t height, const DecodeLimits& limits) {
+  const std::string size = std::to_string(width) + " x " + std::to_string(height);
+  if (width == 0 || height == 0)
+    throw Error(ErrorCode::invalid_image, "the picture is empty: " + size + " pixels");
+  if (width > limits.max_pixels / height) {
+    throw Error(ErrorCode::image_too_large, "the picture has " + size + " pixels, at most " +
+                                                std::to_string(limits.max_pixels) + " are decoded");
+  }
+}
+
+uint8_t* Canvas::start(uint64_t width, uint64_t height) {
+  check_size(width, height, limits_);
+  width_ = static_cast<size_t>(width);
+  height_ = static_cast<size_t>(height);
+  pixels_ = std::make_unique_for_overwrite<uint8_t[]>(width_ * height_ * 3);
+  if (observer_ != nullptr) observer_->on_start(pixels_.get(), width_, height_);
+  return pixels_.get();
+}
+
+Image Canvas::take() { return Image::adopt_rgb(width_, height_, std::move(pixels_)); }
+
+void decode_onto(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
+  if (bytes.size() > options.limits.max_file_bytes) {
+    throw Error(ErrorCode::image_too_large, "the picture's file has " + std::to_string(bytes.size()) +
+                                                " bytes, at most " +
+                                                std::to_string(options.limits.max_file_bytes) + " are read");
+  }
+  switch (sniff(bytes)) {
+    case ImageFormat::jpeg:
+      return decode_jpeg(bytes, options, canvas);
+    case ImageFormat::png:
+      return decode_png(bytes, options, canvas);
+    case ImageFormat::tiff:
+      return decode_tiff(bytes, options, canvas);
+    case ImageFormat::webp:
+      return decode_webp(bytes, options, canvas);
+    case ImageFormat::bmp:
+      return decode_bmp(bytes, options, canvas);
+    case ImageFormat::pnm:
+      return decode_pnm(bytes, options, canvas);
+    case ImageFormat::unknown:
+      break;
+  }
+  throw Error(ErrorCode::invalid_image, describe_unknown(bytes));
+}
+
+Image Image::decode(std::span<const std::byte> bytes, const DecodeOptions& options) {
+  Canvas canvas(options.limits);
+  decode_onto(bytes, options, canvas);
+  return canvas.take();
+}
+
+Image Image::read(const std::filesystem::path& path, const DecodeOptions& options) {
+  const uint64_t max_bytes = options.limits.max_file_bytes;
+  std::error_code unknown_size;
+  if (std::filesystem::file_size(path, unknown_size) > max_bytes && !unknown_size) {
+    throw Error(ErrorCode::image_too_large, path.string() + ": larger than the " + std::to_string(max_bytes) +
+                                                " bytes that are read of a picture");
+  }
+  const std::vector<std::byte> bytes = read_file(path, max_bytes);
+  try {
+    return decode(bytes, options);
+  } catch (const Error& error) {
+    throw Error(error.code(), path.string() + ": " + error.what());
+  }
+}
+
+Image Image::from_rgb(size_t width, size_t height, std::span<const uint8_t> pixels) {
+  if (width == 0 || height == 0 || pixels.size() / 3 / width != height ||
+      pixels.size() != width * height * 3) {
+    throw Error(ErrorCode::invalid_argument, "an RGB picture of " + std::to_string(width) + " x " +
+                                                 std::to_string(height) + " pixels cannot have " +
+                                                 std::to_string(pixels.size()) + " bytes");
+  }
+  auto copy = std::make_unique_for_overwrite<uint8_t[]>(pixels.size());
+  std::ranges::copy(pixels, copy.get());
+  return Image(width, height, std::move(copy));
+}
+
+Image Image::adopt_rgb(size_t width, size_t height, std::unique_ptr<uint8_t[]> pixels) {
+  if (width == 0 || height == 0 || pixels == nullptr) {
+    throw Error(ErrorCode::invalid_argument, "an RGB picture without pixels");
+  }
+  return Image(width, height, std::move(pixels));
+}
+
+}  // namespace mii

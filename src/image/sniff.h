@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace mii {
+
+enum class ImageFormat { unknown, jpeg, png, tiff, webp, bmp, pnm };
+
+/// Tells the format by the first bytes.
+ImageFormat sniff(std::span<const std::byte> bytes);
+
+/// For bytes of no readable format: one sentence that says what they seem to be, for a person.
+std::string describe_unknown(std::span<const std::byte> bytes);
+
+}  // namespace mii
