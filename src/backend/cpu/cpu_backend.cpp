@@ -1,0 +1,322 @@
+#include "backend/cpu/cpu_backend.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "backend/cpu/onednn.h"
+#include "backend/cpu/vector_kernels.h"
+#include "core/aligned_buffer.h"
+
+namespace mii {
+namespace {
+
+#ifdef _OPENMP
+int max_threads() { return omp_get_max_threads(); }
+int thread_index() { return omp_get_thread_num(); }
+#else
+int max_threads() { return 1; }
+int thread_index() { return 0; }
+#endif
+
+// Calls task(i) for i in [0, n) on all threads. Tasks write to places of their own, so the result does not depend on
+// who runs which; they must not throw.
+template <typename Task>
+void parallel_for(int64_t n, const Task& task) {
+#pragma omp parallel for schedule(dynamic, 1) if (n > 1)
+  for (int64_t i = 0; i < n; ++i) task(i);
+}
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// [0, n) in parts of about `size`.
+struct Parts {
+  int64_t n;
+  int64_t size;
+
+  int64_t count() const { return divide_up(n, size); }
+  int64_t begin(int64_t i) const { return i * size; }
+  int64_t length(int64_t i) const { return std::min(size, n - begin(i)); }
+};
+
+// [0, n) in equal parts of at most `most`.
+Parts equal_parts(int64_t n, int64_t most) {
+  const int64_t count = std::max<int64_t>(1, divide_up(n, most));
+  return {n, std::max<int64_t>(1, divide_up(n, count))};
+}
+
+// Rows of a matrix product at a time: enough for the product to run at its full rate, few enough that what is made
+// for it is still in the cache when it reads it.
+constexpr int64_t kProductRows = 1200;
+// Rows or tokens of one task of one thread.
+constexpr int64_t kTaskRows = 32;
+// Tokens whose channel products are summed in one go. Fixed, so that the sums do not depend on the threads.
+constexpr int64_t kChannelTokens = 256;
+
+// T: the type of the operands of matrix products.
+template <typename T>
+class CpuBackend : public Backend {
+ public:
+  std::string description() const override { return "cpu (" + gemm_.description() + ")"; }
+  DType weight_dtype() const override { return kDType; }
+
+  std::unique_ptr<PackedMatrix> pack(const TensorView& weight, WeightLayout layout) override {
+    return gemm_.pack(weight, layout);
+  }
+
+  void patch_conv(ConstRows x, const TokenGrid& grid, const PatchConv& conv, Rows y) override {
+    const Parts blocks = equal_parts(y.rows, kProductRows);
+    T* patches = operand(blocks.size * conv.linear.in);
+    for (int64_t i = 0; i < blocks.count(); ++i) {
+      const int64_t first = blocks.begin(i);
+      parallel_for(blocks.length(i), [&](int64_t r) { cut_patch(x, grid, conv, first + r, patches + r * conv.linear.in); });
+      gemm_.multiply(patches, blocks.length(i), conv.linear, {}, y.row(first));
+    }
+  }
+
+  void layer_norm(ConstRows x, const LayerNorm& norm, Rows y) override { norm_rows(x, norm, 0, x.rows, y.data); }
+
+  void depthwise_conv_add(ConstRows x, const TokenGrid& grid, const DepthwiseConv& conv, Rows y) override {
+    parallel_for(grid.batch * grid.height, [&](int64_t i) {
+      const int64_t row = i % grid.height;
+      const DepthwiseRow task{.x = x.row(i * grid.width),
+                              .width = size(grid.width),
+                              .channels = size(x.cols),
+                              .has_above = row > 0,
+                              .has_below = row + 1 < grid.height,
+                              .weight = conv.weight.data(),
+                              .bias = conv.bias.data()};
+      depthwise_row(task, y.row(i * grid.width));
+    });
+  }
+
+  void norm_linear(ConstRows x, const LayerNorm& norm, const Linear& linear, Rows y) override {
+    const Parts blocks = equal_parts(x.rows, kProductRows);
+    T* normed = operand(blocks.size * x.cols);
+    for (int64_t i = 0; i < blocks.count(); ++i) {
+      norm_rows(x, norm, blocks.begin(i), blocks.length(i), normed);
+      gemm_.multiply(normed, blocks.length(i), linear, {}, y.row(blocks.begin(i)));
+    }
+  }
+
+  void window_attention_add(ConstRows qkv, const WindowAttention& attention, const Linear& proj, Rows x) override {
+    const auto& [grid, heads, window, padding] = attention;
+    const int64_t windows_down = divide_up(grid.height, window);
+    const int64_t windows_across = divide_up(grid.width, window);
+    const int64_t windows = grid.batch * windows_down * windows_across;
+    token_lists_.resize(size(windows));
+    for (int64_t w = 0; w < windows; ++w) {
+      const int64_t image = w / (windows_down * windows_across);
+      const int64_t top = w / windows_across % windows_down * window;
+      const int64_t left = w % windows_across * window;
+      list_tokens(grid, image, {top, std::min(top + window, grid.height)}, {left, std::min(left + window, grid.width)},
+                  token_lists_[size(w)]);
+    }
+    attend_in_lists(qkv, {heads, false, window * window, padding.data()}, proj, x);
+  }
+
+  void text_attention_add(ConstRows qkv, const TextAttention& attention, const Linear& proj, Rows x) override {
+    token_lists_.resize(attention.offsets.size() - 1);
+    for (size_t t = 0; t < token_lists_.size(); ++t) {
+      token_lists_[t].clear();
+      for (int64_t r = attention.offsets[t]; r < attention.offsets[t + 1]; ++r) token_lists_[t].push_back(r);
+    }
+    attend_in_lists(qkv, {attention.heads, attention.causal, 0, nullptr}, proj, x);
+  }
+
+  void channel_attention_add(ConstRows qkv, const ChannelAttention& attention, const Linear& proj, Rows x) override {
+    const int64_t tokens = attention.grid.tokens();
+    const int64_t dim = x.cols / attention.groups;
+    const int64_t group_sums = dim * dim;
+    const int64_t image_sums = attention.groups * group_sums;
+    const Parts parts{tokens, kChannelTokens};
+    const auto part = [&](int64_t i) {
+      const int64_t row = i / parts.count() * tokens + parts.begin(i % parts.count());
+      return ChannelTokens{qkv.row(row), size(parts.length(i % parts.count())), size(attention.groups), size(dim)};
+    };
+
+    const int64_t tasks = attention.grid.batch * parts.count();
+    sums_.reserve_discarding(size(tasks * image_sums));
+    parallel_for(tasks, [&](int64_t i) { channel_products(part(i), sums_.data() + i * image_sums); });
+
+    // The parts' sums are added in their order into those of each image's first part.
+    const auto image_weights = [&](int64_t image) { return sums_.data() + image * parts.count() * image_sums; };
+    parallel_for(attention.grid.batch * attention.groups, [&](int64_t i) {
+      float* total = image_weights(i / attention.groups) + i % attention.groups * group_sums;
+      for (int64_t p = 1; p < parts.count(); ++p) add_to(total + p * image_sums, size(group_sums), total);
+      channel_softmax(total, size(dim), attention.scale);
+    });
+
+    T* mixed = operand(x.elements());
+    parallel_for(tasks, [&](int64_t i) {
+      const ChannelTokens task = part(i);
+      channel_mix(task, image_weights(i / parts.count()), mixed + (task.qkv - qkv.data) / 3);
+    });
+    project_add(mixed, proj, x);
+  }
+
+  void feed_forward_add(const FeedForward& ff, Rows x) override {
+    const Parts blocks = equal_parts(x.rows, kProductRows);
+    T* normed = operand(blocks.size * (x.cols + ff.fc1.out));
+    T* active = normed + blocks.size * x.cols;
+    hidden_.reserve_discarding(size(blocks.size * ff.fc1.out));
+    for (int64_t i = 0; i < blocks.count(); ++i) {
+      const int64_t rows = blocks.length(i);
+      norm_rows(x, ff.norm, blocks.begin(i), rows, normed);
+      gemm_.multiply(normed, rows, ff.fc1, {}, hidden_.data());
+      activate(ff.activation, rows, ff.fc1.out, active);
+      gemm_.multiply(active, rows, ff.fc2, {.accumulate = true}, x.row(blocks.begin(i)));
+    }
+  }
+
+  void mean_tokens(ConstRows x, Rows y) override {
+    const int64_t tokens = x.rows / y.rows;
+    for (int64_t b = 0; b < y.rows; ++b) {
+      std::fill_n(y.row(b), y.cols, 0.0f);
+      for (int64_t n = 0; n < tokens; ++n) add_to(x.row(b * tokens + n), size(x.cols), y.row(b));
+      for (int64_t c = 0; c < y.cols; ++c) y.row(b)[c] /= static_cast<float>(tokens);
+    }
+  }
+
+  void l2_normalise(Rows x) override {
+    for (int64_t r = 0; r < x.rows; ++r) {
+      double squares = 0;
+      for (int64_t c = 0; c < x.cols; ++c) squares += double{x.row(r)[c]} * x.row(r)[c];
+      const double norm = std::sqrt(squares);
+      for (int64_t c = 0; c < x.cols; ++c) x.row(r)[c] = static_cast<float>(x.row(r)[c] / norm);
+    }
+  }
+
+ private:
+  static constexpr DType kDType = std::is_same_v<T, float> ? DType::f32 : DType::bf16;
+
+  static size_t size(int64_t n) { return static_cast<size_t>(n); }
+
+  struct Range {
+    int64_t begin;
+    int64_t end;
+  };
+  static void list_tokens(const TokenGrid& grid, int64_t image, Range down, Range across, std::vector<int64_t>& list) {
+    list.clear();
+    for (int64_t v = down.begin; v < down.end; ++v)
+      for (int64_t u = across.begin; u < across.end; ++u) list.push_back((image * grid.height + v) * grid.width + u);
+  }
+
+  static void cut_patch(ConstRows x, const TokenGrid& grid, const PatchConv& conv, int64_t r, T* patch) {
+    const int64_t across = patches_along(grid.width, conv);
+    const int64_t down = patches_along(grid.height, conv);
+    const int64_t image = r / (down * across);
+    const int64_t top = r / across % down * conv.stride - conv.padding;
+    const int64_t left = r % across * conv.stride - conv.padding;
+    const int64_t skipped = std::max<int64_t>(0, -left);
+    const int64_t inside = std::max<int64_t>(0, std::min(conv.size, grid.width - left) - skipped);
+    const int64_t row_values = conv.size * x.cols;
+    for (int64_t v = top; v < top + conv.size; ++v, patch += row_values) {
+      std::memset(patch, 0, size(row_values) * sizeof(T));
+      if (v < 0 || v >= grid.height) continue;
+      const float* from = x.row((image * grid.height + v) * grid.width + left + skipped);
+      round_to(from, size(inside * x.cols), patch + skipped * x.cols);
+    }
+  }
+
+  template <typename Out>
+  void norm_rows(ConstRows x, const LayerNorm& norm, int64_t first, int64_t rows, Out* y) {
+    const Parts parts{rows, kTaskRows};
+    parallel_for(parts.count(), [&](int64_t i) {
+      const LayerNormRows task{.x = x.row(first + parts.begin(i)),
+                               .rows = size(parts.length(i)),
+                               .channels = size(x.cols),
+                               .weight = norm.weight.data(),
+                               .bias = norm.bias.data(),
+                               .epsilon = norm.epsilon};
+      layer_norm_rows(task, y + parts.begin(i) * x.cols);
+    });
+  }
+
+  void activate(Activation activation, int64_t rows, int64_t cols, T* to) {
+    const Parts parts{rows * cols, 16384};
+    parallel_for(parts.count(), [&](int64_t i) {
+      const float* from = hidden_.data() + parts.begin(i);
+      const auto n = size(parts.length(i));
+      if (activation == Activation::gelu)
+        gelu(from, n, to + parts.begin(i));
+      else
+        quick_gelu(from, n, to + parts.begin(i));
+    });
+  }
+
+  struct ListAttention {
+    int64_t heads;
+    bool causal;
+    int64_t full_list;         // lists shorter than this are filled up with padding tokens
+    const float* padding_qkv;  // [3C]
+  };
+
+  // Attention within each of token_lists_, then its projection.
+  void attend_in_lists(ConstRows qkv, const ListAttention& attention, const Linear& proj, Rows x) {
+    const int64_t dim = x.cols / attention.heads;
+    size_t longest = 0;
+    for (const auto& list : token_lists_) longest = std::max(longest, list.size());
+    const size_t scratch = attention_scratch(longest, size(dim));
+    attention_scratch_.reserve_discarding(scratch * static_cast<size_t>(max_threads()));
+    T* attended = operand(x.elements());
+    parallel_for(static_cast<int64_t>(token_lists_.size()) * attention.heads, [&](int64_t i) {
+      const auto& list = token_lists_[size(i / attention.heads)];
+      const int64_t first = i % attention.heads * dim;
+      const float* padding = attention.padding_qkv;
+      const AttentionHead head{
+          .qkv = qkv.data,
+          .row_of = list.data(),
+          .tokens = list.size(),
+          .row_stride = size(qkv.cols),
+          .q_offset = size(first),
+          .k_offset = size(x.cols + first),
+          .v_offset = size(2 * x.cols + first),
+          .dim = size(dim),
+          .scale = 1.0f / std::sqrt(static_cast<float>(dim)),
+          .causal = attention.causal,
+          .padding_tokens = padding == nullptr ? 0 : size(attention.full_list) - list.size(),
+          .padding_k = padding == nullptr ? nullptr : padding + x.cols + first,
+          .padding_v = padding == nullptr ? nullptr : padding + 2 * x.cols + first,
+      };
+      attend(head, attention_scratch_.data() + scratch * static_cast<size_t>(thread_index()), attended + first, size(x.cols));
+    });
+    project_add(attended, proj, x);
+  }
+
+  // x += proj(a), a: [x.rows, proj.in].
+  void project_add(const T* a, const Linear& proj, Rows x) {
+    const Parts blocks = equal_parts(x.rows, kProductRows);
+    for (int64_t i = 0; i < blocks.count(); ++i)
+      gemm_.multiply(a + blocks.begin(i) * proj.in, blocks.length(i), proj, {.accumulate = true}, x.row(blocks.begin(i)));
+  }
+
+  // Room for the left operand of the next product.
+  T* operand(int64_t elements) {
+    operand_.reserve_discarding(size(elements));
+    return operand_.data();
+  }
+
+  OneDnnGemm gemm_{kDType};
+  AlignedBuffer<T> operand_;
+  AlignedBuffer<float> hidden_;
+  AlignedBuffer<float> sums_;
+  AlignedBuffer<float> attention_scratch_;
+  std::vector<std::vector<int64_t>> token_lists_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(DType products) {
+  if (products == DType::bf16) return std::make_unique<CpuBackend<BFloat16>>();
+  return std::make_unique<CpuBackend<float>>();
+}
+
+bool cpu_has_fast_bf16() { return OneDnnGemm::has_fast_bf16(); }
+
+}  // namespace mii

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/tensor.h"
+
+// The vectorised inner parts of the CPU backend: each works on one task of one thread, compiled for several
+// instruction sets and chosen at run time (Highway). Who calls them splits the work.
+
+namespace mii {
+
+/// y = norm(x) for `rows` rows of `channels`; the result is f32 or rounded to bf16.
+struct LayerNormRows {
+  const float* x;
+  size_t rows;
+  size_t channels;
+  const float* weight;
+  const float* bias;
+  float epsilon;
+};
+void layer_norm_rows(const LayerNormRows& task, float* y);
+void layer_norm_rows(const LayerNormRows& task, BFloat16* y);
+
+/// y = gelu(x) or quick_gelu(x), element by element. y may be x.
+void gelu(const float* x, size_t n, float* y);
+void gelu(const float* x, size_t n, BFloat16* y);
+void quick_gelu(const float* x, size_t n, float* y);
+void quick_gelu(const float* x, size_t n, BFloat16* y);
+
+/// Copies, rounding where the type asks for it.
+void round_to(const float* x, size_t n, float* y);
+void round_to(const float* x, size_t n, BFloat16* y);
+
+/// One row of tokens [width, channels] of y = x + depthwise conv3x3(x).
+/// x points to the row itself; the rows above and below are at -/+ width * channels where they exist.
+struct DepthwiseRow {
+  const float* x;
+  size_t width;
+  size_t channels;
+  bool has_above;
+  bool has_below;
+  const float* weight;  ///< [3, 3, channels]
+  const float* bias;    ///< [channels]
+};
+void depthwise_row(const DepthwiseRow& task, float* y);
+
+/// One head of softmax attention over a list of tokens.
+struct AttentionHead {
+  /// q, k and v of token i start at qkv + row_of[i] * row_stride + {q,k,v}_offset and have `dim` values each.
+  const float* qkv;
+  const int64_t* row_of;
+  size_t tokens;
+  size_t row_stride;
+  size_t q_offset;
+  size_t k_offset;
+  size_t v_offset;
+  size_t dim;
+  float scale;
+  bool causal;            ///< token i attends to tokens 0 .. i
+  size_t padding_tokens;  ///< this many more equal tokens take part as keys and values
+  const float* padding_k; ///< [dim]
+  const float* padding_v; ///< [dim]
+};
+/// Floats of scratch memory that attend() needs.
+size_t attention_scratch(size_t tokens, size_t dim);
+/// Writes [tokens, dim]: token i at out + row_of[i] * out_stride.
+void attend(const AttentionHead& head, float* scratch, float* out, size_t out_stride);
+void attend(const AttentionHead& head, float* scratch, BFloat16* out, size_t out_stride);
+
+/// Part of channel attention's products: for each of `groups` groups of `dim` channels
+/// sums[g][i][j] = sum over `tokens` rows of q[g*dim + i] * k[g*dim + j]. sums: [groups, dim, dim], overwritten.
+struct ChannelTokens {
+  const float* qkv;  ///< [tokens, 3 * groups * dim], packed q|k|v
+  size_t tokens;
+  size_t groups;
+  size_t dim;
+};
+void channel_products(const ChannelTokens& part, float* sums);
+
+/// In place: [dim, dim] sums become softmax_rows(scale * sums), transposed.
+void channel_softmax(float* sums, size_t dim, float scale);
+
+/// out[n][g*dim + i] = sum_j v[n][g*dim + j] * weights[g][j][i] for the rows of the part; out: [tokens, groups * dim].
+void channel_mix(const ChannelTokens& part, const float* weights, float* out);
+void channel_mix(const ChannelTokens& part, const float* weights, BFloat16* out);
+
+/// sum += x, element by element.
+void add_to(const float* x, size_t n, float* sum);
+
+}  // namespace mii
