@@ -106,9 +106,10 @@ Header read_header(ByteReader& in) {
   return header;
 }
 
-// Indices without an entry are black.
+// Indices without an entry are shades of grey, as in Pillow.
 Palette read_palette(ByteReader& in, const Header& header) {
-  Palette palette{};
+  Palette palette;
+  for (size_t i = 0; i < palette.size(); ++i) palette[i].fill(static_cast<uint8_t>(i));
   const size_t entry_bytes = header.is_os2() ? 3 : 4;
   in.seek(kFileHeaderBytes + header.size);
   const size_t entries = std::min({size_t{256}, size_t{header.colours}, in.left() / entry_bytes});

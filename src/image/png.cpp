@@ -69,6 +69,23 @@ class PngReader {
     });
   }
 
+  // Gives indices without an entry shades of grey, as Pillow does.
+  void complete_palette() {
+    if (png_get_color_type(png_, info_) != PNG_COLOR_TYPE_PALETTE) return;
+    guarded([this] {
+      png_color full[PNG_MAX_PALETTE_LENGTH];
+      png_colorp stored = nullptr;
+      int stored_count = 0;
+      png_get_PLTE(png_, info_, &stored, &stored_count);
+      const int count = 1 << png_get_bit_depth(png_, info_);
+      for (int i = 0; i < count; ++i) {
+        const auto shade = static_cast<png_byte>(i);
+        full[i] = i < stored_count ? stored[i] : png_color{shade, shade, shade};
+      }
+      png_set_PLTE(png_, info_, full, count);
+    });
+  }
+
   // Asks for grey of 16 bits in the machine's byte order where that is what is stored, else for 8-bit RGB.
   void choose_output() {
     guarded([this] {
@@ -143,6 +160,7 @@ void decode_png(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   PngReader reader(bytes);
   reader.read_header();
   canvas.start(reader.width(), reader.height());
+  reader.complete_palette();
   reader.choose_output();
   reader.is_grey16() ? read_grey16(reader, options.grey16, canvas) : read_rgb(reader, canvas);
   reader.read_end();
