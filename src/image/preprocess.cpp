@@ -8,7 +8,10 @@
 
 #include "mii/error.h"
 
+#include "image/codec.h"
+#include "image/error_box.h"
 #include "image/resample.h"
+#include "image/streaming_resize.h"
 
 namespace mii {
 namespace {
@@ -38,11 +41,13 @@ Pixels resize_width(const RgbRows& in, size_t width) {
   constexpr size_t kRowsPerTask = 16;
   const size_t tasks = (in.height + kRowsPerTask - 1) / kRowsPerTask;
   for_each_block(in.width, width, [&](const AxisWeights& weights) {
+    ErrorBox errors;
 #pragma omp parallel for schedule(dynamic)
     for (size_t task = 0; task < tasks; ++task) {
       const size_t last_row = std::min((task + 1) * kRowsPerTask, in.height);
-      resample_rows(in, weights, task * kRowsPerTask, last_row, out.get(), 3 * width);
+      errors.run([&] { resample_rows(in, weights, task * kRowsPerTask, last_row, out.get(), 3 * width); });
     }
+    errors.rethrow();
   });
   return out;
 }
@@ -75,6 +80,29 @@ Image resize_bicubic(const Image& image, size_t width, size_t height) {
   if (in.width == width) return Image::adopt_rgb(width, height, resize_height(in, height));
   const Pixels narrowed = resize_width(in, width);
   return Image::adopt_rgb(width, height, resize_height(rows_of(narrowed.get(), width, in.height), height));
+}
+
+Image decode_resized(std::span<const std::byte> bytes, const ResizedDecode& options) {
+  const size_t width = options.width;
+  const size_t height = options.height;
+  check_target(width, height);
+  StreamingResize resize(width);
+  Canvas canvas(options.decode.limits, &resize);
+  ErrorBox errors;
+#pragma omp parallel
+  {
+#pragma omp master
+    {
+      errors.run([&] { decode_onto(bytes, options.decode, canvas); });
+      resize.end();
+    }
+    errors.run([&] { resize.work(); });
+  }
+  errors.rethrow();
+  if (!resize.is_narrowing()) return resize_bicubic(canvas.take(), width, height);
+  const RgbRows narrowed = rows_of(resize.narrowed(), width, canvas.height());
+  if (narrowed.height == height) return Image::from_rgb(width, height, {narrowed.data, 3 * width * height});
+  return Image::adopt_rgb(width, height, resize_height(narrowed, height));
 }
 
 void normalise(std::span<const uint8_t> pixels, const Normalisation& normalisation, std::span<float> out) {

@@ -56,6 +56,13 @@ const std::map<std::string, std::function<std::string(const Request&)>> kCommand
      }},
     {"resize",
      [](const Request& r) { return describe(mii::resize_bicubic(Image::read(r.path), r.width, r.height)); }},
+    {"time",
+     [](const Request& r) {
+       const auto prepare = [&r](const auto& bytes) {
+         return mii::decode_resized(bytes, {.width = r.width, .height = r.height, .decode = {}});
+       };
+       return timed(r, prepare);
+     }},
     {"time-steps",
      [](const Request& r) {
        return timed(r, [&r](const auto& bytes) {
