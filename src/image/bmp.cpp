@@ -220,7 +220,7 @@ class RleDecoder {
       }
       if (x_ >= header_.width && y_ + 1 == header_.height) finish_row();
     }
-    if (x_ > 0) finish_row();
+    if (x_ > 0 && y_ < header_.height) finish_row();
     if (y_ < header_.height) throw_invalid("BMP", "its run-length data ends early");
   }
 

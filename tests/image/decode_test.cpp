@@ -287,14 +287,9 @@ Data tiff(const std::vector<std::array<uint32_t, 3>>& tags, const std::string& p
 }
 
 TEST(Bombs, TiffHeaderAlone) {
-  const Data huge = tiff({{256, 4, 60000},
-                          {257, 4, 60000},
-                          {258, 3, 8},
-                          {262, 3, 1},
-                          {273, 4, 8},
-                          {278, 4, 60000},
-                          {279, 4, 4}},
-                         "abcd");
+  const Data huge = tiff(
+      {{256, 4, 60000}, {257, 4, 60000}, {258, 3, 8}, {262, 3, 1}, {273, 4, 8}, {278, 4, 60000}, {279, 4, 4}},
+      "abcd");
   EXPECT_THAT(refusal(huge), HasSubstr("image_too_large"));
   const Data strip = tiff({{256, 4, 10000},
                            {257, 4, 10000},
@@ -381,14 +376,26 @@ TEST(Grey16, TiffWithWhiteAsZeroIsInverted) {
   EXPECT_THAT(first_channel(Image::decode(data)), ElementsAre(255, 205, 0));
 }
 
-TEST(Bmp, RunLengthJumpsLeaveTheFirstColour) {
+// A picture of 4 x 2 pixels and three shades: 0, 10 and 20.
+Data bmp_of_runs(std::string_view runs) {
   const std::string palette = le32(0) + le32(0x0A0A0A) + le32(0x141414);
-  // Top row last: two pixels of 1; then right 1 and up 1; one pixel of 2 in the second row.
-  const std::string runs("\2\1\0\2\1\1\1\2\0\1", 10);
-  const Data data =
-      data_of("BM" + le32(0) + le32(0) + le32(54 + 12) + le32(40) + le32(4) + le32(2) + le16(1) + le16(8) +
-              le32(1) + std::string(12, '\0') + le32(3) + le32(0) + palette + runs);
-  EXPECT_THAT(first_channel(Image::decode(data)), ElementsAre(0, 0, 0, 20, 10, 10, 0, 0));
+  return data_of("BM" + le32(0) + le32(0) + le32(54 + 12) + le32(40) + le32(4) + le32(2) + le16(1) + le16(8) +
+                 le32(1) + std::string(12, '\0') + le32(3) + le32(0) + palette + std::string(runs));
+}
+
+TEST(Bmp, RunLengthJumpsLeaveTheFirstColour) {
+  // From the bottom row: two pixels of 1; then right 1 and up 1; one pixel of 2 in the row above.
+  const Image image = Image::decode(bmp_of_runs(std::string_view("\2\1\0\2\1\1\1\2\0\1", 10)));
+  EXPECT_THAT(first_channel(image), ElementsAre(0, 0, 0, 20, 10, 10, 0, 0));
+}
+
+TEST(Bmp, RunLengthDataMayNotLeaveThePicture) {
+  const Image jumped = Image::decode(bmp_of_runs(std::string_view("\2\1\0\2\1\7", 6)));
+  EXPECT_THAT(first_channel(jumped), ElementsAre(0, 0, 0, 0, 10, 10, 0, 0));
+  const Image overlong = Image::decode(bmp_of_runs(std::string_view("\xFF\1\0\0\xFF\2\xFF\1", 8)));
+  EXPECT_THAT(first_channel(overlong), ElementsAre(20, 20, 20, 20, 10, 10, 10, 10));
+  EXPECT_THAT(error_of(bmp_of_runs(std::string_view("\4\1\0\1", 4))),
+              HasSubstr("run-length data ends early"));
 }
 
 TEST(Tiff, SaysWhatItDoesNotRead) {
