@@ -190,7 +190,7 @@ def tiff_blocks(values, tile, rows_per_strip):
 
 
 def tiff(values, photometric, bits, order="<", tile=None, rows_per_strip=8, planar=False, deflate=False, extra=None,
-         palette=None, reverse_bits=False, sample_format=None):
+         palette=None, reverse_bits=False, sample_format=None, subsampling=None):
     height, width, channels = values.shape
     planes = [values[..., c : c + 1] for c in range(channels)] if planar else [values]
     blocks = [b for plane in planes for b in tiff_blocks(plane, tile, rows_per_strip)]
@@ -215,6 +215,8 @@ def tiff(values, photometric, bits, order="<", tile=None, rows_per_strip=8, plan
         tags[266] = ("H", [2])
     if sample_format is not None:
         tags[339] = ("H", [sample_format] * channels)
+    if subsampling is not None:
+        tags[530] = ("H", subsampling)
     data = b"".join(stored)
     data += b"\0" * (len(data) % 2)
     start = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, 8 + len(data))
@@ -262,6 +264,10 @@ def tiff_files(size):
     for bits in (1, 4, 8):
         values = samples(*size, 1, 2**bits - 1)
         yield f"tiff-reversed{bits}-%dx%d.tiff" % size, tiff(values, 1, bits, reverse_bits=True)
+    # Compressed only: Pillow takes uncompressed YCbCr for four bytes a pixel.
+    for layout, options in {"deflate": dict(deflate=True), "tiles": dict(tile=16, deflate=True)}.items():
+        ycbcr = tiff(samples(*size, 3, 255), 6, 8, subsampling=[1, 1], **options)
+        yield f"tiff-ycbcr-{layout}-%dx%d.tiff" % size, ycbcr
     yield "tiff-grey12-%dx%d.tiff" % size, tiff(samples(*size, 1, 4095), 1, 12)
     signed = samples(*size, 1, 65535) - 32768
     yield "tiff-signed16-%dx%d.tiff" % size, tiff(signed, 1, 16, sample_format=2)

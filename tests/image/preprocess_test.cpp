@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <hwy/targets.h>
 
 #include "mii/error.h"
 
@@ -54,23 +55,30 @@ std::vector<uint8_t> resample_plain(const std::vector<uint8_t>& in, size_t outer
   return out;
 }
 
-TEST(Resize, VectorCodeEqualsThePlainLoopAtAllSizes) {
+void expect_as_plain_loop(size_t in_size, size_t out_size) {
+  const size_t other = in_size % 5 + 1;
+  const std::vector<uint8_t> wide = noise(in_size, other);
+  const Image narrowed = resize_bicubic(Image::from_rgb(in_size, other, wide), out_size, other + 2);
+  const auto across = resample_plain(wide, other, in_size, out_size, 3);
+  EXPECT_TRUE(
+      std::ranges::equal(narrowed.pixels(), resample_plain(across, 1, other, other + 2, 3 * out_size)))
+      << in_size << " -> " << out_size << " wide";
+  const std::vector<uint8_t> high = noise(other, in_size);
+  const Image lowered = resize_bicubic(Image::from_rgb(other, in_size, high), other, out_size);
+  EXPECT_TRUE(std::ranges::equal(lowered.pixels(), resample_plain(high, 1, in_size, out_size, 3 * other)))
+      << in_size << " -> " << out_size << " high";
+}
+
+TEST(Resize, EveryInstructionSetEqualsThePlainLoopAtAllSizes) {
   const size_t sizes[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65};
-  for (const size_t in_size : sizes) {
-    for (const size_t out_size : sizes) {
-      const size_t other = in_size % 5 + 1;
-      const std::vector<uint8_t> wide = noise(in_size, other);
-      const Image narrowed = resize_bicubic(Image::from_rgb(in_size, other, wide), out_size, other + 2);
-      const auto across = resample_plain(wide, other, in_size, out_size, 3);
-      EXPECT_TRUE(
-          std::ranges::equal(narrowed.pixels(), resample_plain(across, 1, other, other + 2, 3 * out_size)))
-          << in_size << " -> " << out_size << " wide";
-      const std::vector<uint8_t> high = noise(other, in_size);
-      const Image lowered = resize_bicubic(Image::from_rgb(other, in_size, high), other, out_size);
-      EXPECT_TRUE(std::ranges::equal(lowered.pixels(), resample_plain(high, 1, in_size, out_size, 3 * other)))
-          << in_size << " -> " << out_size << " high";
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    SCOPED_TRACE(hwy::TargetName(target));
+    hwy::SetSupportedTargetsForTest(target);
+    for (const size_t in_size : sizes) {
+      for (const size_t out_size : sizes) expect_as_plain_loop(in_size, out_size);
     }
   }
+  hwy::SetSupportedTargetsForTest(0);
 }
 
 TEST(Resize, TablesInBlocksGiveTheSameWeights) {
@@ -91,8 +99,10 @@ TEST(Resize, VeryLongPicturesAreResizedInPieces) {
   ASSERT_LT(AxisWeights::block_outputs(length, 7), 7u);
   const std::vector<uint8_t> pixels = noise(length, 1);
   const std::vector<uint8_t> expected = resample_plain(pixels, 1, length, 7, 3);
-  EXPECT_TRUE(std::ranges::equal(resize_bicubic(Image::from_rgb(length, 1, pixels), 7, 1).pixels(), expected));
-  EXPECT_TRUE(std::ranges::equal(resize_bicubic(Image::from_rgb(1, length, pixels), 1, 7).pixels(), expected));
+  EXPECT_TRUE(
+      std::ranges::equal(resize_bicubic(Image::from_rgb(length, 1, pixels), 7, 1).pixels(), expected));
+  EXPECT_TRUE(
+      std::ranges::equal(resize_bicubic(Image::from_rgb(1, length, pixels), 1, 7).pixels(), expected));
 }
 
 TEST(Resize, EmptyTargetIsRefused) {
