@@ -32,8 +32,9 @@ struct DecodeOptions {
 ///
 /// Decoding gives the bytes that Pillow 9.4's Image.open(f).convert("RGB") gives (libjpeg-turbo with its
 /// default settings; alpha is dropped, not blended; a JPEG's EXIF orientation is ignored, TIFF's own
-/// orientation tag is followed). Grey of 16 bits follows DecodeOptions; 16-bit colour keeps its high byte.
-/// Move-only; safe to read from several threads.
+/// orientation tag is followed). Grey of 12 or 16 bits follows DecodeOptions, TIFF's min-is-white inverted;
+/// 16-bit colour keeps its high byte. Stricter than Pillow in one point: a PNG must have right checksums and
+/// its end chunk. Move-only; safe to read from several threads.
 class MII_API Image {
  public:
   /// Decodes JPEG, PNG, TIFF, WebP, BMP or PNM; the format is told by content, never by name. Of several
