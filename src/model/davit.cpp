@@ -1,0 +1,155 @@
+#include "model/davit.h"
+
+#include <cmath>
+#include <string>
+#include <utility>
+
+namespace mii {
+namespace {
+
+constexpr float kEpsilon = 1e-5f;
+
+}  // namespace
+
+Davit::Davit(const ImageTowerConfig& config, const WeightReader& weights, Backend& backend)
+    : config_(config), backend_(backend), grids_(stage_grids(config)) {
+  for (size_t s = 0; s < config.stages.size(); ++s) {
+    const StageConfig& stage = config.stages[s];
+    const std::string conv = "image_encoder.convs." + std::to_string(s);
+    stages_.push_back({.conv = weights.patch_conv(conv + ".proj", stage.patch_stride, stage.patch_padding),
+                       .norm = weights.layer_norm(conv + ".norm", kEpsilon),
+                       .blocks = {}});
+    for (int64_t b = 0; b < stage.depth; ++b) {
+      const std::string pair = "image_encoder.blocks." + std::to_string(s) + "." + std::to_string(b);
+      stages_.back().blocks.push_back({.spatial = read_block(weights, config, pair + ".spatial_block", "window_attn"),
+                                       .channel = read_block(weights, config, pair + ".channel_block", "channel_attn")});
+    }
+  }
+  norm_ = weights.layer_norm("image_encoder.norms", kEpsilon);
+  projection_ = weights.projection("image_projection");
+}
+
+Davit::Block Davit::read_block(const WeightReader& weights, const ImageTowerConfig& config, const std::string& prefix,
+                                   const std::string& attention) {
+  const std::string attn = prefix + "." + attention;
+  const std::string ffn = prefix + ".ffn";
+  Block block{.conv1 = {},
+                  .norm = weights.layer_norm(attn + ".norm", kEpsilon),
+                  .qkv = weights.linear(attn + ".fn.qkv"),
+                  .proj = weights.linear(attn + ".fn.proj"),
+                  .conv2 = {},
+                  .feed_forward = {.norm = weights.layer_norm(ffn + ".norm", kEpsilon),
+                                   .fc1 = weights.linear(ffn + ".fn.net.fc1"),
+                                   .fc2 = weights.linear(ffn + ".fn.net.fc2"),
+                                   .activation = Activation::gelu}};
+  if (config.conv_at_attn) block.conv1 = weights.depthwise_conv(prefix + ".conv1.fn.dw");
+  if (config.conv_at_ffn) block.conv2 = weights.depthwise_conv(prefix + ".conv2.fn.dw");
+  return block;
+}
+
+ConstRows Davit::tokens(ConstRows pixels, const Observer& observer) {
+  observer_ = observer ? &observer : nullptr;
+  const int64_t batch = pixels.rows / (config_.height * config_.width);
+  TokenGrid grid{batch, config_.height, config_.width};
+  ConstRows x = pixels;
+  for (size_t s = 0; s < stages_.size(); ++s) {
+    const TokenGrid next{batch, grids_[s].height, grids_[s].width};
+    const Rows y = take(next_, next.rows(), config_.stages[s].dim);
+    embed_patches(s, x, grid, y);
+    x_ = y;
+    std::swap(stream_, next_);
+    grid = next;
+    observe("convs." + std::to_string(s), "");
+    for (size_t b = 0; b < stages_[s].blocks.size(); ++b) {
+      const std::string pair = "blocks." + std::to_string(s) + "." + std::to_string(b);
+      spatial_block(stages_[s].blocks[b].spatial, config_.stages[s], grid, pair + ".spatial_block");
+      channel_block(stages_[s].blocks[b].channel, config_.stages[s], grid, pair + ".channel_block");
+    }
+    x = x_;
+  }
+  observer_ = nullptr;
+  return x;
+}
+
+void Davit::embed(ConstRows tokens, Rows pooled, Rows y) {
+  backend_.mean_tokens(tokens, pooled);
+  backend_.norm_linear(pooled, norm_, projection_, y);
+  backend_.layer_norm(ConstRows(pooled), norm_, pooled);
+  backend_.l2_normalise(y);
+}
+
+// y = conv(norm(x)) where the norm comes first, else y = norm(conv(x)). The reference never applies a norm to pixels,
+// even when the configuration asks for it.
+void Davit::embed_patches(size_t s, ConstRows x, const TokenGrid& from, Rows y) {
+  const Stage& stage = stages_[s];
+  const bool prenorm = config_.stages[s].patch_prenorm;
+  if (prenorm && s == 0) {
+    backend_.patch_conv(x, from, stage.conv, y);
+  } else if (prenorm) {
+    const Rows normed = take(qkv_, x.rows, x.cols);
+    backend_.layer_norm(x, stage.norm, normed);
+    backend_.patch_conv(normed, from, stage.conv, y);
+  } else {
+    const Rows patches = take(qkv_, y.rows, y.cols);
+    backend_.patch_conv(x, from, stage.conv, patches);
+    backend_.layer_norm(patches, stage.norm, y);
+  }
+}
+
+void Davit::spatial_block(const Block& block, const StageConfig& config, const TokenGrid& grid, std::string_view name) {
+  // x += conv1(x)
+  convolve(block.conv1, grid);
+  observe(name, ".conv1");
+  // x += proj(window_attention(qkv(norm(x))))
+  const Rows qkv = take(qkv_, grid.rows(), 3 * config.dim);
+  backend_.norm_linear(x_, block.norm, block.qkv, qkv);
+  // A padding token is zero after the norm, so its q, k and v are the bias.
+  backend_.window_attention_add(qkv, {grid, config.heads, config_.window_size, block.qkv.bias}, block.proj, x_);
+  observe(name, ".window_attn");
+  // x += conv2(x)
+  convolve(block.conv2, grid);
+  observe(name, ".conv2");
+  // x += fc2(gelu(fc1(norm(x))))
+  backend_.feed_forward_add(block.feed_forward, x_);
+  observe(name, ".ffn");
+  observe(name, "");
+}
+
+void Davit::channel_block(const Block& block, const StageConfig& config, const TokenGrid& grid, std::string_view name) {
+  const int64_t scaled_over = config_.dynamic_scale ? grid.tokens() : config.dim;
+  const float scale = 1 / std::sqrt(static_cast<float>(scaled_over));
+  // x += conv1(x)
+  convolve(block.conv1, grid);
+  observe(name, ".conv1");
+  // x += proj(channel_attention(qkv(norm(x))))
+  const Rows qkv = take(qkv_, grid.rows(), 3 * config.dim);
+  backend_.norm_linear(x_, block.norm, block.qkv, qkv);
+  backend_.channel_attention_add(qkv, {grid, config.groups, scale}, block.proj, x_);
+  observe(name, ".channel_attn");
+  // x += conv2(x)
+  convolve(block.conv2, grid);
+  observe(name, ".conv2");
+  // x += fc2(gelu(fc1(norm(x))))
+  backend_.feed_forward_add(block.feed_forward, x_);
+  observe(name, ".ffn");
+  observe(name, "");
+}
+
+void Davit::convolve(const std::optional<DepthwiseConv>& conv, const TokenGrid& grid) {
+  if (!conv) return;
+  const Rows y = take(next_, x_.rows, x_.cols);
+  backend_.depthwise_conv_add(x_, grid, *conv, y);
+  std::swap(stream_, next_);
+  x_ = y;
+}
+
+void Davit::observe(std::string_view block, std::string_view part) const {
+  if (observer_ != nullptr) (*observer_)(std::string(block) + std::string(part), x_);
+}
+
+Rows Davit::take(AlignedBuffer<float>& buffer, int64_t rows, int64_t cols) const {
+  buffer.reserve_discarding(static_cast<size_t>(rows * cols));
+  return {buffer.data(), rows, cols};
+}
+
+}  // namespace mii
