@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxTextBytes = 64 << 20;
 
-void copy_file(const fs::path& from, const fs::path& to) {
+void copy_text(const fs::path& from, const fs::path& to) {
   const std::vector<std::byte> bytes = read_file(from, kMaxTextBytes);
   AtomicFile file(to);
   file.write(bytes);
@@ -51,10 +51,10 @@ ModelFolder copy_model_texts(const fs::path& config_yaml, const fs::path& tokeni
                         .tokenizer = out_folder / "language_model" / "clip_tokenizer_4.16.2"};
   make_folder(out.weights.parent_path());
   make_folder(out.tokenizer);
-  copy_file(config_yaml, out.config);
-  for (const char* name : {"vocab.json", "merges.txt"}) copy_file(tokenizer_folder / name, out.tokenizer / name);
+  copy_text(config_yaml, out.config);
+  for (const char* name : {"vocab.json", "merges.txt"}) copy_text(tokenizer_folder / name, out.tokenizer / name);
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"})
-    if (fs::is_regular_file(tokenizer_folder / name)) copy_file(tokenizer_folder / name, out.tokenizer / name);
+    if (fs::is_regular_file(tokenizer_folder / name)) copy_text(tokenizer_folder / name, out.tokenizer / name);
   return out;
 }
 
