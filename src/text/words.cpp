@@ -1,0 +1,63 @@
+#include "text/words.h"
+
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mii {
+namespace {
+
+constexpr std::string_view kWholeWords[] = {"<|startoftext|>", "<|endoftext|>", "'s", "'t", "'re", "'ve", "'m", "'ll", "'d"};
+
+enum class Kind { space, letter, number, other };
+
+Kind kind_of(UChar32 c) {
+  const uint32_t category = U_GET_GC_MASK(c);
+  if (category & U_GC_L_MASK) return Kind::letter;
+  if (category & U_GC_N_MASK) return Kind::number;
+  return u_isUWhiteSpace(c) ? Kind::space : Kind::other;
+}
+
+struct Character {
+  Kind kind;
+  size_t bytes;
+};
+
+Character first_character(std::string_view text) {
+  int32_t bytes = 0;
+  UChar32 c;
+  U8_NEXT(text.data(), bytes, static_cast<int32_t>(text.size()), c);
+  return {kind_of(c), static_cast<size_t>(bytes)};
+}
+
+// Bytes of the longest front of the text that is all of one kind.
+size_t run_length(std::string_view text, Kind kind) {
+  size_t length = 0;
+  while (length < text.size()) {
+    const Character next = first_character(text.substr(length));
+    if (next.kind != kind) break;
+    length += next.bytes;
+  }
+  return length;
+}
+
+size_t word_length(std::string_view text) {
+  for (const std::string_view word : kWholeWords)
+    if (text.starts_with(word)) return word.size();
+  const Character first = first_character(text);
+  return first.kind == Kind::number ? first.bytes : run_length(text, first.kind);
+}
+
+}  // namespace
+
+std::string_view next_word(std::string_view& text) {
+  text.remove_prefix(run_length(text, Kind::space));
+  if (text.empty()) return {};
+  const std::string_view word = text.substr(0, word_length(text));
+  text.remove_prefix(word.size());
+  return word;
+}
+
+}  // namespace mii
