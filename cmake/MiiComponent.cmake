@@ -3,7 +3,9 @@
 add_library(mii_options INTERFACE)
 target_compile_features(mii_options INTERFACE cxx_std_20)
 target_compile_options(mii_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -fvisibility=hidden -fvisibility-inlines-hidden
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+  -Wno-missing-field-initializers  # options structs are filled by name, the rest keeps its default
+  -fvisibility=hidden -fvisibility-inlines-hidden
   # Rounding must not depend on what the compiler fuses: fused multiply-adds are written out where they are meant.
   -ffp-contract=off)
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")

@@ -1,0 +1,268 @@
+#include "mii/engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "backend/cpu/cpu_backend.h"
+#include "backend/reference/reference_backend.h"
+#include "core/aligned_buffer.h"
+#include "engine/compute_thread.h"
+#include "engine/labels.h"
+#include "engine/text_cache.h"
+#include "image/preprocess.h"
+#include "mii/error.h"
+#include "model/davit.h"
+#include "model/text_transformer.h"
+#include "text/clip_tokenizer.h"
+#include "weights/checkpoint.h"
+#include "weights/config.h"
+#include "weights/model_folder.h"
+
+namespace mii {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Rows of the first stage's activations in one computation: enough for full-speed products, and little enough memory.
+constexpr size_t kStageZeroRows = 16384;
+// Tokens of texts in one computation.
+constexpr size_t kTextRows = 4096;
+constexpr int kMaxThreads = 1024;
+
+int thread_count(const EngineOptions& options) {
+  if (options.threads < 0 || options.threads > kMaxThreads)
+    throw Error(ErrorCode::invalid_argument, std::to_string(options.threads) + " threads, expected 0 (all cores) to " +
+                                                 std::to_string(kMaxThreads));
+  return options.threads == 0 ? available_cores() : options.threads;
+}
+
+void warn(const EngineOptions& options, const std::string& sentence) {
+  if (options.warn) options.warn(sentence);
+}
+
+DType weight_dtype(const EngineOptions& options) {
+  const bool fast = options.backend == BackendKind::cpu && cpu_has_fast_bf16();
+  if (options.precision == Precision::bf16 && !fast)
+    warn(options, "bf16 has no fast kernel here: computing in f32");
+  return fast && options.precision != Precision::f32 ? DType::bf16 : DType::f32;
+}
+
+std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
+  const DType dtype = weight_dtype(options);
+  if (options.backend == BackendKind::reference) return make_reference_backend();
+  return make_cpu_backend(dtype);
+}
+
+void expect_finite(const Matrix& vectors) {
+  for (const float v : vectors.values())
+    if (!std::isfinite(v))
+      throw Error(ErrorCode::corrupt_weights, "the model gave a vector that is not finite: its weights are beyond the range of float32");
+}
+
+Rows rows_of(Matrix& matrix, size_t first, size_t n) {
+  return {matrix.row(first).data(), static_cast<int64_t>(n), static_cast<int64_t>(matrix.cols())};
+}
+
+Image copy_of(const Image& image) { return Image::from_rgb(image.width(), image.height(), image.pixels()); }
+
+}  // namespace
+
+class Engine::Impl {
+ public:
+  Impl(const fs::path& folder, const EngineOptions& options);
+
+  const ModelInfo& info() const { return info_; }
+  size_t image_batch() const { return std::max<size_t>(1, kStageZeroRows / static_cast<size_t>(stage_grids(config_.image)[0].tokens())); }
+  bool fits(const Image& image) const { return image.width() == info_.image_width && image.height() == info_.image_height; }
+  Image prepare(const Image& image) const { return resize_bicubic(image, info_.image_width, info_.image_height); }
+
+  Matrix encode_images(std::span<const Image> images);
+  Matrix encode_texts(std::span<const std::string> texts);
+  Matrix classify(const Matrix& image_vectors, std::span<const std::string> labels, const ClassifyOptions& options);
+  ImageTokens encode_image_tokens(const Image& image);
+
+ private:
+  // These run on the compute thread.
+  ConstRows pixels(std::span<const Image> images);
+  void embed_images(std::span<const Image> images, Rows y);
+  void embed_texts(std::span<const std::vector<int32_t>> ids, Rows y);
+
+  void fill_info(const ModelFolder& folder, int threads);
+  Matrix compute_texts(std::span<const std::string> texts);
+
+  ModelConfig config_;
+  ClipTokenizer tokenizer_;
+  Checkpoint checkpoint_;
+  std::unique_ptr<Backend> backend_;
+  ComputeThread compute_;
+  ModelInfo info_;
+  TextCache text_cache_;
+
+  // Used on the compute thread only.
+  std::optional<Davit> image_tower_;
+  std::optional<TextTransformer> text_tower_;  // made when the first text comes
+  AlignedBuffer<float> pixels_;
+  AlignedBuffer<float> pooled_;
+
+  Impl(const ModelFolder& folder, const EngineOptions& options);
+};
+
+Engine::Impl::Impl(const fs::path& folder, const EngineOptions& options) : Impl(ModelFolder::find(folder), options) {}
+
+Engine::Impl::Impl(const ModelFolder& folder, const EngineOptions& options)
+    : config_(ModelConfig::read(folder.config)),
+      tokenizer_(ClipTokenizer::load(folder.tokenizer)),
+      checkpoint_(Checkpoint::open(folder.weights, config_, tokenizer_.vocabulary_size())),
+      backend_(make_backend(options)),
+      compute_(thread_count(options)),
+      text_cache_(options.text_cache_entries) {
+  for (const std::string& warning : checkpoint_.warnings()) warn(options, warning);
+  compute_.run([&] {
+    const WeightReader weights(checkpoint_, *backend_);
+    info_.logit_scale = std::exp(weights.scalar("logit_scale"));
+    image_tower_.emplace(config_.image, weights, *backend_);
+  });
+  fill_info(folder, thread_count(options));
+}
+
+void Engine::Impl::fill_info(const ModelFolder& folder, int threads) {
+  info_.weights_file = folder.weights.string();
+  info_.weights_bytes = checkpoint_.file_bytes();
+  info_.stored_dtype = checkpoint_.stored_dtype();
+  info_.parameters = checkpoint_.parameters();
+  info_.tensors = checkpoint_.tensors();
+  info_.image_width = static_cast<size_t>(config_.image.width);
+  info_.image_height = static_cast<size_t>(config_.image.height);
+  for (const StageConfig& stage : config_.image.stages) {
+    info_.stage_dims.push_back(static_cast<size_t>(stage.dim));
+    info_.stage_depths.push_back(static_cast<size_t>(stage.depth));
+  }
+  info_.window_size = static_cast<size_t>(config_.image.window_size);
+  info_.text_context_length = static_cast<size_t>(config_.text.context_length);
+  info_.text_width = static_cast<size_t>(config_.text.width);
+  info_.text_layers = static_cast<size_t>(config_.text.layers);
+  info_.vocabulary_size = static_cast<size_t>(tokenizer_.vocabulary_size());
+  info_.embedding_dim = static_cast<size_t>(config_.embedding_dim);
+  info_.precision = backend_->weight_dtype() == DType::bf16 ? Precision::bf16 : Precision::f32;
+  info_.backend = backend_->description();
+  info_.threads = threads;
+}
+
+ConstRows Engine::Impl::pixels(std::span<const Image> images) {
+  const size_t values = info_.image_width * info_.image_height * 3;
+  pixels_.reserve_discarding(images.size() * values);
+  for (size_t i = 0; i < images.size(); ++i) {
+    const std::span<float> out = pixels_.span().subspan(i * values, values);
+    const Normalisation normalisation{config_.image.mean, config_.image.std};
+    if (fits(images[i])) normalise(images[i].pixels(), normalisation, out);
+    else normalise(prepare(images[i]).pixels(), normalisation, out);
+  }
+  return {pixels_.data(), static_cast<int64_t>(images.size() * values / 3), 3};
+}
+
+void Engine::Impl::embed_images(std::span<const Image> images, Rows y) {
+  const ConstRows tokens = image_tower_->tokens(pixels(images));
+  pooled_.reserve_discarding(images.size() * static_cast<size_t>(tokens.cols));
+  image_tower_->embed(tokens, {pooled_.data(), y.rows, tokens.cols}, y);
+}
+
+Matrix Engine::Impl::encode_images(std::span<const Image> images) {
+  Matrix vectors(images.size(), info_.embedding_dim);
+  for (size_t first = 0; first < images.size(); first += image_batch()) {
+    const size_t n = std::min(image_batch(), images.size() - first);
+    compute_.run([&] { embed_images(images.subspan(first, n), rows_of(vectors, first, n)); });
+  }
+  expect_finite(vectors);
+  return vectors;
+}
+
+void Engine::Impl::embed_texts(std::span<const std::vector<int32_t>> ids, Rows y) {
+  if (!text_tower_) text_tower_.emplace(config_.text, checkpoint_, *backend_);
+  text_tower_->embed(ids, y);
+}
+
+Matrix Engine::Impl::compute_texts(std::span<const std::string> texts) {
+  std::vector<std::vector<int32_t>> ids;
+  for (const std::string& text : texts) ids.push_back(tokenizer_.encode(text, info_.text_context_length));
+  Matrix vectors(texts.size(), info_.embedding_dim);
+  const size_t batch = std::max<size_t>(1, kTextRows / info_.text_context_length);
+  for (size_t first = 0; first < ids.size(); first += batch) {
+    const size_t n = std::min(batch, ids.size() - first);
+    compute_.run([&] { embed_texts(std::span(ids).subspan(first, n), rows_of(vectors, first, n)); });
+  }
+  expect_finite(vectors);
+  return vectors;
+}
+
+Matrix Engine::Impl::encode_texts(std::span<const std::string> texts) {
+  Matrix vectors(texts.size(), info_.embedding_dim);
+  std::vector<std::string> unknown;
+  std::vector<size_t> unknown_rows;
+  for (size_t t = 0; t < texts.size(); ++t) {
+    if (text_cache_.find(texts[t], vectors.row(t))) continue;
+    unknown.push_back(texts[t]);
+    unknown_rows.push_back(t);
+  }
+  const Matrix computed = compute_texts(unknown);
+  for (size_t u = 0; u < unknown.size(); ++u) {
+    std::ranges::copy(computed.row(u), vectors.row(unknown_rows[u]).begin());
+    text_cache_.insert(unknown[u], computed.row(u));
+  }
+  return vectors;
+}
+
+Matrix Engine::Impl::classify(const Matrix& image_vectors, std::span<const std::string> labels,
+                              const ClassifyOptions& options) {
+  const Matrix vectors = encode_texts(prompts(labels, options.templates));
+  return probabilities(image_vectors, mean_of_prompts(vectors, labels.size()), info_.logit_scale, options.multilabel);
+}
+
+ImageTokens Engine::Impl::encode_image_tokens(const Image& image) {
+  const Grid grid = image_tower_->last_grid();
+  ImageTokens result{Matrix(static_cast<size_t>(grid.tokens()), info_.stage_dims.back()), static_cast<size_t>(grid.height),
+                     static_cast<size_t>(grid.width)};
+  compute_.run([&] {
+    const ConstRows tokens = image_tower_->tokens(pixels({&image, 1}));
+    std::copy_n(tokens.data, tokens.elements(), result.tokens.values().begin());
+  });
+  return result;
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Engine Engine::open(const fs::path& folder, const EngineOptions& options) {
+  return Engine(std::make_unique<Impl>(folder, options));
+}
+
+const ModelInfo& Engine::info() const { return impl_->info(); }
+size_t Engine::image_batch() const { return impl_->image_batch(); }
+
+Image Engine::prepare(const Image& image) const { return impl_->fits(image) ? copy_of(image) : impl_->prepare(image); }
+
+Matrix Engine::encode_images(std::span<const Image> images) const { return impl_->encode_images(images); }
+
+Matrix Engine::encode_texts(std::span<const std::string> texts) const { return impl_->encode_texts(texts); }
+
+Matrix Engine::classify(std::span<const Image> images, std::span<const std::string> labels,
+                        const ClassifyOptions& options) const {
+  expect_valid_labels(labels, options);  // before the long work
+  return impl_->classify(impl_->encode_images(images), labels, options);
+}
+
+Matrix Engine::classify_vectors(const Matrix& image_vectors, std::span<const std::string> labels,
+                                const ClassifyOptions& options) const {
+  expect_valid_labels(labels, options);
+  if (image_vectors.rows() != 0 && image_vectors.cols() != info().embedding_dim)
+    throw Error(ErrorCode::invalid_argument, "image vectors of " + std::to_string(image_vectors.cols()) +
+                                                 " values, expected " + std::to_string(info().embedding_dim));
+  return impl_->classify(image_vectors, labels, options);
+}
+
+ImageTokens Engine::encode_image_tokens(const Image& image) const { return impl_->encode_image_tokens(image); }
+
+}  // namespace mii
