@@ -57,6 +57,7 @@ struct ModelInfo {
   size_t text_layers = 0;
   size_t vocabulary_size = 0;
   size_t embedding_dim = 0;
+  double image_operations = 0;   ///< floating-point operations that one image needs
   float logit_scale = 0;         ///< the factor on the cosine: exp of the stored value
   Precision precision = Precision::f32;  ///< what is really computed: f32 or bf16
   std::string backend;           ///< "cpu (oneDNN 2.6.3, avx512_core_bf16)", say

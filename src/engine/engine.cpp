@@ -15,6 +15,7 @@
 #include "mii/error.h"
 #include "model/davit.h"
 #include "model/text_transformer.h"
+#include "model/work.h"
 #include "text/clip_tokenizer.h"
 #include "weights/checkpoint.h"
 #include "weights/config.h"
@@ -145,6 +146,7 @@ void Engine::Impl::fill_info(const ModelFolder& folder, int threads) {
   info_.text_layers = static_cast<size_t>(config_.text.layers);
   info_.vocabulary_size = static_cast<size_t>(tokenizer_.vocabulary_size());
   info_.embedding_dim = static_cast<size_t>(config_.embedding_dim);
+  info_.image_operations = image_tower_operations(config_.image);
   info_.precision = backend_->weight_dtype() == DType::bf16 ? Precision::bf16 : Precision::f32;
   info_.backend = backend_->description();
   info_.threads = threads;

@@ -1,0 +1,80 @@
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <numeric>
+
+#include "commands.h"
+#include "core/number_text.h"
+#include "inputs.h"
+#include "mii/error.h"
+#include "model_flags.h"
+
+namespace mii {
+namespace {
+
+struct Flags {
+  ModelFlags model;
+  std::vector<std::string> images;
+  std::vector<std::string> labels;
+  std::string labels_file;
+  ClassifyOptions classify;
+  bool json = false;
+};
+
+std::vector<size_t> descending(std::span<const float> scores) {
+  std::vector<size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+  return order;
+}
+
+void print_json(const std::string& path, const std::vector<std::string>& labels, std::span<const float> scores) {
+  std::string line = "{\"image\": " + json_text(path) + ", \"predictions\": {";
+  const char* separator = "";
+  for (const size_t k : descending(scores)) {
+    line += separator + json_text(labels[k]) + ": " + number_text(scores[k]);
+    separator = ", ";
+  }
+  std::printf("%s}}\n", line.c_str());
+}
+
+void print_table(const std::string& path, const std::vector<std::string>& labels, std::span<const float> scores) {
+  std::printf("%s\n", path.c_str());
+  for (const size_t k : descending(scores)) std::printf("  %8.4f  %s\n", scores[k], labels[k].c_str());
+}
+
+int classify(const Flags& flags) {
+  const std::vector<std::string> paths = find_images(flags.images);
+  const std::vector<std::string> labels = flags.labels_file.empty() ? flags.labels : read_lines(flags.labels_file);
+  const Engine engine = flags.model.open();
+  engine.classify_vectors(Matrix(0, 0), labels, flags.classify);  // wrong labels are found before the long work
+  const auto failures =
+      encode_image_files(engine, paths, flags.model.quiet, [&](const std::vector<size_t>& indices, const Matrix& vectors) {
+        const Matrix scores = engine.classify_vectors(vectors, labels, flags.classify);
+        for (size_t i = 0; i < indices.size(); ++i)
+          (flags.json ? print_json : print_table)(paths[indices[i]], labels, scores.row(i));
+        if (std::fflush(stdout) != 0) throw Error(ErrorCode::io, "the standard output cannot be written");
+      });
+  return report(failures);
+}
+
+}  // namespace
+
+void add_classify(CLI::App& app, Command& chosen) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command = app.add_subcommand("classify", "Score pictures against labels, without training");
+  command->add_option("images", flags->images, "Pictures, or folders of them")->required();
+  auto* labels = command->add_option("--labels", flags->labels, "Labels");
+  auto* file = command->add_option("--labels-file", flags->labels_file, "Labels, one a line");
+  labels->excludes(file);
+  command->add_flag("--multilabel", flags->classify.multilabel, "Score each label alone (sigmoid), not against the others");
+  command->add_option("--template", flags->classify.templates, "Prompt around the label, with {} where it goes; several are averaged");
+  command->add_flag("--json", flags->json, "One JSON object a line");
+  flags->model.add_to(*command);
+  command->callback([flags, labels, file, &chosen] {
+    if (labels->empty() && file->empty()) throw CLI::RequiredError("--labels or --labels-file");
+    chosen = [flags] { return classify(*flags); };
+  });
+}
+
+}  // namespace mii

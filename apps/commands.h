@@ -1,0 +1,21 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+// Each adds its subcommand to the program. The exit statuses are those of `mii --help`.
+
+namespace mii {
+
+enum ExitStatus { kOk = 0, kFailed = 1, kUsage = 2, kSomeInputsFailed = 3, kInterrupted = 130 };
+
+/// What a subcommand does, filled in by the one that was chosen.
+using Command = std::function<int()>;
+
+void add_classify(CLI::App& app, Command& chosen);
+void add_embed(CLI::App& app, Command& chosen);
+void add_info(CLI::App& app, Command& chosen);
+void add_convert(CLI::App& app, Command& chosen);
+void add_pull(CLI::App& app, Command& chosen);
+void add_bench(CLI::App& app, Command& chosen);
+
+}  // namespace mii

@@ -1,0 +1,151 @@
+#include "inputs.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <optional>
+#include <set>
+
+#include "commands.h"
+#include "interrupt.h"
+#include "mii/error.h"
+#include "progress.h"
+
+namespace mii {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool looks_like_a_picture(const fs::path& path) {
+  static const std::set<std::string> extensions{".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"};
+  std::string extension = path.extension().string();
+  std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extensions.contains(extension);
+}
+
+void walk(const fs::path& folder, std::vector<std::string>& files) {
+  std::vector<std::string> found;
+  std::error_code error;
+  fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, error);
+  if (error) throw Error(ErrorCode::io, folder.string() + ": " + error.message());
+  for (; it != fs::recursive_directory_iterator(); it.increment(error)) {
+    if (error) throw Error(ErrorCode::io, folder.string() + ": " + error.message());
+    if (it->is_regular_file(error) && looks_like_a_picture(it->path())) found.push_back(it->path().string());
+  }
+  std::ranges::sort(found);
+  files.insert(files.end(), found.begin(), found.end());
+}
+
+struct LoadedBatch {
+  std::vector<size_t> indices;
+  std::vector<Image> images;
+  std::vector<Failure> failures;
+};
+
+LoadedBatch load(const Engine& engine, const std::vector<std::string>& paths, size_t first, size_t n) {
+  LoadedBatch batch;
+  for (size_t i = first; i < std::min(first + n, paths.size()); ++i) {
+    try {
+      batch.images.push_back(engine.prepare(Image::read(paths[i])));
+      batch.indices.push_back(i);
+    } catch (const Error& e) {
+      batch.failures.push_back({paths[i], e.what()});
+    }
+  }
+  return batch;
+}
+
+// One text after another, to find out which of a batch is wrong.
+void encode_one_by_one(const Engine& engine, const std::vector<std::string>& texts, size_t first, size_t n,
+                       const VectorSink& sink, std::vector<Failure>& failures) {
+  for (size_t i = first; i < first + n; ++i) {
+    try {
+      sink({i}, engine.encode_texts({&texts[i], 1}));
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::invalid_text) throw;
+      failures.push_back({"text " + std::to_string(i + 1), e.what()});
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> find_images(const std::vector<std::string>& paths) {
+  std::vector<std::string> files;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    if (!fs::exists(path, error)) throw Error(ErrorCode::io, path + ": no such file or folder");
+    if (fs::is_directory(path, error)) walk(path, files);
+    else files.push_back(path);
+  }
+  if (files.empty()) throw Error(ErrorCode::invalid_argument, "no pictures in the folders that were named");
+  return files;
+}
+
+std::vector<std::string> read_lines(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw Error(ErrorCode::io, path + ": cannot be read");
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (!line.empty()) lines.push_back(line);
+  }
+  return lines;
+}
+
+std::vector<Failure> encode_image_files(const Engine& engine, const std::vector<std::string>& paths, bool quiet,
+                                        const VectorSink& sink) {
+  std::vector<Failure> failures;
+  Progress progress(paths.size(), "images", quiet);
+  const size_t batch_size = engine.image_batch();
+  const auto load_from = [&](size_t first) {
+    return std::async(std::launch::async, [&engine, &paths, first, batch_size] { return load(engine, paths, first, batch_size); });
+  };
+  auto next = load_from(0);
+  for (size_t first = 0; first < paths.size() && !interrupted(); first += batch_size) {
+    LoadedBatch batch = next.get();
+    if (first + batch_size < paths.size()) next = load_from(first + batch_size);
+    failures.insert(failures.end(), batch.failures.begin(), batch.failures.end());
+    if (!batch.images.empty()) sink(batch.indices, engine.encode_images(batch.images));
+    progress.advance(batch.indices.size() + batch.failures.size());
+  }
+  return failures;
+}
+
+std::vector<Failure> encode_text_lines(const Engine& engine, const std::vector<std::string>& texts, bool quiet,
+                                       const VectorSink& sink) {
+  constexpr size_t kBatch = 64;
+  std::vector<Failure> failures;
+  Progress progress(texts.size(), "texts", quiet);
+  for (size_t first = 0; first < texts.size() && !interrupted(); first += kBatch) {
+    const size_t n = std::min(kBatch, texts.size() - first);
+    std::vector<size_t> indices;
+    for (size_t i = first; i < first + n; ++i) indices.push_back(i);
+    std::optional<Matrix> vectors;
+    try {
+      vectors = engine.encode_texts(std::span(texts).subspan(first, n));
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::invalid_text) throw;
+    }
+    if (vectors) sink(indices, *vectors);
+    else encode_one_by_one(engine, texts, first, n, sink, failures);
+    progress.advance(n);
+  }
+  return failures;
+}
+
+int report(const std::vector<Failure>& failures) {
+  for (const Failure& f : failures) {
+    const bool named = f.reason.starts_with(f.input);
+    std::fprintf(stderr, "mii: %s%s%s\n", named ? "" : f.input.c_str(), named ? "" : ": ", f.reason.c_str());
+  }
+  if (interrupted()) return kInterrupted;
+  if (failures.empty()) return kOk;
+  std::fprintf(stderr, "mii: %zu input%s failed\n", failures.size(), failures.size() == 1 ? "" : "s");
+  return kSomeInputsFailed;
+}
+
+}  // namespace mii

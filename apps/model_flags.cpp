@@ -1,0 +1,32 @@
+#include "model_flags.h"
+
+#include <cstdio>
+
+#include "mii/error.h"
+
+namespace mii {
+
+void ModelFlags::add_to(CLI::App& command) {
+  command.add_option("--model", model, "Model folder in the published layout")->envname("MII_MODEL")->required();
+  command.add_option("--precision", precision, "auto: bf16 where it is fast, else f32")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+      ->capture_default_str();
+  command.add_option("--backend", backend, "reference: plain loops, slow, to compare with")
+      ->check(CLI::IsMember({"cpu", "reference"}))
+      ->capture_default_str();
+  command.add_option("--threads", threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
+  command.add_flag("--quiet", quiet, "No progress bar, no warnings");
+}
+
+Engine ModelFlags::open(bool cache_texts) const {
+  EngineOptions options;
+  options.precision = precision == "f32" ? Precision::f32 : precision == "bf16" ? Precision::bf16 : Precision::automatic;
+  options.backend = backend == "reference" ? BackendKind::reference : BackendKind::cpu;
+  options.threads = threads;
+  if (!cache_texts) options.text_cache_entries = 0;
+  if (!quiet)
+    options.warn = [](std::string_view s) { std::fprintf(stderr, "mii: warning: %.*s\n", static_cast<int>(s.size()), s.data()); };
+  return Engine::open(model, options);
+}
+
+}  // namespace mii
