@@ -8,16 +8,6 @@ namespace {
 
 constexpr float kEpsilon = 1e-12f;
 
-// Looks once at every value of the token embedding, which stays in the mapped file, and gives its pages back.
-void expect_finite(const Checkpoint& checkpoint, const TensorView& tensor, const std::string& name) {
-  const int64_t width = tensor.shape[1];
-  std::vector<float> row(width);
-  for (int64_t r = 0; r < tensor.shape[0]; ++r)
-    copy_as_float({tensor.data + static_cast<size_t>(r * width) * size_of(tensor.dtype), tensor.dtype, {width}}, name,
-                  row.data());
-  checkpoint.release(tensor);
-}
-
 }  // namespace
 
 TextTransformer::TextTransformer(const TextTowerConfig& config, const Checkpoint& checkpoint, Backend& backend)
@@ -25,7 +15,8 @@ TextTransformer::TextTransformer(const TextTowerConfig& config, const Checkpoint
   const std::string embedding = "lang_encoder.token_embedding.weight";
   const WeightReader weights(checkpoint, backend);
   token_embedding_ = checkpoint.tensor(embedding);
-  expect_finite(checkpoint, token_embedding_, embedding);
+  expect_finite(token_embedding_, embedding);
+  checkpoint.release(token_embedding_);
   positions_ = weights.vector("lang_encoder.positional_embedding");
   for (int64_t layer = 0; layer < config.layers; ++layer) blocks_.push_back(read_block(weights, layer));
   norm_ = weights.layer_norm("lang_encoder.ln_final", kEpsilon);

@@ -70,6 +70,13 @@ DepthwiseConv WeightReader::depthwise_conv(const std::string& prefix) const {
 std::unique_ptr<PackedMatrix> WeightReader::pack(const TensorView& matrix, const std::string& name,
                                                  Backend::WeightLayout layout) const {
   const DType dtype = backend_.weight_dtype();
+  const bool aligned = reinterpret_cast<uintptr_t>(matrix.data) % size_of(dtype) == 0;
+  if (matrix.dtype == dtype && aligned) {
+    expect_finite(matrix, name);
+    auto packed = backend_.pack(matrix, layout);
+    checkpoint_.release(matrix);
+    return packed;
+  }
   AlignedBuffer<std::byte> copy(static_cast<size_t>(matrix.elements()) * size_of(dtype));
   if (dtype == DType::bf16)
     copy_as_bfloat16(matrix, name, reinterpret_cast<BFloat16*>(copy.data()));

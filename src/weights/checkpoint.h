@@ -64,4 +64,7 @@ class Checkpoint {
 void copy_as_float(const TensorView& from, std::string_view name, float* to);
 void copy_as_bfloat16(const TensorView& from, std::string_view name, BFloat16* to);
 
+/// Throws as those do; for tensors that are used where they lie.
+void expect_finite(const TensorView& tensor, std::string_view name);
+
 }  // namespace mii

@@ -45,29 +45,51 @@ void put(float value, BFloat16& to) {
               "tensor '" + std::string(name) + "' is not finite (NaN or infinite) at position " + std::to_string(position));
 }
 
+// The first position in [first, first + n) of a block whose value is not finite, or `none`.
 template <typename Type>
-void expect_finite(const typename Type::Stored* block, int64_t n, int64_t first, std::string_view name) {
+int64_t first_not_finite(const typename Type::Stored* block, int64_t n, int64_t first, int64_t none) {
   unsigned bad = 0;
   for (int64_t i = 0; i < n; ++i) bad |= Type::finite(block[i]) ? 0u : 1u;
-  if (bad == 0) return;
-  for (int64_t i = 0; i < n; ++i)
-    if (!Type::finite(block[i])) not_finite(name, first + i);
+  if (bad == 0) return none;
+  int64_t i = 0;
+  while (Type::finite(block[i])) ++i;
+  return first + i;
+}
+
+// Calls with_block(block, n, first) for each block of the values, on several threads when they are many, and throws for
+// the first value that is not finite, in the tensor or as with_block reports (its position, or the number of values).
+template <typename Type, typename WithBlock>
+void each_block(const TensorView& from, std::string_view name, const WithBlock& with_block) {
+  constexpr int64_t kWorthThreads = 1 << 18;
+  const int64_t n = from.elements();
+  int64_t bad = n;
+#pragma omp parallel for schedule(static) reduction(min : bad) if (n >= kWorthThreads)
+  for (int64_t first = 0; first < n; first += kBlock) {
+    typename Type::Stored block[kBlock];
+    const int64_t count = std::min(kBlock, n - first);
+    std::memcpy(block, from.data + static_cast<size_t>(first) * sizeof(block[0]), static_cast<size_t>(count) * sizeof(block[0]));
+    bad = std::min(bad, first_not_finite<Type>(block, count, first, n));
+    bad = std::min(bad, with_block(block, count, first));
+  }
+  if (bad < n) not_finite(name, bad);
 }
 
 template <typename Type, typename To>
 void copy(const TensorView& from, std::string_view name, To* to) {
-  typename Type::Stored block[kBlock];
-  const int64_t n = from.elements();
-  for (int64_t first = 0; first < n; first += kBlock) {
-    const int64_t count = std::min(kBlock, n - first);
-    std::memcpy(block, from.data + static_cast<size_t>(first) * sizeof(block[0]), static_cast<size_t>(count) * sizeof(block[0]));
-    expect_finite<Type>(block, count, first, name);
-    for (int64_t i = 0; i < count; ++i) put(Type::value(block[i]), to[first + i]);
+  const int64_t none = from.elements();
+  each_block<Type>(from, name, [&](const typename Type::Stored* block, int64_t n, int64_t first) {
+    for (int64_t i = 0; i < n; ++i) put(Type::value(block[i]), to[first + i]);
     if constexpr (std::is_same_v<To, BFloat16>)
       // A float32 next to its largest value would round up to infinity.
-      for (int64_t i = 0; i < count; ++i)
-        if (!AsBFloat16::finite(to[first + i].bits)) not_finite(name, first + i);
-  }
+      return first_not_finite<AsBFloat16>(&to[first].bits, n, first, none);
+    else
+      return none;
+  });
+}
+
+[[noreturn]] void wrong_dtype(const TensorView& tensor, std::string_view name) {
+  throw Error(ErrorCode::corrupt_weights,
+              "tensor '" + std::string(name) + "' has dtype " + to_string(tensor.dtype) + ", expected F32, F16 or BF16");
 }
 
 template <typename To>
@@ -76,13 +98,22 @@ void copy_as(const TensorView& from, std::string_view name, To* to) {
     case DType::f32: return copy<AsFloat>(from, name, to);
     case DType::bf16: return copy<AsBFloat16>(from, name, to);
     case DType::f16: return copy<AsFloat16>(from, name, to);
-    default:
-      throw Error(ErrorCode::corrupt_weights, "tensor '" + std::string(name) + "' has dtype " + to_string(from.dtype) +
-                                                  ", expected F32, F16 or BF16");
+    default: wrong_dtype(from, name);
   }
 }
 
 }  // namespace
+
+void expect_finite(const TensorView& tensor, std::string_view name) {
+  const int64_t none = tensor.elements();
+  const auto only_look = [none](const auto*, int64_t, int64_t) { return none; };
+  switch (tensor.dtype) {
+    case DType::f32: return each_block<AsFloat>(tensor, name, only_look);
+    case DType::bf16: return each_block<AsBFloat16>(tensor, name, only_look);
+    case DType::f16: return each_block<AsFloat16>(tensor, name, only_look);
+    default: wrong_dtype(tensor, name);
+  }
+}
 
 void copy_as_float(const TensorView& from, std::string_view name, float* to) { copy_as(from, name, to); }
 void copy_as_bfloat16(const TensorView& from, std::string_view name, BFloat16* to) { copy_as(from, name, to); }
