@@ -53,12 +53,19 @@ std::map<std::string, Image> inputs(const Golden& golden) {
     const bool synthetic = name.starts_with("synthetic/");
     if (synthetic) images.emplace(name, Image::read(golden_folder() / name));
     else if (shared != nullptr) images.emplace(name, Image::read(std::filesystem::path(shared) / name));
-    else std::cout << "[  SKIPPED ] " << name << ": MII_SHARED_GOLDEN is not set\n";
+    else std::cout << name << " is not compared: MII_SHARED_GOLDEN does not name its folder\n";
   }
   return images;
 }
 
-using Case = std::tuple<const char*, const char*>;
+using Case = std::tuple<std::string, std::string>;
+
+std::string case_name(const testing::TestParamInfo<Case>& info) {
+  std::string name = std::get<0>(info.param) + "_" + std::get<1>(info.param);
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+
 class TinyModel : public testing::TestWithParam<Case> {};
 
 // Every part's output is within 1e-5 of the largest activation there.
@@ -94,7 +101,7 @@ TEST_P(TinyModel, AgreesStageByStage) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, TinyModel,
-                         testing::Combine(testing::Values("tiny-a", "tiny-b"), testing::Values("cpu", "reference")));
+                         testing::Combine(testing::Values("tiny-a", "tiny-b"), testing::Values("cpu", "reference")), case_name);
 
 struct Limits {
   float embedding;
@@ -155,14 +162,14 @@ TEST_P(TinyVectors, AgreeWithTheReference) {
   const ProceduralModel model(name);
   const Engine engine = Engine::open(
       model.folder(), {.precision = Precision::f32,
-                       .backend = std::string(backend) == "cpu" ? BackendKind::cpu : BackendKind::reference});
+                       .backend = backend == "cpu" ? BackendKind::cpu : BackendKind::reference});
   compare_vectors(engine, golden, kFloat32);
   compare_texts(engine, golden, kFloat32);
 }
 
 TEST_P(TinyVectors, KeepTheirDirectionInBFloat16) {
   const auto [name, backend] = GetParam();
-  if (std::string(backend) != "cpu" || !cpu_has_fast_bf16()) GTEST_SKIP() << "no bf16 kernels here";
+  if (backend != "cpu" || !cpu_has_fast_bf16()) GTEST_SKIP() << "no bf16 kernels here";
   const Golden golden(name);
   const ProceduralModel model(name);
   const Engine engine = Engine::open(model.folder(), {.precision = Precision::bf16});
@@ -171,7 +178,7 @@ TEST_P(TinyVectors, KeepTheirDirectionInBFloat16) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, TinyVectors,
-                         testing::Combine(testing::Values("tiny-a", "tiny-b"), testing::Values("cpu", "reference")));
+                         testing::Combine(testing::Values("tiny-a", "tiny-b"), testing::Values("cpu", "reference")), case_name);
 
 bool room_for_full_size() {
   const auto free_disk = std::filesystem::space(std::filesystem::temp_directory_path()).available;

@@ -1,0 +1,65 @@
+# The front door: every verb installs the Debian packages that it lacks, configures and builds what it needs.
+FUZZ_SECONDS ?= 60
+JOBS ?= $(shell nproc)
+SOURCES = $(shell git ls-files '*.cpp' '*.h')
+
+.PHONY: all help build demo test bench asan tsan fuzz format lint
+all: build
+
+help:
+	@echo "make           build the program: build/release/mii"
+	@echo "make demo      classify and embed pictures"
+	@echo "make test      build and run the tests"
+	@echo "make bench     measure; writes build/bench.json"
+	@echo "make asan      the tests with AddressSanitizer and UBSan"
+	@echo "make tsan      the engine's tests with ThreadSanitizer"
+	@echo "make fuzz      each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "make format    format the sources"
+	@echo "make lint      check the format and run clang-tidy"
+
+build:
+	@scripts/install-packages build test
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS)
+
+demo: build
+	scripts/demo.sh
+
+test: build
+	ctest --preset release -j $(JOBS)
+
+bench: build
+	scripts/demo.sh --model-only
+	build/release/mii bench --model build/demo-model --json | tee build/bench.json
+
+asan:
+	@scripts/install-packages build test
+	cmake --preset asan
+	cmake --build --preset asan -j $(JOBS)
+	ctest --preset asan -j $(JOBS)
+
+# One OpenMP thread: libgomp's own synchronisation is not visible to the sanitizer.
+tsan:
+	@scripts/install-packages build test
+	cmake --preset tsan
+	cmake --build --preset tsan -j $(JOBS)
+	OMP_NUM_THREADS=1 build/tsan/tests/engine/engine_test --gtest_filter=*Threads:*ManyThreads
+
+fuzz:
+	@scripts/install-packages build fuzz
+	cmake --preset fuzz
+	cmake --build --preset fuzz -j $(JOBS)
+	set -e; for target in build/fuzz/fuzz/fuzz_*; do \
+	  corpus=build/fuzz/corpus/$$(basename $$target); mkdir -p $$corpus; \
+	  echo "== $$target"; $$target -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -print_final_stats=1 $$corpus tests/data/golden/synthetic 2>&1 | tail -3; \
+	done
+
+format:
+	@scripts/install-packages lint
+	clang-format -i $(SOURCES)
+
+lint:
+	@scripts/install-packages build test lint
+	clang-format --dry-run -Werror $(SOURCES)
+	cmake --preset debug
+	clang-tidy --quiet -p build/debug $(filter src/%.cpp apps/%.cpp,$(SOURCES))
