@@ -1,0 +1,20 @@
+# One shared library of all components, the headers, the program and a CMake package: find_package(mii), mii::mii.
+include(CMakePackageConfigHelpers)
+
+add_library(mii SHARED ${PROJECT_SOURCE_DIR}/cmake/empty.cpp)
+add_library(mii::mii ALIAS mii)
+# Whole, because nothing inside the library calls the functions that it is there for.
+target_link_libraries(mii PRIVATE
+  -Wl,--whole-archive $<TARGET_FILE:mii_core> $<TARGET_FILE:mii_image> $<TARGET_FILE:mii_engine> -Wl,--no-whole-archive
+  mii_engine)
+add_dependencies(mii mii_core mii_image mii_engine)
+target_compile_features(mii INTERFACE cxx_std_20)
+target_include_directories(mii INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+set_target_properties(mii PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
+
+install(TARGETS mii EXPORT mii-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS mii-cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY include/mii DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT mii-targets NAMESPACE mii:: FILE miiConfig.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/mii)
+write_basic_package_version_file(miiConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/miiConfigVersion.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/mii)
