@@ -1,0 +1,42 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "commands.h"
+#include "download/download.h"
+#include "interrupt.h"
+
+namespace mii {
+namespace {
+
+void show(const std::string& path, uint64_t done, uint64_t total) {
+  std::fprintf(stderr, "\r\x1b[K%s  %.1f of %.1f MB", path.c_str(), static_cast<double>(done) / 1e6, static_cast<double>(total) / 1e6);
+}
+
+}  // namespace
+
+void add_pull(CLI::App& app, Command& chosen) {
+  struct Flags {
+    std::string out, url = kPublishedModelUrl;
+    bool quiet = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command = app.add_subcommand("pull", "Download the published model (2.5 GB); goes on where it was broken off");
+  command->add_option("OUT", flags->out, "Folder to write")->required();
+  command->add_option("--url", flags->url, "Where the folder is published")->capture_default_str();
+  command->add_flag("--quiet", flags->quiet, "No progress");
+  command->callback([flags, &chosen] {
+    chosen = [flags] {
+      DownloadOptions options{.base_url = flags->url, .cancelled = interrupted};
+      const bool shown = !flags->quiet && isatty(STDERR_FILENO) == 1;
+      if (shown) options.progress = show;
+      download(published_model(), flags->out, options);
+      if (shown) std::fprintf(stderr, "\r\x1b[K");
+      std::printf("%s: complete, SHA-256 of the weights is right\n", flags->out.c_str());
+      return static_cast<int>(kOk);
+    };
+  });
+}
+
+}  // namespace mii
