@@ -89,13 +89,13 @@ class Server {
     if (answer.status == 206)
       head += "Content-Range: bytes " + (answer.range_header.empty() ? std::to_string(answer.first) + "-" + std::to_string(body_.size() - 1) + "/" + std::to_string(body_.size()) : answer.range_header) + "\r\n";
     const std::string part = rest.substr(0, answer.break_after);
+    sent += part.size();  // before the client can have them
     const std::string all = head + "\r\n" + part;
     for (size_t done = 0; done < all.size();) {
       const ssize_t n = send(client, all.data() + done, all.size() - done, MSG_NOSIGNAL);
       if (n <= 0) return;
       done += static_cast<size_t>(n);
     }
-    sent += part.size();
   }
 
   std::string body_;
