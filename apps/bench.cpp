@@ -59,7 +59,8 @@ struct Figure {
   std::string unit;
 };
 
-void add_throughput(std::vector<Figure>& figures, const std::string& name, double seconds, double images, double operations, double rate) {
+void add_throughput(std::vector<Figure>& figures, const std::string& name, double seconds, double images,
+                    double operations, double rate) {
   figures.push_back({name + " latency", seconds * 1e3, "ms"});
   figures.push_back({name + " images/s", images / seconds, "1/s"});
   figures.push_back({name + " GFLOP/s", images * operations / seconds / 1e9, "GFLOP/s"});
@@ -70,7 +71,8 @@ void add_throughput(std::vector<Figure>& figures, const std::string& name, doubl
 std::vector<Figure> measure(const ModelFlags& flags, size_t batch, int repeats) {
   std::vector<Figure> figures;
   std::unique_ptr<Engine> engine;
-  figures.push_back({"load", seconds_of([&] { engine = std::make_unique<Engine>(flags.open(false)); }) * 1e3, "ms"});
+  figures.push_back(
+      {"load", seconds_of([&] { engine = std::make_unique<Engine>(flags.open(false)); }) * 1e3, "ms"});
   const ModelInfo& info = engine->info();
   const std::vector<Image> one = pictures(info, 1), many = pictures(info, batch);
   figures.push_back({"first image", seconds_of([&] { engine->encode_images(one); }) * 1e3, "ms"});
@@ -83,32 +85,47 @@ std::vector<Figure> measure(const ModelFlags& flags, size_t batch, int repeats) 
     ones.push_back(seconds_of([&] { engine->encode_images(one); }));
     manys.push_back(seconds_of([&] { engine->encode_images(many); }));
   }
-  const auto median = [](std::vector<double>& v) { std::ranges::sort(v); return v[v.size() / 2]; };
+  const auto median = [](std::vector<double>& v) {
+    std::ranges::sort(v);
+    return v[v.size() / 2];
+  };
   const double rate = median(rates);
   figures.push_back({"product rate (4096^3)", rate / 1e9, "GFLOP/s"});
   add_throughput(figures, "batch 1", median(ones), 1, info.image_operations, rate);
-  if (batch > 1) add_throughput(figures, "batch " + std::to_string(batch), median(manys), static_cast<double>(batch), info.image_operations, rate);
+  if (batch > 1)
+    add_throughput(figures, "batch " + std::to_string(batch), median(manys), static_cast<double>(batch),
+                   info.image_operations, rate);
 
-  const std::vector<std::string> labels{"X-Ray", "Magnetic Resonance Imaging", "Computed Tomography", "Ultrasound", "Dermoscopy", "Clinical Photography", "Optical Coherence Tomography"};
+  const std::vector<std::string> labels{
+      "X-Ray",      "Magnetic Resonance Imaging", "Computed Tomography",         "Ultrasound",
+      "Dermoscopy", "Clinical Photography",       "Optical Coherence Tomography"};
   engine->encode_texts(labels);
-  figures.push_back({"seven labels", median_seconds(std::max(5, repeats), [&] { engine->encode_texts(labels); }) * 1e3, "ms"});
+  figures.push_back({"seven labels",
+                     median_seconds(std::max(5, repeats), [&] { engine->encode_texts(labels); }) * 1e3,
+                     "ms"});
   figures.push_back({"peak memory, with texts", peak_memory_mb(), "MB"});
   engine.reset();
   const Engine caching = flags.open();
   caching.encode_texts(labels);
-  figures.push_back({"seven labels, cached", median_seconds(100, [&] { caching.encode_texts(labels); }) * 1e3, "ms"});
+  figures.push_back(
+      {"seven labels, cached", median_seconds(100, [&] { caching.encode_texts(labels); }) * 1e3, "ms"});
   return figures;
 }
 
 void print_table(const std::vector<Figure>& figures, const ModelFlags& flags) {
-  std::printf("%s, mii %s (%s), model %s\n", processor().c_str(), MII_VERSION, MII_COMMIT, flags.model.c_str());
+  std::printf("%s, mii %s (%s), model %s\n", processor().c_str(), MII_VERSION, MII_COMMIT,
+              flags.model.c_str());
   for (const Figure& f : figures) std::printf("  %-36s %12.3f %s\n", f.name.c_str(), f.value, f.unit.c_str());
 }
 
 void print_json(const std::vector<Figure>& figures, const ModelFlags& flags) {
-  std::string text = "{\"machine\": " + json_text(processor()) + ", \"version\": \"" MII_VERSION "\", \"commit\": \"" MII_COMMIT "\", \"model\": " + json_text(flags.model) + ", \"precision\": " + json_text(flags.precision) + ", \"figures\": {";
+  std::string text = "{\"machine\": " + json_text(processor()) +
+                     ", \"version\": \"" MII_VERSION "\", \"commit\": \"" MII_COMMIT "\", \"model\": " +
+                     json_text(flags.model) + ", \"precision\": " + json_text(flags.precision) +
+                     ", \"figures\": {";
   for (size_t i = 0; i < figures.size(); ++i)
-    text += (i == 0 ? "" : ", ") + json_text(figures[i].name + ", " + figures[i].unit) + ": " + number_text(figures[i].value);
+    text += (i == 0 ? "" : ", ") + json_text(figures[i].name + ", " + figures[i].unit) + ": " +
+            number_text(figures[i].value);
   std::printf("%s}}\n", text.c_str());
 }
 
@@ -122,9 +139,14 @@ void add_bench(CLI::App& app, Command& chosen) {
     bool json = false;
   };
   auto flags = std::make_shared<BenchFlags>();
-  CLI::App* command = app.add_subcommand("bench", "Measure the towers beside this machine's rate of large matrix products");
-  command->add_option("--batch", flags->batch, "Images of the larger batch")->check(CLI::Range(1, 256))->capture_default_str();
-  command->add_option("--repeats", flags->repeats, "Runs, of which the median counts")->check(CLI::Range(1, 1000))->capture_default_str();
+  CLI::App* command =
+      app.add_subcommand("bench", "Measure the towers beside this machine's rate of large matrix products");
+  command->add_option("--batch", flags->batch, "Images of the larger batch")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command->add_option("--repeats", flags->repeats, "Runs, of which the median counts")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   command->add_flag("--json", flags->json, "One JSON object with machine and commit");
   flags->model.add_to(*command);
   command->callback([flags, &chosen] {

@@ -28,7 +28,8 @@ std::vector<size_t> descending(std::span<const float> scores) {
   return order;
 }
 
-void print_json(const std::string& path, const std::vector<std::string>& labels, std::span<const float> scores) {
+void print_json(const std::string& path, const std::vector<std::string>& labels,
+                std::span<const float> scores) {
   std::string line = "{\"image\": " + json_text(path) + ", \"predictions\": {";
   const char* separator = "";
   for (const size_t k : descending(scores)) {
@@ -38,18 +39,21 @@ void print_json(const std::string& path, const std::vector<std::string>& labels,
   std::printf("%s}}\n", line.c_str());
 }
 
-void print_table(const std::string& path, const std::vector<std::string>& labels, std::span<const float> scores) {
+void print_table(const std::string& path, const std::vector<std::string>& labels,
+                 std::span<const float> scores) {
   std::printf("%s\n", path.c_str());
   for (const size_t k : descending(scores)) std::printf("  %8.4f  %s\n", scores[k], labels[k].c_str());
 }
 
 int classify(const Flags& flags) {
   const std::vector<std::string> paths = find_images(flags.images);
-  const std::vector<std::string> labels = flags.labels_file.empty() ? flags.labels : read_lines(flags.labels_file);
+  const std::vector<std::string> labels =
+      flags.labels_file.empty() ? flags.labels : read_lines(flags.labels_file);
   const Engine engine = flags.model.open();
-  engine.classify_vectors(Matrix(0, 0), labels, flags.classify);  // wrong labels are found before the long work
-  const auto failures =
-      encode_image_files(engine, paths, flags.model.quiet, [&](const std::vector<size_t>& indices, const Matrix& vectors) {
+  engine.classify_vectors(Matrix(0, 0), labels,
+                          flags.classify);  // wrong labels are found before the long work
+  const auto failures = encode_image_files(
+      engine, paths, flags.model.quiet, [&](const std::vector<size_t>& indices, const Matrix& vectors) {
         const Matrix scores = engine.classify_vectors(vectors, labels, flags.classify);
         for (size_t i = 0; i < indices.size(); ++i)
           (flags.json ? print_json : print_table)(paths[indices[i]], labels, scores.row(i));
@@ -67,8 +71,10 @@ void add_classify(CLI::App& app, Command& chosen) {
   auto* labels = command->add_option("--labels", flags->labels, "Labels");
   auto* file = command->add_option("--labels-file", flags->labels_file, "Labels, one a line");
   labels->excludes(file);
-  command->add_flag("--multilabel", flags->classify.multilabel, "Score each label alone (sigmoid), not against the others");
-  command->add_option("--template", flags->classify.templates, "Prompt around the label, with {} where it goes; several are averaged");
+  command->add_flag("--multilabel", flags->classify.multilabel,
+                    "Score each label alone (sigmoid), not against the others");
+  command->add_option("--template", flags->classify.templates,
+                      "Prompt around the label, with {} where it goes; several are averaged");
   command->add_flag("--json", flags->json, "One JSON object a line");
   flags->model.add_to(*command);
   command->callback([flags, labels, file, &chosen] {

@@ -13,7 +13,8 @@ void add_convert(CLI::App& app, Command& chosen) {
     std::string model, out, dtype = "bf16";
   };
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("convert", "Write a model folder again with weights of another type");
+  CLI::App* command =
+      app.add_subcommand("convert", "Write a model folder again with weights of another type");
   command->add_option("MODEL", flags->model, "Model folder")->required();
   command->add_option("OUT", flags->out, "Folder to write")->required();
   command->add_option("--dtype", flags->dtype, "bf16 halves the disk space and the time to load")
@@ -22,7 +23,8 @@ void add_convert(CLI::App& app, Command& chosen) {
   command->callback([flags, &chosen] {
     chosen = [flags] {
       const auto tokenizer = ClipTokenizer::load(ModelFolder::find(flags->model).tokenizer);
-      convert_model(flags->model, tokenizer.vocabulary_size(), flags->dtype == "bf16" ? DType::bf16 : DType::f32, flags->out);
+      convert_model(flags->model, tokenizer.vocabulary_size(),
+                    flags->dtype == "bf16" ? DType::bf16 : DType::f32, flags->out);
       std::printf("%s: written with %s weights\n", flags->out.c_str(), flags->dtype.c_str());
       return static_cast<int>(kOk);
     };

@@ -22,7 +22,7 @@ struct Flags {
 
 int embed(const Flags& flags) {
   const bool of_images = !flags.images.empty();
-  const std::vector<std::string> inputs = of_images                ? find_images(flags.images)
+  const std::vector<std::string> inputs = of_images                  ? find_images(flags.images)
                                           : flags.texts_file.empty() ? flags.texts
                                                                      : read_lines(flags.texts_file);
   const Engine engine = flags.model.open();
@@ -40,9 +40,11 @@ int embed(const Flags& flags) {
                                   : encode_text_lines(engine, missing, flags.model.quiet, sink);
   const size_t rows = file.finish(inputs);
   if (interrupted())
-    std::fprintf(stderr, "mii: interrupted; %zu of %zu rows are in %s, --resume goes on\n", rows, inputs.size(), flags.output.c_str());
+    std::fprintf(stderr, "mii: interrupted; %zu of %zu rows are in %s, --resume goes on\n", rows,
+                 inputs.size(), flags.output.c_str());
   else if (!flags.model.quiet)
-    std::fprintf(stderr, "%zu vectors of %zu values in %s\n", rows, engine.info().embedding_dim, flags.output.c_str());
+    std::fprintf(stderr, "%zu vectors of %zu values in %s\n", rows, engine.info().embedding_dim,
+                 flags.output.c_str());
   return report(failures);
 }
 
@@ -55,7 +57,10 @@ void add_embed(CLI::App& app, Command& chosen) {
   inputs->add_option("--images", flags->images, "Pictures, or folders of them");
   inputs->add_option("--texts", flags->texts, "Texts");
   inputs->add_option("--texts-file", flags->texts_file, "Texts, one a line");
-  command->add_option("--output", flags->output, "FILE.npy, FILE.safetensors or FILE.jsonl; FILE.index.tsv says which row is whose")->required();
+  command
+      ->add_option("--output", flags->output,
+                   "FILE.npy, FILE.safetensors or FILE.jsonl; FILE.index.tsv says which row is whose")
+      ->required();
   command->add_flag("--resume", flags->resume, "Keep the rows that an earlier run wrote");
   flags->model.add_to(*command);
   command->callback([flags, &chosen] { chosen = [flags] { return embed(*flags); }; });

@@ -24,11 +24,16 @@ fs::path with_suffix(fs::path path, const char* suffix) { return path += suffix;
 std::string escaped(const std::string& text) {
   std::string line;
   for (const char c : text) {
-    if (c == '\\') line += "\\\\";
-    else if (c == '\t') line += "\\t";
-    else if (c == '\n') line += "\\n";
-    else if (c == '\r') line += "\\r";
-    else line += c;
+    if (c == '\\')
+      line += "\\\\";
+    else if (c == '\t')
+      line += "\\t";
+    else if (c == '\n')
+      line += "\\n";
+    else if (c == '\r')
+      line += "\\r";
+    else
+      line += c;
   }
   return line;
 }
@@ -65,25 +70,32 @@ Matrix matrix_from(std::span<const std::byte> data, size_t rows, size_t cols, co
 }
 
 std::string npy_header(size_t rows, size_t cols) {
-  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " + std::to_string(cols) + "), }";
+  std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " +
+                       std::to_string(cols) + "), }";
   constexpr size_t kPrefix = 10, kAlignment = 64;
   header.append(kAlignment - (kPrefix + header.size() + 1) % kAlignment, ' ');
   header += '\n';
   const auto length = static_cast<uint16_t>(header.size());
-  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(length & 0xFF) + static_cast<char>(length >> 8) + header;
+  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(length & 0xFF) +
+         static_cast<char>(length >> 8) + header;
 }
 
 Matrix read_npy(const fs::path& path) {
   const MappedFile file = MappedFile::open(path);
   const auto bytes = file.bytes();
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), std::min<size_t>(bytes.size(), 256));
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()),
+                              std::min<size_t>(bytes.size(), 256));
   unsigned long long rows = 0, cols = 0;
   const size_t shape = text.find("(");
   const size_t end = text.find('\n', 10);
-  const bool readable = text.starts_with(std::string_view("\x93NUMPY\x01\x00", 8)) && text.find("'<f4'") != std::string_view::npos &&
-                        shape != std::string_view::npos && end != std::string_view::npos &&
-                        std::sscanf(std::string(text.substr(shape)).c_str(), "(%llu, %llu)", &rows, &cols) == 2;
-  if (!readable) throw Error(ErrorCode::io, path.string() + ": not a float32 matrix as this program writes it; it cannot be resumed");
+  const bool readable =
+      text.starts_with(std::string_view("\x93NUMPY\x01\x00", 8)) &&
+      text.find("'<f4'") != std::string_view::npos && shape != std::string_view::npos &&
+      end != std::string_view::npos &&
+      std::sscanf(std::string(text.substr(shape)).c_str(), "(%llu, %llu)", &rows, &cols) == 2;
+  if (!readable)
+    throw Error(ErrorCode::io,
+                path.string() + ": not a float32 matrix as this program writes it; it cannot be resumed");
   return matrix_from(bytes.subspan(end + 1), rows, cols, path);
 }
 
@@ -105,10 +117,13 @@ Matrix read_jsonl(const fs::path& path, size_t dim) {
     const boost::json::value value = boost::json::parse(lines[r], error);
     const auto* vector = !error && value.is_object() ? value.get_object().if_contains("embedding") : nullptr;
     if (vector == nullptr || !vector->is_array() || vector->get_array().size() != dim)
-      throw Error(ErrorCode::io, path.string() + ":" + std::to_string(r + 1) + ": no embedding of " + std::to_string(dim) + " values; it cannot be resumed");
+      throw Error(ErrorCode::io, path.string() + ":" + std::to_string(r + 1) + ": no embedding of " +
+                                     std::to_string(dim) + " values; it cannot be resumed");
     for (size_t d = 0; d < dim; ++d) {
       const auto number = vector->get_array()[d].to_number<double>(error);
-      if (error) throw Error(ErrorCode::io, path.string() + ":" + std::to_string(r + 1) + ": not a number; it cannot be resumed");
+      if (error)
+        throw Error(ErrorCode::io,
+                    path.string() + ":" + std::to_string(r + 1) + ": not a number; it cannot be resumed");
       matrix.row(r)[d] = static_cast<float>(number);
     }
   }
@@ -124,17 +139,22 @@ std::string jsonl_line(const std::string& input, std::span<const float> vector) 
 }  // namespace
 
 EmbeddingFile::EmbeddingFile(fs::path path, size_t dim, bool resume)
-    : path_(std::move(path)), part_(with_suffix(path_, ".part")), part_index_(with_suffix(path_, ".part.tsv")), dim_(dim) {
+    : path_(std::move(path)),
+      part_(with_suffix(path_, ".part")),
+      part_index_(with_suffix(path_, ".part.tsv")),
+      dim_(dim) {
   const fs::path extension = path_.extension();
   if (extension != ".npy" && extension != ".safetensors" && extension != ".jsonl")
-    throw Error(ErrorCode::invalid_argument, path_.string() + ": the output's name must end in .npy, .safetensors or .jsonl");
+    throw Error(ErrorCode::invalid_argument,
+                path_.string() + ": the output's name must end in .npy, .safetensors or .jsonl");
   if (fs::is_directory(path_)) throw Error(ErrorCode::io, path_.string() + ": is a folder");
   const bool part = resume && fs::exists(part_) && fs::exists(part_index_);
   if (part) take_part();
   const char* mode = part ? "ab" : "wb";
   rows_file_.reset(std::fopen(part_.c_str(), mode));
   if (rows_file_) index_file_.reset(std::fopen(part_index_.c_str(), mode));
-  if (!index_file_) throw Error(ErrorCode::io, part_.string() + ": cannot be written: " + std::strerror(errno));
+  if (!index_file_)
+    throw Error(ErrorCode::io, part_.string() + ": cannot be written: " + std::strerror(errno));
   if (resume && !part && fs::exists(path_)) take_finished();
 }
 
@@ -142,7 +162,9 @@ void EmbeddingFile::take_part() {
   std::vector<std::string> lines = lines_of(part_index_);
   const std::string model = "dim " + std::to_string(dim_);
   if (lines.empty() || lines[0] != model)
-    throw Error(ErrorCode::io, part_.string() + ": was begun with a model of another size; remove it, or leave out --resume");
+    throw Error(
+        ErrorCode::io,
+        part_.string() + ": was begun with a model of another size; remove it, or leave out --resume");
   const size_t rows = std::min<size_t>(lines.size() - 1, fs::file_size(part_) / (dim_ * sizeof(float)));
   uint64_t index_bytes = model.size() + 1;
   for (size_t r = 0; r < rows; ++r) {
@@ -155,15 +177,20 @@ void EmbeddingFile::take_part() {
 }
 
 void EmbeddingFile::take_finished() {
-  const Matrix vectors = path_.extension() == ".npy" ? read_npy(path_) : path_.extension() == ".safetensors" ? read_safetensors(path_) : read_jsonl(path_, dim_);
+  const Matrix vectors = path_.extension() == ".npy"           ? read_npy(path_)
+                         : path_.extension() == ".safetensors" ? read_safetensors(path_)
+                                                               : read_jsonl(path_, dim_);
   const std::vector<std::string> lines = lines_of(with_suffix(path_, ".index.tsv"));
   if (lines.size() != vectors.rows() + 1)
-    throw Error(ErrorCode::io, path_.string() + ": its index does not have a line for each row; it cannot be resumed");
+    throw Error(ErrorCode::io,
+                path_.string() + ": its index does not have a line for each row; it cannot be resumed");
   if (vectors.rows() != 0 && vectors.cols() != dim_)
-    throw Error(ErrorCode::io, path_.string() + ": holds vectors of " + std::to_string(vectors.cols()) + " values, this model gives " + std::to_string(dim_));
+    throw Error(ErrorCode::io, path_.string() + ": holds vectors of " + std::to_string(vectors.cols()) +
+                                   " values, this model gives " + std::to_string(dim_));
   for (size_t r = 0; r < vectors.rows(); ++r) {
     const size_t tab = lines[r + 1].find('\t');
-    append_row(unescaped(std::string_view(lines[r + 1]).substr(tab == std::string::npos ? 0 : tab + 1)), vectors.row(r));
+    append_row(unescaped(std::string_view(lines[r + 1]).substr(tab == std::string::npos ? 0 : tab + 1)),
+               vectors.row(r));
   }
   flush();
 }
@@ -179,7 +206,8 @@ void EmbeddingFile::flush() {
   const bool written = std::fflush(rows_file_.get()) == 0 && std::fflush(index_file_.get()) == 0 &&
                        std::ferror(rows_file_.get()) == 0 && std::ferror(index_file_.get()) == 0;
   if (!written)
-    throw Error(ErrorCode::io, part_.string() + ": cannot be written: " + std::strerror(errno) + "; --resume keeps the rows before this");
+    throw Error(ErrorCode::io, part_.string() + ": cannot be written: " + std::strerror(errno) +
+                                   "; --resume keeps the rows before this");
 }
 
 void EmbeddingFile::append(const std::vector<std::string>& inputs, const Matrix& vectors) {
@@ -192,12 +220,15 @@ size_t EmbeddingFile::finish(const std::vector<std::string>& order) {
   for (const std::string& input : order)
     if (has(input)) inputs.push_back(input);
   flush();
-  const std::optional<MappedFile> mapped = part_rows_ == 0 ? std::nullopt : std::optional(MappedFile::open(part_));
+  const std::optional<MappedFile> mapped =
+      part_rows_ == 0 ? std::nullopt : std::optional(MappedFile::open(part_));
   const auto row = [&](const std::string& input) {
     return mapped->bytes().subspan(row_of_.at(input) * dim_ * sizeof(float), dim_ * sizeof(float));
   };
   if (path_.extension() == ".safetensors") {
-    SafetensorsWriter file(path_, {{"embeddings", DType::f32, {static_cast<int64_t>(inputs.size()), static_cast<int64_t>(dim_)}}});
+    SafetensorsWriter file(
+        path_,
+        {{"embeddings", DType::f32, {static_cast<int64_t>(inputs.size()), static_cast<int64_t>(dim_)}}});
     for (const std::string& input : inputs) file.write(row(input));
     file.commit();
   } else {
@@ -206,14 +237,17 @@ size_t EmbeddingFile::finish(const std::vector<std::string>& order) {
     std::vector<float> vector(dim_);
     for (const std::string& input : inputs) {
       std::memcpy(vector.data(), row(input).data(), dim_ * sizeof(float));
-      if (path_.extension() == ".npy") file.write(std::as_bytes(std::span(vector)));
-      else file.write(jsonl_line(input, vector));
+      if (path_.extension() == ".npy")
+        file.write(std::as_bytes(std::span(vector)));
+      else
+        file.write(jsonl_line(input, vector));
     }
     file.commit();
   }
   AtomicFile index(with_suffix(path_, ".index.tsv"));
   index.write("row\tinput\n");
-  for (size_t r = 0; r < inputs.size(); ++r) index.write(std::to_string(r) + "\t" + escaped(inputs[r]) + "\n");
+  for (size_t r = 0; r < inputs.size(); ++r)
+    index.write(std::to_string(r) + "\t" + escaped(inputs[r]) + "\n");
   index.commit();
   fs::remove(part_);
   fs::remove(part_index_);

@@ -11,15 +11,16 @@
 
 namespace mii {
 
-/// Collects vectors by input and writes them as FILE.npy, FILE.safetensors (tensor "embeddings") or FILE.jsonl, and
-/// FILE.index.tsv that says which input each row belongs to.
+/// Collects vectors by input and writes them as FILE.npy, FILE.safetensors (tensor "embeddings") or
+/// FILE.jsonl, and FILE.index.tsv that says which input each row belongs to.
 ///
-/// Until finish() the rows lie in FILE.part (float32) and FILE.part.tsv, so that work survives whatever happens.
+/// Until finish() the rows lie in FILE.part (float32) and FILE.part.tsv, so that work survives whatever
+/// happens.
 class EmbeddingFile {
  public:
   /// resume: rows that an earlier run left in FILE.part, or in FILE itself, are kept.
-  /// Throws Error{invalid_argument} for another extension, Error{io} when the folder cannot be written, or when what
-  /// is there does not fit.
+  /// Throws Error{invalid_argument} for another extension, Error{io} when the folder cannot be written, or
+  /// when what is there does not fit.
   EmbeddingFile(std::filesystem::path path, size_t dim, bool resume);
 
   bool has(const std::string& input) const { return row_of_.contains(input); }

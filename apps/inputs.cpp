@@ -20,9 +20,11 @@ namespace {
 namespace fs = std::filesystem;
 
 bool looks_like_a_picture(const fs::path& path) {
-  static const std::set<std::string> extensions{".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"};
+  static const std::set<std::string> extensions{".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp",
+                                                ".bmp", ".ppm",  ".pgm", ".pbm", ".pnm"};
   std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(extension, extension.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return extensions.contains(extension);
 }
 
@@ -78,8 +80,10 @@ std::vector<std::string> find_images(const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
     std::error_code error;
     if (!fs::exists(path, error)) throw Error(ErrorCode::io, path + ": no such file or folder");
-    if (fs::is_directory(path, error)) walk(path, files);
-    else files.push_back(path);
+    if (fs::is_directory(path, error))
+      walk(path, files);
+    else
+      files.push_back(path);
   }
   if (files.empty()) throw Error(ErrorCode::invalid_argument, "no pictures in the folders that were named");
   return files;
@@ -96,13 +100,15 @@ std::vector<std::string> read_lines(const std::string& path) {
   return lines;
 }
 
-std::vector<Failure> encode_image_files(const Engine& engine, const std::vector<std::string>& paths, bool quiet,
-                                        const VectorSink& sink) {
+std::vector<Failure> encode_image_files(const Engine& engine, const std::vector<std::string>& paths,
+                                        bool quiet, const VectorSink& sink) {
   std::vector<Failure> failures;
   Progress progress(paths.size(), "images", quiet);
   const size_t batch_size = engine.image_batch();
   const auto load_from = [&](size_t first) {
-    return std::async(std::launch::async, [&engine, &paths, first, batch_size] { return load(engine, paths, first, batch_size); });
+    return std::async(std::launch::async, [&engine, &paths, first, batch_size] {
+      return load(engine, paths, first, batch_size);
+    });
   };
   auto next = load_from(0);
   for (size_t first = 0; first < paths.size() && !interrupted(); first += batch_size) {
@@ -115,8 +121,8 @@ std::vector<Failure> encode_image_files(const Engine& engine, const std::vector<
   return failures;
 }
 
-std::vector<Failure> encode_text_lines(const Engine& engine, const std::vector<std::string>& texts, bool quiet,
-                                       const VectorSink& sink) {
+std::vector<Failure> encode_text_lines(const Engine& engine, const std::vector<std::string>& texts,
+                                       bool quiet, const VectorSink& sink) {
   constexpr size_t kBatch = 64;
   std::vector<Failure> failures;
   Progress progress(texts.size(), "texts", quiet);
@@ -130,8 +136,10 @@ std::vector<Failure> encode_text_lines(const Engine& engine, const std::vector<s
     } catch (const Error& e) {
       if (e.code() != ErrorCode::invalid_text) throw;
     }
-    if (vectors) sink(indices, *vectors);
-    else encode_one_by_one(engine, texts, first, n, sink, failures);
+    if (vectors)
+      sink(indices, *vectors);
+    else
+      encode_one_by_one(engine, texts, first, n, sink, failures);
     progress.advance(n);
   }
   return failures;

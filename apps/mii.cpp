@@ -10,9 +10,12 @@ namespace {
 
 int exit_status(mii::ErrorCode code) {
   switch (code) {
-    case mii::ErrorCode::invalid_argument: return mii::kUsage;
-    case mii::ErrorCode::cancelled: return mii::kInterrupted;
-    default: return mii::kFailed;
+    case mii::ErrorCode::invalid_argument:
+      return mii::kUsage;
+    case mii::ErrorCode::cancelled:
+      return mii::kInterrupted;
+    default:
+      return mii::kFailed;
   }
 }
 
@@ -22,7 +25,8 @@ int main(int argc, char** argv) {
   CLI::App app("Medical-image embeddings with MedImageInsight. For research; not a medical device.", "mii");
   app.set_version_flag("--version", "mii " MII_VERSION " (" MII_COMMIT ")");
   app.require_subcommand(1);
-  app.footer("Exit status: 0 done; 1 failed; 2 wrong usage; 3 done, but some inputs failed; 130 interrupted.");
+  app.footer(
+      "Exit status: 0 done; 1 failed; 2 wrong usage; 3 done, but some inputs failed; 130 interrupted.");
   mii::Command chosen;
   mii::add_classify(app, chosen);
   mii::add_embed(app, chosen);

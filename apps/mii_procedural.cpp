@@ -1,4 +1,5 @@
-// Writes a model whose weights are a function of their names: for tests and demonstrations without a download.
+// Writes a model whose weights are a function of their names: for tests and demonstrations without a
+// download.
 #include <cstdio>
 #include <exception>
 
@@ -11,7 +12,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    mii::write_procedural_model(argv[1], argv[2], mii::ClipTokenizer::load(argv[2]).vocabulary_size(), argv[3]);
+    mii::write_procedural_model(argv[1], argv[2], mii::ClipTokenizer::load(argv[2]).vocabulary_size(),
+                                argv[3]);
     return 0;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "mii-procedural: %s\n", e.what());

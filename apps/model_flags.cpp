@@ -7,7 +7,9 @@
 namespace mii {
 
 void ModelFlags::add_to(CLI::App& command) {
-  command.add_option("--model", model, "Model folder in the published layout")->envname("MII_MODEL")->required();
+  command.add_option("--model", model, "Model folder in the published layout")
+      ->envname("MII_MODEL")
+      ->required();
   command.add_option("--precision", precision, "auto: bf16 where it is fast, else f32")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str();
@@ -20,12 +22,16 @@ void ModelFlags::add_to(CLI::App& command) {
 
 Engine ModelFlags::open(bool cache_texts) const {
   EngineOptions options;
-  options.precision = precision == "f32" ? Precision::f32 : precision == "bf16" ? Precision::bf16 : Precision::automatic;
+  options.precision = precision == "f32"    ? Precision::f32
+                      : precision == "bf16" ? Precision::bf16
+                                            : Precision::automatic;
   options.backend = backend == "reference" ? BackendKind::reference : BackendKind::cpu;
   options.threads = threads;
   if (!cache_texts) options.text_cache_entries = 0;
   if (!quiet)
-    options.warn = [](std::string_view s) { std::fprintf(stderr, "mii: warning: %.*s\n", static_cast<int>(s.size()), s.data()); };
+    options.warn = [](std::string_view s) {
+      std::fprintf(stderr, "mii: warning: %.*s\n", static_cast<int>(s.size()), s.data());
+    };
   return Engine::open(model, options);
 }
 

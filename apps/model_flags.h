@@ -16,7 +16,8 @@ struct ModelFlags {
   bool quiet = false;
 
   void add_to(CLI::App& command);
-  /// Warnings go to stderr unless quiet. cache_texts = false: every text is computed again (for measurements).
+  /// Warnings go to stderr unless quiet. cache_texts = false: every text is computed again (for
+  /// measurements).
   Engine open(bool cache_texts = true) const;
 };
 

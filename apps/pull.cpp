@@ -11,7 +11,8 @@ namespace mii {
 namespace {
 
 void show(const std::string& path, uint64_t done, uint64_t total) {
-  std::fprintf(stderr, "\r\x1b[K%s  %.1f of %.1f MB", path.c_str(), static_cast<double>(done) / 1e6, static_cast<double>(total) / 1e6);
+  std::fprintf(stderr, "\r\x1b[K%s  %.1f of %.1f MB", path.c_str(), static_cast<double>(done) / 1e6,
+               static_cast<double>(total) / 1e6);
 }
 
 }  // namespace
@@ -22,7 +23,8 @@ void add_pull(CLI::App& app, Command& chosen) {
     bool quiet = false;
   };
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("pull", "Download the published model (2.5 GB); goes on where it was broken off");
+  CLI::App* command =
+      app.add_subcommand("pull", "Download the published model (2.5 GB); goes on where it was broken off");
   command->add_option("OUT", flags->out, "Folder to write")->required();
   command->add_option("--url", flags->url, "Where the folder is published")->capture_default_str();
   command->add_flag("--quiet", flags->quiet, "No progress");

@@ -11,7 +11,8 @@
 
 namespace mii {
 
-/// A folder in the published layout with the weights that the golden numbers were computed with; removed at the end.
+/// A folder in the published layout with the weights that the golden numbers were computed with; removed at
+/// the end.
 class ProceduralModel {
  public:
   explicit ProceduralModel(const std::string& name)

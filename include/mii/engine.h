@@ -42,12 +42,12 @@ struct EngineOptions {
 
 /// What was loaded, for people and for logs.
 struct ModelInfo {
-  std::string weights_file;      ///< path as opened
-  uint64_t weights_bytes = 0;    ///< of that file
-  std::string stored_dtype;      ///< "F32", "BF16", "F16" or "mixed"
+  std::string weights_file;    ///< path as opened
+  uint64_t weights_bytes = 0;  ///< of that file
+  std::string stored_dtype;    ///< "F32", "BF16", "F16" or "mixed"
   uint64_t parameters = 0;
   size_t tensors = 0;
-  size_t image_width = 0;        ///< the model's input size, pixels
+  size_t image_width = 0;  ///< the model's input size, pixels
   size_t image_height = 0;
   std::vector<size_t> stage_dims;    ///< channels of each stage of the image tower
   std::vector<size_t> stage_depths;  ///< block pairs of each stage
@@ -57,18 +57,18 @@ struct ModelInfo {
   size_t text_layers = 0;
   size_t vocabulary_size = 0;
   size_t embedding_dim = 0;
-  double image_operations = 0;   ///< floating-point operations that one image needs
-  float logit_scale = 0;         ///< the factor on the cosine: exp of the stored value
+  double image_operations = 0;           ///< floating-point operations that one image needs
+  float logit_scale = 0;                 ///< the factor on the cosine: exp of the stored value
   Precision precision = Precision::f32;  ///< what is really computed: f32 or bf16
-  std::string backend;           ///< "cpu (oneDNN 2.6.3, avx512_core_bf16)", say
+  std::string backend;                   ///< "cpu (oneDNN 2.6.3, avx512_core_bf16)", say
   int threads = 0;
 };
 
 struct ClassifyOptions {
   /// false: probabilities of one picture sum to 1 (softmax). true: each label alone (sigmoid).
   bool multilabel = false;
-  /// Prompts around the label, each with one "{}" where the label goes. With several, the label's vector is the
-  /// mean of the prompts' unit vectors, normalised again. None: the label itself is the prompt.
+  /// Prompts around the label, each with one "{}" where the label goes. With several, the label's vector is
+  /// the mean of the prompts' unit vectors, normalised again. None: the label itself is the prompt.
   std::vector<std::string> templates;
   /// A label given twice is an error unless this is set; then it is scored twice.
   bool allow_duplicate_labels = false;
@@ -81,13 +81,14 @@ struct ImageTokens {
   size_t cols = 0;  ///< of the grid, from the left
 };
 
-/// A loaded model. All methods may be called by several threads at once; computations then run one after another.
-/// Every method may throw Error; none leaves the engine unusable.
+/// A loaded model. All methods may be called by several threads at once; computations then run one after
+/// another. Every method may throw Error; none leaves the engine unusable.
 class MII_API Engine {
  public:
   /// Loads a folder in the published layout (config.yaml, vision_model/, language_model/).
-  /// Throws Error{invalid_model} for a folder that lacks a file or whose config is wrong, Error{corrupt_weights} for
-  /// weights that do not fit it (all of them named at once), Error{unsupported} for options this build cannot serve.
+  /// Throws Error{invalid_model} for a folder that lacks a file or whose config is wrong,
+  /// Error{corrupt_weights} for weights that do not fit it (all of them named at once), Error{unsupported}
+  /// for options this build cannot serve.
   static Engine open(const std::filesystem::path& folder, const EngineOptions& options = {});
 
   Engine(Engine&&) noexcept;
@@ -96,8 +97,8 @@ class MII_API Engine {
 
   const ModelInfo& info() const;
 
-  /// Resizes a picture to the model's input size, as encode_images does by itself. Done ahead, it lets other threads
-  /// do this work and keeps little memory per waiting picture; the vectors are the same.
+  /// Resizes a picture to the model's input size, as encode_images does by itself. Done ahead, it lets other
+  /// threads do this work and keeps little memory per waiting picture; the vectors are the same.
   Image prepare(const Image& image) const;
 
   /// [n, embedding_dim], one row of L2 norm 1 for each image. Any n, 0 too.
@@ -108,7 +109,8 @@ class MII_API Engine {
   Matrix encode_texts(std::span<const std::string> texts) const;
 
   /// Probabilities [n images, K labels], columns in the order of labels.
-  /// Throws Error{invalid_argument} for no labels, an empty or repeated label, or a template without exactly one "{}".
+  /// Throws Error{invalid_argument} for no labels, an empty or repeated label, or a template without exactly
+  /// one "{}".
   Matrix classify(std::span<const Image> images, std::span<const std::string> labels,
                   const ClassifyOptions& options = {}) const;
 

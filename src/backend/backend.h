@@ -10,8 +10,9 @@
 
 // The operators that the two towers are made of, each fused as far as every backend can profit from it.
 //
-// Glossary: B batch, H W token grid, N = H*W tokens, C channels, R rows (B*N, or all tokens of several texts).
-// Activations are float32 and row-major; what a backend uses inside an operator (bf16, say) is its own affair.
+// Glossary: B batch, H W token grid, N = H*W tokens, C channels, R rows (B*N, or all tokens of several
+// texts). Activations are float32 and row-major; what a backend uses inside an operator (bf16, say) is its
+// own affair.
 
 namespace mii {
 
@@ -32,7 +33,8 @@ struct ConstRows {
 
   ConstRows() = default;
   ConstRows(const float* d, int64_t r, int64_t c) : data(d), rows(r), cols(c) {}
-  ConstRows(const Rows& other) : data(other.data), rows(other.rows), cols(other.cols) {}  // NOLINT: a view of a view
+  ConstRows(const Rows& other)
+      : data(other.data), rows(other.rows), cols(other.cols) {}  // NOLINT: a view of a view
 
   const float* row(int64_t i) const { return data + i * cols; }
   int64_t elements() const { return rows * cols; }
@@ -116,7 +118,8 @@ struct TextAttention {
 };
 
 /// Computes the operators. One computation at a time: a backend owns scratch memory.
-/// Shapes are the caller's business and are not checked. Outputs never overlap inputs but where an operator adds to x.
+/// Shapes are the caller's business and are not checked. Outputs never overlap inputs but where an operator
+/// adds to x.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -127,7 +130,8 @@ class Backend {
   /// The type in which pack() takes weights: f32 or bf16.
   virtual DType weight_dtype() const = 0;
 
-  /// Copies a weight matrix [out, in] (or [in, out] when so stored) of weight_dtype() into the backend's layout.
+  /// Copies a weight matrix [out, in] (or [in, out] when so stored) of weight_dtype() into the backend's
+  /// layout.
   enum class WeightLayout { out_in, in_out };
   virtual std::unique_ptr<PackedMatrix> pack(const TensorView& weight, WeightLayout layout) = 0;
 
@@ -145,14 +149,17 @@ class Backend {
 
   /// x += proj(attention within each window). qkv: [R, 3C], packed q|k|v, each [heads, C/heads].
   /// Tokens that pad the last windows take part as keys and values.
-  virtual void window_attention_add(ConstRows qkv, const WindowAttention& attention, const Linear& proj, Rows x) = 0;
+  virtual void window_attention_add(ConstRows qkv, const WindowAttention& attention, const Linear& proj,
+                                    Rows x) = 0;
 
-  /// x += proj(attention between the channels of each group). qkv: [R, 3C], packed q|k|v, each [groups, d = C/groups].
-  /// Per image and group: A = softmax_rows((scale * q)^T k) [d, d], out = v A^T.
-  virtual void channel_attention_add(ConstRows qkv, const ChannelAttention& attention, const Linear& proj, Rows x) = 0;
+  /// x += proj(attention between the channels of each group). qkv: [R, 3C], packed q|k|v, each [groups, d =
+  /// C/groups]. Per image and group: A = softmax_rows((scale * q)^T k) [d, d], out = v A^T.
+  virtual void channel_attention_add(ConstRows qkv, const ChannelAttention& attention, const Linear& proj,
+                                     Rows x) = 0;
 
   /// x += proj(attention within each text). qkv: [R, 3C] as in window_attention_add.
-  virtual void text_attention_add(ConstRows qkv, const TextAttention& attention, const Linear& proj, Rows x) = 0;
+  virtual void text_attention_add(ConstRows qkv, const TextAttention& attention, const Linear& proj,
+                                  Rows x) = 0;
 
   /// x += fc2(activation(fc1(norm(x)))).
   virtual void feed_forward_add(const FeedForward& feed_forward, Rows x) = 0;

@@ -4,17 +4,28 @@ namespace mii {
 
 const char* to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::invalid_argument: return "invalid_argument";
-    case ErrorCode::invalid_image: return "invalid_image";
-    case ErrorCode::image_too_large: return "image_too_large";
-    case ErrorCode::invalid_text: return "invalid_text";
-    case ErrorCode::invalid_model: return "invalid_model";
-    case ErrorCode::corrupt_weights: return "corrupt_weights";
-    case ErrorCode::unsupported: return "unsupported";
-    case ErrorCode::io: return "io";
-    case ErrorCode::network: return "network";
-    case ErrorCode::cancelled: return "cancelled";
-    case ErrorCode::internal: return "internal";
+    case ErrorCode::invalid_argument:
+      return "invalid_argument";
+    case ErrorCode::invalid_image:
+      return "invalid_image";
+    case ErrorCode::image_too_large:
+      return "image_too_large";
+    case ErrorCode::invalid_text:
+      return "invalid_text";
+    case ErrorCode::invalid_model:
+      return "invalid_model";
+    case ErrorCode::corrupt_weights:
+      return "corrupt_weights";
+    case ErrorCode::unsupported:
+      return "unsupported";
+    case ErrorCode::io:
+      return "io";
+    case ErrorCode::network:
+      return "network";
+    case ErrorCode::cancelled:
+      return "cancelled";
+    case ErrorCode::internal:
+      return "internal";
   }
   return "unknown";
 }

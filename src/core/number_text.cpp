@@ -25,15 +25,20 @@ std::string json_text(const std::string& utf8) {
   std::string text = "\"";
   for (const char c : utf8) {
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') text += {'\\', c};
-    else if (c == '\n') text += "\\n";
-    else if (c == '\r') text += "\\r";
-    else if (c == '\t') text += "\\t";
+    if (c == '"' || c == '\\')
+      text += {'\\', c};
+    else if (c == '\n')
+      text += "\\n";
+    else if (c == '\r')
+      text += "\\r";
+    else if (c == '\t')
+      text += "\\t";
     else if (byte < 0x20) {
       std::array<char, 8> escape;
       std::snprintf(escape.data(), escape.size(), "\\u%04x", byte);
       text += escape.data();
-    } else text += c;
+    } else
+      text += c;
   }
   return text + '"';
 }

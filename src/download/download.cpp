@@ -72,9 +72,11 @@ class Transfer {
     curl_easy_setopt(curl_, CURLOPT_XFERINFODATA, this);
     const CURLcode code = curl_easy_perform(curl_);
     const bool flushed = std::fflush(out_.get()) == 0;
-    if (cancelled()) throw Error(ErrorCode::cancelled, part_.string() + ": stopped; the next call goes on from here");
+    if (cancelled())
+      throw Error(ErrorCode::cancelled, part_.string() + ": stopped; the next call goes on from here");
     if (!disk_error_.empty() || !flushed)
-      throw Error(ErrorCode::io, part_.string() + ": cannot be written: " + (disk_error_.empty() ? std::strerror(errno) : disk_error_));
+      throw Error(ErrorCode::io, part_.string() + ": cannot be written: " +
+                                     (disk_error_.empty() ? std::strerror(errno) : disk_error_));
     return judge(code, url);
   }
 
@@ -130,7 +132,8 @@ class Transfer {
   static size_t on_header(char* data, size_t, size_t n, void* self) {
     auto& transfer = *static_cast<Transfer*>(self);
     std::string line(data, n);
-    std::ranges::transform(line, line.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::ranges::transform(line, line.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     unsigned long long first = 0;
     if (std::sscanf(line.c_str(), "content-range: bytes %llu-", &first) == 1) transfer.range_start_ = first;
     return n;
@@ -139,7 +142,8 @@ class Transfer {
   static int on_progress(void* self, curl_off_t total, curl_off_t now, curl_off_t, curl_off_t) {
     auto& transfer = *static_cast<Transfer*>(self);
     if (transfer.options_.progress && total > 0)
-      transfer.options_.progress(transfer.file_.path, transfer.start_ + static_cast<uint64_t>(now), transfer.start_ + static_cast<uint64_t>(total));
+      transfer.options_.progress(transfer.file_.path, transfer.start_ + static_cast<uint64_t>(now),
+                                 transfer.start_ + static_cast<uint64_t>(total));
     return transfer.cancelled() ? 1 : 0;
   }
 
@@ -168,8 +172,9 @@ void expect_room(const RemoteFile& file, const fs::path& part) {
   const auto room = fs::space(part.parent_path(), error).available;
   const uint64_t here = size_or_zero(part);
   if (!error && file.bytes > here && room < file.bytes - here)
-    throw Error(ErrorCode::io, part.parent_path().string() + ": " + std::to_string(room >> 20) + " MiB are free, expected " +
-                                   std::to_string((file.bytes - here) >> 20) + " MiB for " + file.path);
+    throw Error(ErrorCode::io, part.parent_path().string() + ": " + std::to_string(room >> 20) +
+                                   " MiB are free, expected " + std::to_string((file.bytes - here) >> 20) +
+                                   " MiB for " + file.path);
 }
 
 void fetch(const RemoteFile& file, const fs::path& part, const DownloadOptions& options) {
@@ -188,8 +193,9 @@ void fetch(const RemoteFile& file, const fs::path& part, const DownloadOptions& 
       wait = options.retry_wait;
     }
     if (++failures > options.retries)
-      throw Error(ErrorCode::network, options.base_url + "/" + file.path + ": gave up after " + std::to_string(failures) +
-                                          " tries: " + reason + "; what is here is kept for the next call");
+      throw Error(ErrorCode::network, options.base_url + "/" + file.path + ": gave up after " +
+                                          std::to_string(failures) + " tries: " + reason +
+                                          "; what is here is kept for the next call");
     std::this_thread::sleep_for(wait);
     wait *= 2;
   }
@@ -217,7 +223,8 @@ std::vector<RemoteFile> published_model() {
           {tokenizer + "merges.txt"},
           {tokenizer + "tokenizer_config.json"},
           {tokenizer + "special_tokens_map.json"},
-          {"vision_model/medimageinsigt-v1.0.0.pt", 2464060700, "5eeda63bf616a61664bc95b2c09d3b3d7125209e635678bd3f5f324e9bdb1414"}};
+          {"vision_model/medimageinsigt-v1.0.0.pt", 2464060700,
+           "5eeda63bf616a61664bc95b2c09d3b3d7125209e635678bd3f5f324e9bdb1414"}};
 }
 
 void download(const std::vector<RemoteFile>& files, const fs::path& folder, const DownloadOptions& options) {
@@ -226,7 +233,8 @@ void download(const std::vector<RemoteFile>& files, const fs::path& folder, cons
     if (is_right(file, path)) continue;
     std::error_code error;
     fs::create_directories(path.parent_path(), error);
-    if (error) throw Error(ErrorCode::io, path.parent_path().string() + ": cannot be made: " + error.message());
+    if (error)
+      throw Error(ErrorCode::io, path.parent_path().string() + ": cannot be made: " + error.message());
     const fs::path part = part_of(path);
     expect_room(file, part);
     fetch(file, part, options);

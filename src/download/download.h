@@ -10,7 +10,8 @@
 
 namespace mii {
 
-inline constexpr const char* kPublishedModelUrl = "https://huggingface.co/lion-ai/MedImageInsights/resolve/main/2024.09.27";
+inline constexpr const char* kPublishedModelUrl =
+    "https://huggingface.co/lion-ai/MedImageInsights/resolve/main/2024.09.27";
 
 struct RemoteFile {
   std::string path;    ///< below the base URL and below the folder
@@ -23,19 +24,20 @@ std::vector<RemoteFile> published_model();
 
 struct DownloadOptions {
   std::string base_url = kPublishedModelUrl;
-  int retries = 5;                                  ///< after a break, in a row without a new byte
-  std::chrono::milliseconds retry_wait{1000};       ///< before the first of them; doubled each time
+  int retries = 5;                             ///< after a break, in a row without a new byte
+  std::chrono::milliseconds retry_wait{1000};  ///< before the first of them; doubled each time
   /// Called now and then: bytes of the file that are here, and of the whole (0: not known).
   std::function<void(const std::string& path, uint64_t done, uint64_t total)> progress;
   std::function<bool()> cancelled;  ///< true: stop, and keep what is here for the next time
 };
 
-/// Downloads the files into the folder, one after the other. A file that is there with the right size and SHA-256 is
-/// left alone; one that was broken off (NAME.part) is gone on with. A file gets its name only when it is complete and
-/// its SHA-256 is right.
-/// Throws Error{network} when the server refuses, breaks off too often, or sends other bytes than expected (they are
-/// removed); Error{io} when the folder cannot be written; Error{cancelled}.
-void download(const std::vector<RemoteFile>& files, const std::filesystem::path& folder, const DownloadOptions& options);
+/// Downloads the files into the folder, one after the other. A file that is there with the right size and
+/// SHA-256 is left alone; one that was broken off (NAME.part) is gone on with. A file gets its name only when
+/// it is complete and its SHA-256 is right. Throws Error{network} when the server refuses, breaks off too
+/// often, or sends other bytes than expected (they are removed); Error{io} when the folder cannot be written;
+/// Error{cancelled}.
+void download(const std::vector<RemoteFile>& files, const std::filesystem::path& folder,
+              const DownloadOptions& options);
 
 /// SHA-256 of a file in hexadecimal digits. Throws Error{io}.
 std::string sha256_of_file(const std::filesystem::path& path);

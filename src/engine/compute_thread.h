@@ -9,8 +9,8 @@
 
 namespace mii {
 
-/// The one thread that computes. OpenMP keeps a team of threads for each thread that opens parallel regions; with all
-/// of them opened here there is one team, however many threads call the engine.
+/// The one thread that computes. OpenMP keeps a team of threads for each thread that opens parallel regions;
+/// with all of them opened here there is one team, however many threads call the engine.
 class ComputeThread {
  public:
   /// threads: of the OpenMP team.
@@ -20,7 +20,8 @@ class ComputeThread {
   ComputeThread(const ComputeThread&) = delete;
   ComputeThread& operator=(const ComputeThread&) = delete;
 
-  /// Runs work there, after what others have asked for before, and returns when it is done. Rethrows what it throws.
+  /// Runs work there, after what others have asked for before, and returns when it is done. Rethrows what it
+  /// throws.
   void run(const std::function<void()>& work);
 
  private:

@@ -26,7 +26,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Rows of the first stage's activations in one computation: enough for full-speed products, and little enough memory.
+// Rows of the first stage's activations in one computation: enough for full-speed products, and little enough
+// memory.
 constexpr size_t kStageZeroRows = 16384;
 // Tokens of texts in one computation.
 constexpr size_t kTextRows = 4096;
@@ -34,7 +35,8 @@ constexpr int kMaxThreads = 1024;
 
 int thread_count(const EngineOptions& options) {
   if (options.threads < 0 || options.threads > kMaxThreads)
-    throw Error(ErrorCode::invalid_argument, std::to_string(options.threads) + " threads, expected 0 (all cores) to " +
+    throw Error(ErrorCode::invalid_argument, std::to_string(options.threads) +
+                                                 " threads, expected 0 (all cores) to " +
                                                  std::to_string(kMaxThreads));
   return options.threads == 0 ? available_cores() : options.threads;
 }
@@ -59,7 +61,8 @@ std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
 void expect_finite(const Matrix& vectors) {
   for (const float v : vectors.values())
     if (!std::isfinite(v))
-      throw Error(ErrorCode::corrupt_weights, "the model gave a vector that is not finite: its weights are beyond the range of float32");
+      throw Error(ErrorCode::corrupt_weights,
+                  "the model gave a vector that is not finite: its weights are beyond the range of float32");
 }
 
 Rows rows_of(Matrix& matrix, size_t first, size_t n) {
@@ -75,13 +78,20 @@ class Engine::Impl {
   Impl(const fs::path& folder, const EngineOptions& options);
 
   const ModelInfo& info() const { return info_; }
-  size_t image_batch() const { return std::max<size_t>(1, kStageZeroRows / static_cast<size_t>(stage_grids(config_.image)[0].tokens())); }
-  bool fits(const Image& image) const { return image.width() == info_.image_width && image.height() == info_.image_height; }
-  Image prepare(const Image& image) const { return resize_bicubic(image, info_.image_width, info_.image_height); }
+  size_t image_batch() const {
+    return std::max<size_t>(1, kStageZeroRows / static_cast<size_t>(stage_grids(config_.image)[0].tokens()));
+  }
+  bool fits(const Image& image) const {
+    return image.width() == info_.image_width && image.height() == info_.image_height;
+  }
+  Image prepare(const Image& image) const {
+    return resize_bicubic(image, info_.image_width, info_.image_height);
+  }
 
   Matrix encode_images(std::span<const Image> images);
   Matrix encode_texts(std::span<const std::string> texts);
-  Matrix classify(const Matrix& image_vectors, std::span<const std::string> labels, const ClassifyOptions& options);
+  Matrix classify(const Matrix& image_vectors, std::span<const std::string> labels,
+                  const ClassifyOptions& options);
   ImageTokens encode_image_tokens(const Image& image);
 
  private:
@@ -110,7 +120,8 @@ class Engine::Impl {
   Impl(const ModelFolder& folder, const EngineOptions& options);
 };
 
-Engine::Impl::Impl(const fs::path& folder, const EngineOptions& options) : Impl(ModelFolder::find(folder), options) {}
+Engine::Impl::Impl(const fs::path& folder, const EngineOptions& options)
+    : Impl(ModelFolder::find(folder), options) {}
 
 Engine::Impl::Impl(const ModelFolder& folder, const EngineOptions& options)
     : config_(ModelConfig::read(folder.config)),
@@ -158,8 +169,10 @@ ConstRows Engine::Impl::pixels(std::span<const Image> images) {
   for (size_t i = 0; i < images.size(); ++i) {
     const std::span<float> out = pixels_.span().subspan(i * values, values);
     const Normalisation normalisation{config_.image.mean, config_.image.std};
-    if (fits(images[i])) normalise(images[i].pixels(), normalisation, out);
-    else normalise(prepare(images[i]).pixels(), normalisation, out);
+    if (fits(images[i]))
+      normalise(images[i].pixels(), normalisation, out);
+    else
+      normalise(prepare(images[i]).pixels(), normalisation, out);
   }
   return {pixels_.data(), static_cast<int64_t>(images.size() * values / 3), 3};
 }
@@ -218,13 +231,14 @@ Matrix Engine::Impl::encode_texts(std::span<const std::string> texts) {
 Matrix Engine::Impl::classify(const Matrix& image_vectors, std::span<const std::string> labels,
                               const ClassifyOptions& options) {
   const Matrix vectors = encode_texts(prompts(labels, options.templates));
-  return probabilities(image_vectors, mean_of_prompts(vectors, labels.size()), info_.logit_scale, options.multilabel);
+  return probabilities(image_vectors, mean_of_prompts(vectors, labels.size()), info_.logit_scale,
+                       options.multilabel);
 }
 
 ImageTokens Engine::Impl::encode_image_tokens(const Image& image) {
   const Grid grid = image_tower_->last_grid();
-  ImageTokens result{Matrix(static_cast<size_t>(grid.tokens()), info_.stage_dims.back()), static_cast<size_t>(grid.height),
-                     static_cast<size_t>(grid.width)};
+  ImageTokens result{Matrix(static_cast<size_t>(grid.tokens()), info_.stage_dims.back()),
+                     static_cast<size_t>(grid.height), static_cast<size_t>(grid.width)};
   compute_.run([&] {
     const ConstRows tokens = image_tower_->tokens(pixels({&image, 1}));
     std::copy_n(tokens.data, tokens.elements(), result.tokens.values().begin());
@@ -244,7 +258,9 @@ Engine Engine::open(const fs::path& folder, const EngineOptions& options) {
 const ModelInfo& Engine::info() const { return impl_->info(); }
 size_t Engine::image_batch() const { return impl_->image_batch(); }
 
-Image Engine::prepare(const Image& image) const { return impl_->fits(image) ? copy_of(image) : impl_->prepare(image); }
+Image Engine::prepare(const Image& image) const {
+  return impl_->fits(image) ? copy_of(image) : impl_->prepare(image);
+}
 
 Matrix Engine::encode_images(std::span<const Image> images) const { return impl_->encode_images(images); }
 
@@ -265,6 +281,8 @@ Matrix Engine::classify_vectors(const Matrix& image_vectors, std::span<const std
   return impl_->classify(image_vectors, labels, options);
 }
 
-ImageTokens Engine::encode_image_tokens(const Image& image) const { return impl_->encode_image_tokens(image); }
+ImageTokens Engine::encode_image_tokens(const Image& image) const {
+  return impl_->encode_image_tokens(image);
+}
 
 }  // namespace mii

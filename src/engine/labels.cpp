@@ -14,7 +14,9 @@ constexpr std::string_view kPlace = "{}";
 
 size_t places(std::string_view text) {
   size_t count = 0;
-  for (size_t at = text.find(kPlace); at != std::string_view::npos; at = text.find(kPlace, at + kPlace.size())) ++count;
+  for (size_t at = text.find(kPlace); at != std::string_view::npos;
+       at = text.find(kPlace, at + kPlace.size()))
+    ++count;
   return count;
 }
 
@@ -52,7 +54,8 @@ void expect_valid_labels(std::span<const std::string> labels, const ClassifyOpti
                                                    " places \"{}\" for the label, expected one");
 }
 
-std::vector<std::string> prompts(std::span<const std::string> labels, const std::vector<std::string>& templates) {
+std::vector<std::string> prompts(std::span<const std::string> labels,
+                                 const std::vector<std::string>& templates) {
   if (templates.empty()) return {labels.begin(), labels.end()};
   std::vector<std::string> all;
   for (const std::string& label : labels)
@@ -74,13 +77,16 @@ Matrix mean_of_prompts(const Matrix& prompt_vectors, size_t labels) {
   return means;
 }
 
-Matrix probabilities(const Matrix& image_vectors, const Matrix& label_vectors, float logit_scale, bool multilabel) {
+Matrix probabilities(const Matrix& image_vectors, const Matrix& label_vectors, float logit_scale,
+                     bool multilabel) {
   Matrix scores(image_vectors.rows(), label_vectors.rows());
   std::vector<double> row(label_vectors.rows());
   for (size_t i = 0; i < scores.rows(); ++i) {
-    for (size_t k = 0; k < row.size(); ++k) row[k] = logit_scale * dot(image_vectors.row(i), label_vectors.row(k));
+    for (size_t k = 0; k < row.size(); ++k)
+      row[k] = logit_scale * dot(image_vectors.row(i), label_vectors.row(k));
     multilabel ? sigmoid(row) : softmax(row);
-    std::transform(row.begin(), row.end(), scores.row(i).begin(), [](double v) { return static_cast<float>(v); });
+    std::transform(row.begin(), row.end(), scores.row(i).begin(),
+                   [](double v) { return static_cast<float>(v); });
   }
   return scores;
 }

@@ -43,7 +43,7 @@ class TextCache {
 
   const size_t capacity_;
   std::mutex mutex_;
-  std::list<Entry> entries_;                                            // guarded by mutex_, latest first
+  std::list<Entry> entries_;                                           // guarded by mutex_, latest first
   std::unordered_map<std::string, std::list<Entry>::iterator> index_;  // guarded by mutex_
 };
 

@@ -21,27 +21,28 @@ Davit::Davit(const ImageTowerConfig& config, const WeightReader& weights, Backen
                        .blocks = {}});
     for (int64_t b = 0; b < stage.depth; ++b) {
       const std::string pair = "image_encoder.blocks." + std::to_string(s) + "." + std::to_string(b);
-      stages_.back().blocks.push_back({.spatial = read_block(weights, config, pair + ".spatial_block", "window_attn"),
-                                       .channel = read_block(weights, config, pair + ".channel_block", "channel_attn")});
+      stages_.back().blocks.push_back(
+          {.spatial = read_block(weights, config, pair + ".spatial_block", "window_attn"),
+           .channel = read_block(weights, config, pair + ".channel_block", "channel_attn")});
     }
   }
   norm_ = weights.layer_norm("image_encoder.norms", kEpsilon);
   projection_ = weights.projection("image_projection");
 }
 
-Davit::Block Davit::read_block(const WeightReader& weights, const ImageTowerConfig& config, const std::string& prefix,
-                                   const std::string& attention) {
+Davit::Block Davit::read_block(const WeightReader& weights, const ImageTowerConfig& config,
+                               const std::string& prefix, const std::string& attention) {
   const std::string attn = prefix + "." + attention;
   const std::string ffn = prefix + ".ffn";
   Block block{.conv1 = {},
-                  .norm = weights.layer_norm(attn + ".norm", kEpsilon),
-                  .qkv = weights.linear(attn + ".fn.qkv"),
-                  .proj = weights.linear(attn + ".fn.proj"),
-                  .conv2 = {},
-                  .feed_forward = {.norm = weights.layer_norm(ffn + ".norm", kEpsilon),
-                                   .fc1 = weights.linear(ffn + ".fn.net.fc1"),
-                                   .fc2 = weights.linear(ffn + ".fn.net.fc2"),
-                                   .activation = Activation::gelu}};
+              .norm = weights.layer_norm(attn + ".norm", kEpsilon),
+              .qkv = weights.linear(attn + ".fn.qkv"),
+              .proj = weights.linear(attn + ".fn.proj"),
+              .conv2 = {},
+              .feed_forward = {.norm = weights.layer_norm(ffn + ".norm", kEpsilon),
+                               .fc1 = weights.linear(ffn + ".fn.net.fc1"),
+                               .fc2 = weights.linear(ffn + ".fn.net.fc2"),
+                               .activation = Activation::gelu}};
   if (config.conv_at_attn) block.conv1 = weights.depthwise_conv(prefix + ".conv1.fn.dw");
   if (config.conv_at_ffn) block.conv2 = weights.depthwise_conv(prefix + ".conv2.fn.dw");
   return block;
@@ -78,8 +79,8 @@ void Davit::embed(ConstRows tokens, Rows pooled, Rows y) {
   backend_.l2_normalise(y);
 }
 
-// y = conv(norm(x)) where the norm comes first, else y = norm(conv(x)). The reference never applies a norm to pixels,
-// even when the configuration asks for it.
+// y = conv(norm(x)) where the norm comes first, else y = norm(conv(x)). The reference never applies a norm to
+// pixels, even when the configuration asks for it.
 void Davit::embed_patches(size_t s, ConstRows x, const TokenGrid& from, Rows y) {
   const Stage& stage = stages_[s];
   const bool prenorm = config_.stages[s].patch_prenorm;
@@ -96,7 +97,8 @@ void Davit::embed_patches(size_t s, ConstRows x, const TokenGrid& from, Rows y) 
   }
 }
 
-void Davit::spatial_block(const Block& block, const StageConfig& config, const TokenGrid& grid, std::string_view name) {
+void Davit::spatial_block(const Block& block, const StageConfig& config, const TokenGrid& grid,
+                          std::string_view name) {
   // x += conv1(x)
   convolve(block.conv1, grid);
   observe(name, ".conv1");
@@ -104,7 +106,8 @@ void Davit::spatial_block(const Block& block, const StageConfig& config, const T
   const Rows qkv = take(qkv_, grid.rows(), 3 * config.dim);
   backend_.norm_linear(x_, block.norm, block.qkv, qkv);
   // A padding token is zero after the norm, so its q, k and v are the bias.
-  backend_.window_attention_add(qkv, {grid, config.heads, config_.window_size, block.qkv.bias}, block.proj, x_);
+  backend_.window_attention_add(qkv, {grid, config.heads, config_.window_size, block.qkv.bias}, block.proj,
+                                x_);
   observe(name, ".window_attn");
   // x += conv2(x)
   convolve(block.conv2, grid);
@@ -115,7 +118,8 @@ void Davit::spatial_block(const Block& block, const StageConfig& config, const T
   observe(name, "");
 }
 
-void Davit::channel_block(const Block& block, const StageConfig& config, const TokenGrid& grid, std::string_view name) {
+void Davit::channel_block(const Block& block, const StageConfig& config, const TokenGrid& grid,
+                          std::string_view name) {
   const int64_t scaled_over = config_.dynamic_scale ? grid.tokens() : config.dim;
   const float scale = 1 / std::sqrt(static_cast<float>(scaled_over));
   // x += conv1(x)

@@ -16,13 +16,14 @@ namespace mii {
 /// Sees the activations [B*N, C] after each part of a tower, under the reference's module name. For tests.
 using Observer = std::function<void(std::string_view module, ConstRows x)>;
 
-/// The image tower: DaViT (arXiv 2204.03645) as MedImageInsight configures it (arXiv 2410.06542), then the projection
-/// into the space that it shares with texts.
+/// The image tower: DaViT (arXiv 2204.03645) as MedImageInsight configures it (arXiv 2410.06542), then the
+/// projection into the space that it shares with texts.
 class Davit {
  public:
   Davit(const ImageTowerConfig& config, const WeightReader& weights, Backend& backend);
 
-  /// pixels: [B, height, width, 3] f32, normalised. Returns the last stage's tokens [B*N, C]; they live until the next call.
+  /// pixels: [B, height, width, 3] f32, normalised. Returns the last stage's tokens [B*N, C]; they live until
+  /// the next call.
   ConstRows tokens(ConstRows pixels, const Observer& observer = {});
 
   /// Unit vectors y [B, D] from what tokens() returned. pooled: [B, C], receives the normalised means.
@@ -51,12 +52,14 @@ class Davit {
     std::vector<BlockPair> blocks;
   };
 
-  static Block read_block(const WeightReader& weights, const ImageTowerConfig& config, const std::string& prefix,
-                              const std::string& attention);
+  static Block read_block(const WeightReader& weights, const ImageTowerConfig& config,
+                          const std::string& prefix, const std::string& attention);
 
   void embed_patches(size_t s, ConstRows x, const TokenGrid& from, Rows y);
-  void spatial_block(const Block& block, const StageConfig& config, const TokenGrid& grid, std::string_view name);
-  void channel_block(const Block& block, const StageConfig& config, const TokenGrid& grid, std::string_view name);
+  void spatial_block(const Block& block, const StageConfig& config, const TokenGrid& grid,
+                     std::string_view name);
+  void channel_block(const Block& block, const StageConfig& config, const TokenGrid& grid,
+                     std::string_view name);
   void convolve(const std::optional<DepthwiseConv>& conv, const TokenGrid& grid);
   void observe(std::string_view block, std::string_view part) const;
   Rows take(AlignedBuffer<float>& buffer, int64_t rows, int64_t cols) const;

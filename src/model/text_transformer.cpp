@@ -10,7 +10,8 @@ constexpr float kEpsilon = 1e-12f;
 
 }  // namespace
 
-TextTransformer::TextTransformer(const TextTowerConfig& config, const Checkpoint& checkpoint, Backend& backend)
+TextTransformer::TextTransformer(const TextTowerConfig& config, const Checkpoint& checkpoint,
+                                 Backend& backend)
     : config_(config), backend_(backend) {
   const std::string embedding = "lang_encoder.token_embedding.weight";
   const WeightReader weights(checkpoint, backend);
@@ -44,7 +45,8 @@ void TextTransformer::embed(std::span<const std::vector<int32_t>> ids, Rows y) {
   const Rows qkv{qkv_.data(), tokens, 3 * config_.width};
 
   for (size_t t = 0; t < ids.size(); ++t)
-    for (size_t i = 0; i < ids[t].size(); ++i) embed_token(ids[t][i], i, x.row(offsets[t] + static_cast<int64_t>(i)));
+    for (size_t i = 0; i < ids[t].size(); ++i)
+      embed_token(ids[t][i], i, x.row(offsets[t] + static_cast<int64_t>(i)));
 
   for (const Block& block : blocks_) {
     // x += out_proj(attention(in_proj(ln_1(x))))
@@ -67,9 +69,10 @@ void TextTransformer::embed(std::span<const std::vector<int32_t>> ids, Rows y) {
 // x = token_embedding[id] + positional_embedding[position]
 void TextTransformer::embed_token(int32_t id, size_t position, float* x) const {
   const auto width = static_cast<size_t>(config_.width);
-  const TensorView row{token_embedding_.data + static_cast<size_t>(id) * width * size_of(token_embedding_.dtype),
-                       token_embedding_.dtype,
-                       {config_.width}};
+  const TensorView row{
+      token_embedding_.data + static_cast<size_t>(id) * width * size_of(token_embedding_.dtype),
+      token_embedding_.dtype,
+      {config_.width}};
   copy_as_float(row, "lang_encoder.token_embedding.weight", x);
   const float* at = positions_.data() + position * width;
   for (size_t c = 0; c < width; ++c) x[c] += at[c];

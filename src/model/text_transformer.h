@@ -36,8 +36,8 @@ class TextTransformer {
 
   TextTowerConfig config_;
   Backend& backend_;
-  TensorView token_embedding_;       // [vocabulary, C], in the mapped file
-  std::vector<float> positions_;     // [context, C]
+  TensorView token_embedding_;    // [vocabulary, C], in the mapped file
+  std::vector<float> positions_;  // [context, C]
   std::vector<Block> blocks_;
   LayerNorm norm_;
   Linear projection_;

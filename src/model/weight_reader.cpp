@@ -31,11 +31,14 @@ std::vector<float> WeightReader::vector(const std::string& name) const {
   return values;
 }
 
-Linear WeightReader::linear(const std::string& prefix) const { return linear(prefix + ".weight", prefix + ".bias"); }
+Linear WeightReader::linear(const std::string& prefix) const {
+  return linear(prefix + ".weight", prefix + ".bias");
+}
 
 Linear WeightReader::linear(const std::string& weight, const std::string& bias) const {
   const TensorView matrix = checkpoint_.tensor(weight);
-  return {pack(matrix, weight, Backend::WeightLayout::out_in), vector(bias), matrix.shape[1], matrix.shape[0]};
+  return {pack(matrix, weight, Backend::WeightLayout::out_in), vector(bias), matrix.shape[1],
+          matrix.shape[0]};
 }
 
 Linear WeightReader::projection(const std::string& name) const {
@@ -52,8 +55,8 @@ PatchConv WeightReader::patch_conv(const std::string& prefix, int64_t stride, in
   const Shape shape = checkpoint_.tensor(name).shape;
   const std::vector<float> values = channels_last(vector(name), shape);
   const TensorView matrix = view_of(values, {shape[0], shape[1] * shape[2] * shape[3]});
-  PatchConv conv{.linear = {pack(matrix, name, Backend::WeightLayout::out_in), vector(prefix + ".bias"), matrix.shape[1],
-                            matrix.shape[0]},
+  PatchConv conv{.linear = {pack(matrix, name, Backend::WeightLayout::out_in), vector(prefix + ".bias"),
+                            matrix.shape[1], matrix.shape[0]},
                  .size = shape[2],
                  .stride = stride,
                  .padding = padding};

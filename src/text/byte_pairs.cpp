@@ -28,8 +28,10 @@ std::array<std::string, 256> byte_spellings() {
   for (unsigned b = 0; b < 256; ++b) {
     const bool printable = (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
     const unsigned c = printable ? b : shifted++;
-    if (c < 0x80) spellings[b] = std::string(1, static_cast<char>(c));
-    else spellings[b] = {static_cast<char>(0xC0 | (c >> 6)), static_cast<char>(0x80 | (c & 0x3F))};
+    if (c < 0x80)
+      spellings[b] = std::string(1, static_cast<char>(c));
+    else
+      spellings[b] = {static_cast<char>(0xC0 | (c >> 6)), static_cast<char>(0x80 | (c & 0x3F))};
   }
   return spellings;
 }
@@ -41,7 +43,8 @@ std::array<std::string, 256> byte_spellings() {
 // A word as a list of symbols that neighbours are merged in, always the pair of the lowest rank first.
 class SymbolList {
  public:
-  explicit SymbolList(std::vector<int32_t> symbols) : ids_(std::move(symbols)), next_(ids_.size()), previous_(ids_.size()) {
+  explicit SymbolList(std::vector<int32_t> symbols)
+      : ids_(std::move(symbols)), next_(ids_.size()), previous_(ids_.size()) {
     for (size_t i = 0; i < ids_.size(); ++i) {
       next_[i] = i + 1;
       previous_[i] = i - 1;  // wraps for the first, which is never used
@@ -112,13 +115,15 @@ void BytePairs::read_merges(const fs::path& path) {
     if (line_number == 1 || line.empty()) continue;  // the first line is a version
     const std::string where = path.string() + ":" + std::to_string(line_number);
     const size_t space = line.find(' ');
-    if (space == 0 || space == std::string_view::npos || space + 1 == line.size() || line.find(' ', space + 1) != std::string_view::npos)
+    if (space == 0 || space == std::string_view::npos || space + 1 == line.size() ||
+        line.find(' ', space + 1) != std::string_view::npos)
       damaged(where, "expected two symbols with a space between them");
     add_merge(std::string(line.substr(0, space)), std::string(line.substr(space + 1)), line_number, where);
   }
 }
 
-void BytePairs::add_merge(const std::string& left, const std::string& right, int32_t rank, const std::string& where) {
+void BytePairs::add_merge(const std::string& left, const std::string& right, int32_t rank,
+                          const std::string& where) {
   const auto l = id_of(left), r = id_of(right), both = id_of(left + right);
   if (!l || !r || !both) damaged(where, "a symbol of this merge, or its result, is not in the vocabulary");
   merges_.emplace(pair_key(*l, *r), Merge{rank, *both});
@@ -150,7 +155,9 @@ std::vector<int32_t> BytePairs::merged(std::vector<int32_t> symbols) const {
     size_t left;
     int32_t left_id;
     int32_t right_id;
-    bool operator>(const Candidate& other) const { return std::tie(rank, left) > std::tie(other.rank, other.left); }
+    bool operator>(const Candidate& other) const {
+      return std::tie(rank, left) > std::tie(other.rank, other.left);
+    }
   };
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
   const auto consider = [&](size_t left) {
@@ -173,7 +180,8 @@ std::vector<int32_t> BytePairs::merged(std::vector<int32_t> symbols) const {
 void BytePairs::encode(std::string_view word, int32_t unknown_id, std::vector<int32_t>& ids) const {
   if (word.empty()) return;
   std::vector<int32_t> symbols;
-  for (const char c : word.substr(0, word.size() - 1)) symbols.push_back(inner_[static_cast<unsigned char>(c)]);
+  for (const char c : word.substr(0, word.size() - 1))
+    symbols.push_back(inner_[static_cast<unsigned char>(c)]);
   symbols.push_back(last_[static_cast<unsigned char>(word.back())]);
   for (const int32_t id : merged(std::move(symbols))) ids.push_back(id == kUnknown ? unknown_id : id);
 }

@@ -29,7 +29,8 @@ struct SpecialTokens {
 };
 
 // A special token is written as a string or as an object with its content.
-void read_token(const boost::json::object& settings, const char* key, std::string& token, const std::string& file) {
+void read_token(const boost::json::object& settings, const char* key, std::string& token,
+                const std::string& file) {
   const boost::json::value* value = settings.if_contains(key);
   if (value != nullptr && value->is_object()) value = value->get_object().if_contains("content");
   if (value == nullptr || value->is_null()) return;
@@ -43,7 +44,8 @@ void read_special_tokens(const fs::path& file, SpecialTokens& tokens) {
   boost::system::error_code error;
   const boost::json::value parsed = boost::json::parse(read_text_file(file, kMaxSettingsBytes), error);
   if (error || !parsed.is_object())
-    throw Error(ErrorCode::invalid_model, file.string() + ": not a JSON object" + (error ? ": " + error.message() : ""));
+    throw Error(ErrorCode::invalid_model,
+                file.string() + ": not a JSON object" + (error ? ": " + error.message() : ""));
   const boost::json::object& settings = parsed.get_object();
   read_token(settings, "bos_token", tokens.start, file.string());
   read_token(settings, "eos_token", tokens.end, file.string());
@@ -66,7 +68,8 @@ struct ClipTokenizer::Impl {
 };
 
 // ids grow to `enough` or a little more, then the rest of the text no longer matters.
-void ClipTokenizer::Impl::encode_piece(std::string_view piece, size_t enough, std::vector<int32_t>& ids) const {
+void ClipTokenizer::Impl::encode_piece(std::string_view piece, size_t enough,
+                                       std::vector<int32_t>& ids) const {
   const std::string repaired = repair_text(piece);
   std::string_view rest = repaired;
   while (ids.size() < enough) {
@@ -99,7 +102,8 @@ ClipTokenizer ClipTokenizer::load(const fs::path& folder) {
     for (const std::string& token : {tokens.start, tokens.end, tokens.unknown, tokens.padding}) {
       const auto id = impl->pairs.id_of(token);
       if (!id)
-        throw Error(ErrorCode::invalid_model, (folder / "vocab.json").string() + ": the special token '" + token + "' is not there");
+        throw Error(ErrorCode::invalid_model,
+                    (folder / "vocab.json").string() + ": the special token '" + token + "' is not there");
       impl->special.emplace(token, *id);
     }
     impl->start = impl->special.at(tokens.start);
@@ -113,7 +117,8 @@ ClipTokenizer ClipTokenizer::load(const fs::path& folder) {
 }
 
 std::vector<int32_t> ClipTokenizer::encode(std::string_view utf8, size_t context_length) const {
-  if (context_length < 2) throw Error(ErrorCode::invalid_argument, "a context holds at least the start and the end token");
+  if (context_length < 2)
+    throw Error(ErrorCode::invalid_argument, "a context holds at least the start and the end token");
   if (utf8.size() > kMaxTextBytes)
     throw Error(ErrorCode::invalid_text, "text of " + std::to_string(utf8.size()) + " bytes, at most " +
                                              std::to_string(kMaxTextBytes) + " are taken");
@@ -122,8 +127,9 @@ std::vector<int32_t> ClipTokenizer::encode(std::string_view utf8, size_t context
   const size_t enough = context_length - 1;
   size_t begin = 0;
   for (size_t i = 0; i < utf8.size() && ids.size() < enough;) {
-    const auto token = std::find_if(impl_->special.rbegin(), impl_->special.rend(),
-                                    [&](const auto& entry) { return utf8.substr(i).starts_with(entry.first); });
+    const auto token = std::find_if(impl_->special.rbegin(), impl_->special.rend(), [&](const auto& entry) {
+      return utf8.substr(i).starts_with(entry.first);
+    });
     if (token == impl_->special.rend()) {
       ++i;
       continue;

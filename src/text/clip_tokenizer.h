@@ -12,8 +12,8 @@ namespace mii {
 /// CLIP's byte-level BPE, as Hugging Face's CLIPTokenizer computes it. Safe to use from several threads.
 class ClipTokenizer {
  public:
-  /// Reads vocab.json and merges.txt (and special_tokens_map.json / tokenizer_config.json when there) of any size.
-  /// Throws Error{invalid_model} when a file is missing or damaged, or the two do not fit each other.
+  /// Reads vocab.json and merges.txt (and special_tokens_map.json / tokenizer_config.json when there) of any
+  /// size. Throws Error{invalid_model} when a file is missing or damaged, or the two do not fit each other.
   static ClipTokenizer load(const std::filesystem::path& folder);
 
   ClipTokenizer(ClipTokenizer&&) noexcept;

@@ -29,7 +29,8 @@ std::string normalise(const icu::Normalizer2& normalizer, std::string_view text)
   std::string result;
   icu::StringByteSink<std::string> sink(&result);
   UErrorCode status = U_ZERO_ERROR;
-  normalizer.normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink, nullptr, status);
+  normalizer.normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink, nullptr,
+                           status);
   expect(status);
   return result;
 }
@@ -54,14 +55,13 @@ std::string lower_case(std::string_view text) {
   std::string result;
   icu::StringByteSink<std::string> sink(&result);
   UErrorCode status = U_ZERO_ERROR;
-  icu::CaseMap::utf8ToLower("", 0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink, nullptr, status);
+  icu::CaseMap::utf8ToLower("", 0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink,
+                            nullptr, status);
   expect(status);
   return result;
 }
 
-bool is_character(int64_t c) {
-  return c > 0 && c <= 0x10FFFF && !(c >= 0xD800 && c <= 0xDFFF);
-}
+bool is_character(int64_t c) { return c > 0 && c <= 0x10FFFF && !(c >= 0xD800 && c <= 0xDFFF); }
 
 // "233" and "xE9" of "&#233;" and "&#xE9;"; 0 for anything else.
 UChar32 numbered_entity(std::string_view digits) {
@@ -123,12 +123,18 @@ std::string plain_characters(std::string_view text) {
   for (int32_t i = 0; i < length;) {
     UChar32 c;
     U8_NEXT(text.data(), i, length, c);
-    if (is_space(c)) result += ' ';
-    else if (is_noise(c)) continue;
-    else if (is_single_quote(c)) result += '\'';
-    else if (is_double_quote(c)) result += '"';
-    else if (is_ligature(c) || is_other_width(c)) result += compatible(c);
-    else append(result, c);
+    if (is_space(c))
+      result += ' ';
+    else if (is_noise(c))
+      continue;
+    else if (is_single_quote(c))
+      result += '\'';
+    else if (is_double_quote(c))
+      result += '"';
+    else if (is_ligature(c) || is_other_width(c))
+      result += compatible(c);
+    else
+      append(result, c);
   }
   return result;
 }
@@ -149,7 +155,8 @@ void expect_utf8(std::string_view text) {
     const int32_t start = i;
     UChar32 c;
     U8_NEXT(text.data(), i, length, c);
-    if (c < 0) throw Error(ErrorCode::invalid_text, "text is not valid UTF-8 at byte " + std::to_string(start));
+    if (c < 0)
+      throw Error(ErrorCode::invalid_text, "text is not valid UTF-8 at byte " + std::to_string(start));
   }
 }
 

@@ -9,7 +9,8 @@
 namespace mii {
 namespace {
 
-constexpr std::string_view kWholeWords[] = {"<|startoftext|>", "<|endoftext|>", "'s", "'t", "'re", "'ve", "'m", "'ll", "'d"};
+constexpr std::string_view kWholeWords[] = {
+    "<|startoftext|>", "<|endoftext|>", "'s", "'t", "'re", "'ve", "'m", "'ll", "'d"};
 
 enum class Kind { space, letter, number, other };
 

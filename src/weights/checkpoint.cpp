@@ -16,8 +16,8 @@ void add_pair(std::vector<TensorSpec>& specs, const std::string& prefix, Shape w
   specs.push_back({prefix + ".bias", bias});
 }
 
-void add_block(std::vector<TensorSpec>& specs, const ImageTowerConfig& config, int64_t dim, const std::string& block,
-               const std::string& attention) {
+void add_block(std::vector<TensorSpec>& specs, const ImageTowerConfig& config, int64_t dim,
+               const std::string& block, const std::string& attention) {
   if (config.conv_at_attn) add_pair(specs, block + ".conv1.fn.dw", {dim, 1, 3, 3});
   add_pair(specs, block + "." + attention + ".norm", {dim});
   add_pair(specs, block + "." + attention + ".fn.qkv", {3 * dim, dim});
@@ -121,7 +121,8 @@ Named by_published_name(const Safetensors& file, const std::string& path) {
   for (const auto& [name, tensor] : file.tensors)
     if (!tensors.emplace(published_name(name), &tensor).second)
       throw Error(ErrorCode::corrupt_weights,
-                  path + ": tensor '" + published_name(name) + "' is there twice, under an older name and the published one");
+                  path + ": tensor '" + published_name(name) +
+                      "' is there twice, under an older name and the published one");
   return tensors;
 }
 
@@ -149,7 +150,8 @@ std::string published_name(std::string_view given) {
   return name.starts_with(blocks) ? blocks + renamed_block(name.substr(blocks.size())) : name;
 }
 
-Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const ModelConfig& config, int64_t vocabulary_size) {
+Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const ModelConfig& config,
+                            int64_t vocabulary_size) {
   Checkpoint checkpoint(weights_file, MappedFile::open(weights_file));
   const std::string path = weights_file.string();
   const Safetensors file = parse_safetensors(checkpoint.file_.bytes(), path);
@@ -167,7 +169,8 @@ Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const Mod
     // A scalar is also met as one of one element.
     const bool scalar = spec.shape.empty() && view.elements() == 1;
     if (view.shape != spec.shape && !scalar)
-      misshaped.add("'" + spec.name + "' has " + to_string(view.shape) + ", expected " + to_string(spec.shape));
+      misshaped.add("'" + spec.name + "' has " + to_string(view.shape) + ", expected " +
+                    to_string(spec.shape));
     if (view.dtype != DType::f32 && view.dtype != DType::f16 && view.dtype != DType::bf16)
       misshaped.add("'" + spec.name + "' has dtype " + to_string(view.dtype) + ", expected F32, F16 or BF16");
     checkpoint.parameters_ += static_cast<uint64_t>(view.elements());
@@ -176,11 +179,13 @@ Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const Mod
   }
   std::string wrong;
   if (!missing.empty()) wrong += missing.sentence("tensors are missing");
-  if (!misshaped.empty()) wrong += (wrong.empty() ? "" : "; ") + misshaped.sentence("tensors do not fit the configuration");
+  if (!misshaped.empty())
+    wrong += (wrong.empty() ? "" : "; ") + misshaped.sentence("tensors do not fit the configuration");
   if (!wrong.empty()) throw Error(ErrorCode::corrupt_weights, path + ": " + wrong);
 
   Findings extra;
-  for (const auto& [name, tensor] : std::set<std::pair<std::string, const StoredTensor*>>(found.begin(), found.end()))
+  for (const auto& [name, tensor] :
+       std::set<std::pair<std::string, const StoredTensor*>>(found.begin(), found.end()))
     extra.add("'" + name + "'");
   if (!extra.empty()) checkpoint.warnings_.push_back(path + ": " + extra.sentence("tensors are not used"));
   checkpoint.stored_dtype_ = dtypes.size() == 1 ? *dtypes.begin() : "mixed";
@@ -189,7 +194,8 @@ Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const Mod
 
 TensorView Checkpoint::tensor(std::string_view name) const {
   const auto found = tensors_.find(std::string(name));
-  if (found == tensors_.end()) throw Error(ErrorCode::internal, "no tensor '" + std::string(name) + "' in this model");
+  if (found == tensors_.end())
+    throw Error(ErrorCode::internal, "no tensor '" + std::string(name) + "' in this model");
   return found->second;
 }
 

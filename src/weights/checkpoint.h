@@ -22,18 +22,22 @@ struct TensorSpec {
 /// Every tensor of a model, image tower first, in the order of computation.
 std::vector<TensorSpec> tensor_specs(const ModelConfig& config, int64_t vocabulary_size);
 
-/// The published name of a tensor that an older checkpoint calls `name`; `name` itself when it is none of those.
+/// The published name of a tensor that an older checkpoint calls `name`; `name` itself when it is none of
+/// those.
 std::string published_name(std::string_view name);
 
-/// The weights of one model: a mapped safetensors file whose tensors are the ones that the configuration asks for.
-/// Values are not looked at here: whoever copies them checks that they are finite (copy_as_float, copy_as_bfloat16).
+/// The weights of one model: a mapped safetensors file whose tensors are the ones that the configuration asks
+/// for. Values are not looked at here: whoever copies them checks that they are finite (copy_as_float,
+/// copy_as_bfloat16).
 class Checkpoint {
  public:
-  /// Throws Error{corrupt_weights} that names all missing and all mis-shaped tensors at once (the first ten of each
-  /// and how many more there are).
-  static Checkpoint open(const std::filesystem::path& weights_file, const ModelConfig& config, int64_t vocabulary_size);
+  /// Throws Error{corrupt_weights} that names all missing and all mis-shaped tensors at once (the first ten
+  /// of each and how many more there are).
+  static Checkpoint open(const std::filesystem::path& weights_file, const ModelConfig& config,
+                         int64_t vocabulary_size);
 
-  /// The tensor of this published name, in the mapped file. Throws Error{internal} for a name that is not in tensor_specs().
+  /// The tensor of this published name, in the mapped file. Throws Error{internal} for a name that is not in
+  /// tensor_specs().
   TensorView tensor(std::string_view name) const;
 
   /// Lets the system take back the pages of a tensor that has been copied.

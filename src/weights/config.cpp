@@ -17,7 +17,8 @@ constexpr uint64_t kMaxConfigBytes = 1 << 20;
 // A place in the file: its node and its name, for messages.
 class Section {
  public:
-  Section(YAML::Node node, std::string name, std::string_view file) : node_(std::move(node)), name_(std::move(name)), file_(file) {}
+  Section(YAML::Node node, std::string name, std::string_view file)
+      : node_(std::move(node)), name_(std::move(name)), file_(file) {}
 
   [[noreturn]] void fail(const std::string& what) const {
     throw Error(ErrorCode::invalid_model, std::string(file_) + ": " + name_ + " " + what);
@@ -39,13 +40,15 @@ class Section {
   }
 
   void expect_list_of(size_t n) const {
-    if (list_size() != n) fail("has " + std::to_string(list_size()) + " entries, expected " + std::to_string(n));
+    if (list_size() != n)
+      fail("has " + std::to_string(list_size()) + " entries, expected " + std::to_string(n));
   }
 
   int64_t integer(int64_t least, int64_t most) const {
     const auto value = as<int64_t>("a whole number");
     if (value < least || value > most)
-      fail("is " + std::to_string(value) + ", expected " + std::to_string(least) + " to " + std::to_string(most));
+      fail("is " + std::to_string(value) + ", expected " + std::to_string(least) + " to " +
+           std::to_string(most));
     return value;
   }
 
@@ -117,8 +120,10 @@ ImageTowerConfig read_image_tower(const Section& encoder) {
 
   const Section spec = encoder.at("SPEC");
   const size_t stages = spec.at("DIM_EMBED").list_size();
-  if (stages < 1 || stages > 8) spec.at("DIM_EMBED").fail("has " + std::to_string(stages) + " entries, expected 1 to 8");
-  for (const char* key : {"DEPTHS", "NUM_HEADS", "NUM_GROUPS", "PATCH_SIZE", "PATCH_STRIDE", "PATCH_PADDING", "PATCH_PRENORM"})
+  if (stages < 1 || stages > 8)
+    spec.at("DIM_EMBED").fail("has " + std::to_string(stages) + " entries, expected 1 to 8");
+  for (const char* key :
+       {"DEPTHS", "NUM_HEADS", "NUM_GROUPS", "PATCH_SIZE", "PATCH_STRIDE", "PATCH_PADDING", "PATCH_PRENORM"})
     spec.at(key).expect_list_of(stages);
   for (size_t s = 0; s < stages; ++s) image.stages.push_back(read_stage(spec, s));
   if (spec.has("WINDOW_SIZE")) image.window_size = spec.at("WINDOW_SIZE").integer(1, 64);
@@ -138,16 +143,19 @@ TextTowerConfig read_text_tower(const Section& encoder) {
   text.heads = encoder.at("HEADS").integer(1, kMaxDim);
   text.layers = encoder.at("LAYERS").integer(0, kMaxLayers);
   text.causal = flag(encoder, "AUTOGRESSIVE", true);  // so spelt by its publisher
-  if (text.width % text.heads != 0) encoder.at("HEADS").fail("does not divide WIDTH " + std::to_string(text.width));
+  if (text.width % text.heads != 0)
+    encoder.at("HEADS").fail("does not divide WIDTH " + std::to_string(text.width));
   if (encoder.has("TOKENIZER") && encoder.at("TOKENIZER").text() != "clip")
-    encoder.at("TOKENIZER").fail("is '" + encoder.at("TOKENIZER").text().substr(0, 40) + "', only 'clip' is supported");
+    encoder.at("TOKENIZER")
+        .fail("is '" + encoder.at("TOKENIZER").text().substr(0, 40) + "', only 'clip' is supported");
   return text;
 }
 
 void refuse_other_preprocessing(const Section& root) {
   if (root.has("AUG") && root.at("AUG").has("INTERPOLATION")) {
     const Section interpolation = root.at("AUG").at("INTERPOLATION");
-    if (interpolation.text() != "bicubic") interpolation.fail("is '" + interpolation.text().substr(0, 40) + "', only 'bicubic' is supported");
+    if (interpolation.text() != "bicubic")
+      interpolation.fail("is '" + interpolation.text().substr(0, 40) + "', only 'bicubic' is supported");
   }
   if (root.has("TEST") && flag(root.at("TEST"), "CENTER_CROP", false))
     root.at("TEST").at("CENTER_CROP").fail("is true, which is not supported");

@@ -46,8 +46,9 @@ struct ModelConfig {
   TextTowerConfig text;
   int64_t embedding_dim = 0;
 
-  /// Throws Error{invalid_model} when a key is missing, of a wrong type or out of range, or asks for something that
-  /// this program does not compute (another tokenizer, a centre crop, standard parametrisation off, ...).
+  /// Throws Error{invalid_model} when a key is missing, of a wrong type or out of range, or asks for
+  /// something that this program does not compute (another tokenizer, a centre crop, standard parametrisation
+  /// off, ...).
   static ModelConfig parse(std::string_view yaml, std::string_view file_name);
   static ModelConfig read(const std::filesystem::path& path);
 };

@@ -32,7 +32,8 @@ void make_folder(const fs::path& folder) {
 // Matrices of products and of embeddings: where nearly all the bytes are.
 bool is_matrix(const Shape& shape) { return shape.size() == 2 || (shape.size() == 4 && shape[1] > 1); }
 
-void write_tensor(const Checkpoint& checkpoint, const SafetensorsWriter::Entry& entry, SafetensorsWriter& writer) {
+void write_tensor(const Checkpoint& checkpoint, const SafetensorsWriter::Entry& entry,
+                  SafetensorsWriter& writer) {
   const TensorView tensor = checkpoint.tensor(entry.name);
   AlignedBuffer<std::byte> copy(static_cast<size_t>(tensor.elements()) * size_of(entry.dtype));
   if (entry.dtype == DType::bf16)
@@ -45,25 +46,30 @@ void write_tensor(const Checkpoint& checkpoint, const SafetensorsWriter::Entry& 
 
 }  // namespace
 
-ModelFolder copy_model_texts(const fs::path& config_yaml, const fs::path& tokenizer_folder, const fs::path& out_folder) {
+ModelFolder copy_model_texts(const fs::path& config_yaml, const fs::path& tokenizer_folder,
+                             const fs::path& out_folder) {
   const ModelFolder out{.config = out_folder / "config.yaml",
                         .weights = out_folder / "vision_model" / "medimageinsigt-v1.0.0.pt",
                         .tokenizer = out_folder / "language_model" / "clip_tokenizer_4.16.2"};
   make_folder(out.weights.parent_path());
   make_folder(out.tokenizer);
   copy_text(config_yaml, out.config);
-  for (const char* name : {"vocab.json", "merges.txt"}) copy_text(tokenizer_folder / name, out.tokenizer / name);
+  for (const char* name : {"vocab.json", "merges.txt"})
+    copy_text(tokenizer_folder / name, out.tokenizer / name);
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"})
-    if (fs::is_regular_file(tokenizer_folder / name)) copy_text(tokenizer_folder / name, out.tokenizer / name);
+    if (fs::is_regular_file(tokenizer_folder / name))
+      copy_text(tokenizer_folder / name, out.tokenizer / name);
   return out;
 }
 
 void convert_model(const fs::path& folder, int64_t vocabulary_size, DType dtype, const fs::path& out_folder) {
   if (dtype != DType::f32 && dtype != DType::bf16)
-    throw Error(ErrorCode::invalid_argument, std::string("weights are converted to F32 or BF16, not to ") + to_string(dtype));
+    throw Error(ErrorCode::invalid_argument,
+                std::string("weights are converted to F32 or BF16, not to ") + to_string(dtype));
   std::error_code none;
   if (fs::equivalent(folder, out_folder, none))
-    throw Error(ErrorCode::invalid_argument, out_folder.string() + ": a model cannot be converted into its own folder");
+    throw Error(ErrorCode::invalid_argument,
+                out_folder.string() + ": a model cannot be converted into its own folder");
   const ModelFolder from = ModelFolder::find(folder);
   const ModelConfig config = ModelConfig::read(from.config);
   const Checkpoint checkpoint = Checkpoint::open(from.weights, config, vocabulary_size);

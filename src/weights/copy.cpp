@@ -41,8 +41,9 @@ void put(float value, BFloat16& to) {
 }
 
 [[noreturn]] void not_finite(std::string_view name, int64_t position) {
-  throw Error(ErrorCode::corrupt_weights,
-              "tensor '" + std::string(name) + "' is not finite (NaN or infinite) at position " + std::to_string(position));
+  throw Error(ErrorCode::corrupt_weights, "tensor '" + std::string(name) +
+                                              "' is not finite (NaN or infinite) at position " +
+                                              std::to_string(position));
 }
 
 // The first position in [first, first + n) of a block whose value is not finite, or `none`.
@@ -56,8 +57,9 @@ int64_t first_not_finite(const typename Type::Stored* block, int64_t n, int64_t 
   return first + i;
 }
 
-// Calls with_block(block, n, first) for each block of the values, on several threads when they are many, and throws for
-// the first value that is not finite, in the tensor or as with_block reports (its position, or the number of values).
+// Calls with_block(block, n, first) for each block of the values, on several threads when they are many, and
+// throws for the first value that is not finite, in the tensor or as with_block reports (its position, or the
+// number of values).
 template <typename Type, typename WithBlock>
 void each_block(const TensorView& from, std::string_view name, const WithBlock& with_block) {
   constexpr int64_t kWorthThreads = 1 << 18;
@@ -67,7 +69,8 @@ void each_block(const TensorView& from, std::string_view name, const WithBlock& 
   for (int64_t first = 0; first < n; first += kBlock) {
     typename Type::Stored block[kBlock];
     const int64_t count = std::min(kBlock, n - first);
-    std::memcpy(block, from.data + static_cast<size_t>(first) * sizeof(block[0]), static_cast<size_t>(count) * sizeof(block[0]));
+    std::memcpy(block, from.data + static_cast<size_t>(first) * sizeof(block[0]),
+                static_cast<size_t>(count) * sizeof(block[0]));
     bad = std::min(bad, first_not_finite<Type>(block, count, first, n));
     bad = std::min(bad, with_block(block, count, first));
   }
@@ -88,17 +91,21 @@ void copy(const TensorView& from, std::string_view name, To* to) {
 }
 
 [[noreturn]] void wrong_dtype(const TensorView& tensor, std::string_view name) {
-  throw Error(ErrorCode::corrupt_weights,
-              "tensor '" + std::string(name) + "' has dtype " + to_string(tensor.dtype) + ", expected F32, F16 or BF16");
+  throw Error(ErrorCode::corrupt_weights, "tensor '" + std::string(name) + "' has dtype " +
+                                              to_string(tensor.dtype) + ", expected F32, F16 or BF16");
 }
 
 template <typename To>
 void copy_as(const TensorView& from, std::string_view name, To* to) {
   switch (from.dtype) {
-    case DType::f32: return copy<AsFloat>(from, name, to);
-    case DType::bf16: return copy<AsBFloat16>(from, name, to);
-    case DType::f16: return copy<AsFloat16>(from, name, to);
-    default: wrong_dtype(from, name);
+    case DType::f32:
+      return copy<AsFloat>(from, name, to);
+    case DType::bf16:
+      return copy<AsBFloat16>(from, name, to);
+    case DType::f16:
+      return copy<AsFloat16>(from, name, to);
+    default:
+      wrong_dtype(from, name);
   }
 }
 
@@ -108,14 +115,20 @@ void expect_finite(const TensorView& tensor, std::string_view name) {
   const int64_t none = tensor.elements();
   const auto only_look = [none](const auto*, int64_t, int64_t) { return none; };
   switch (tensor.dtype) {
-    case DType::f32: return each_block<AsFloat>(tensor, name, only_look);
-    case DType::bf16: return each_block<AsBFloat16>(tensor, name, only_look);
-    case DType::f16: return each_block<AsFloat16>(tensor, name, only_look);
-    default: wrong_dtype(tensor, name);
+    case DType::f32:
+      return each_block<AsFloat>(tensor, name, only_look);
+    case DType::bf16:
+      return each_block<AsBFloat16>(tensor, name, only_look);
+    case DType::f16:
+      return each_block<AsFloat16>(tensor, name, only_look);
+    default:
+      wrong_dtype(tensor, name);
   }
 }
 
 void copy_as_float(const TensorView& from, std::string_view name, float* to) { copy_as(from, name, to); }
-void copy_as_bfloat16(const TensorView& from, std::string_view name, BFloat16* to) { copy_as(from, name, to); }
+void copy_as_bfloat16(const TensorView& from, std::string_view name, BFloat16* to) {
+  copy_as(from, name, to);
+}
 
 }  // namespace mii

@@ -36,7 +36,9 @@ fs::path choose(const fs::path& published, const std::vector<fs::path>& candidat
                 const std::string& what, std::string& wrong) {
   if (published_fits) return published;
   if (candidates.size() == 1) return candidates[0];
-  const std::string reason = candidates.empty() ? "no " + what : std::to_string(candidates.size()) + " files or folders that could be the " + what;
+  const std::string reason =
+      candidates.empty() ? "no " + what
+                         : std::to_string(candidates.size()) + " files or folders that could be the " + what;
   wrong += (wrong.empty() ? "" : "; ") + reason + " in " + published.parent_path().string() + " (expected " +
            published.filename().string() + ")";
   return {};
@@ -53,12 +55,14 @@ ModelFolder ModelFolder::find(const fs::path& folder) {
   found.config = folder / "config.yaml";
   if (!fs::is_regular_file(found.config, none)) wrong = "no config.yaml";
   const fs::path weights = folder / "vision_model" / kWeightsName;
-  found.weights = choose(weights, entries(weights.parent_path(), is_weights), fs::is_regular_file(weights, none),
-                         "weights (*.safetensors or *.pt)", wrong);
+  found.weights = choose(weights, entries(weights.parent_path(), is_weights),
+                         fs::is_regular_file(weights, none), "weights (*.safetensors or *.pt)", wrong);
   const fs::path tokenizer = folder / "language_model" / kTokenizerName;
-  found.tokenizer = choose(tokenizer, entries(tokenizer.parent_path(), [](const auto& e) { return is_tokenizer(e.path()); }),
-                           is_tokenizer(tokenizer), "tokenizer (vocab.json and merges.txt)", wrong);
-  if (!wrong.empty()) throw Error(ErrorCode::invalid_model, folder.string() + " is no model folder: " + wrong);
+  found.tokenizer = choose(
+      tokenizer, entries(tokenizer.parent_path(), [](const auto& e) { return is_tokenizer(e.path()); }),
+      is_tokenizer(tokenizer), "tokenizer (vocab.json and merges.txt)", wrong);
+  if (!wrong.empty())
+    throw Error(ErrorCode::invalid_model, folder.string() + " is no model folder: " + wrong);
   return found;
 }
 

@@ -24,7 +24,9 @@ struct Spread {
   double offset;
 };
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 Spread matrix_spread(std::string_view name, const Shape& shape) {
   int64_t fan_in = 1;
@@ -43,7 +45,8 @@ Spread spread_of(std::string_view name, const Shape& shape) {
     return bias ? Spread{0.1, 0} : Spread{0.2, 1};
   if (name.ends_with("positional_embedding")) return {0.1, 0};
   if (contains(name, "token_embedding")) return {0.3, 0};
-  if (name == "image_projection" || name == "lang_projection") return {std::pow(static_cast<double>(shape[0]), -0.5), 0};
+  if (name == "image_projection" || name == "lang_projection")
+    return {std::pow(static_cast<double>(shape[0]), -0.5), 0};
   if (bias) return {0.05, 0};
   if (contains(name, ".dw.weight")) return {0.12, 0};
   return matrix_spread(name, shape);
@@ -66,8 +69,9 @@ void procedural_values(const TensorSpec& spec, int64_t first, int64_t n, float* 
   }
 }
 
-void write_procedural_model(const std::filesystem::path& config_yaml, const std::filesystem::path& tokenizer_folder,
-                            int64_t vocabulary_size, const std::filesystem::path& out_folder) {
+void write_procedural_model(const std::filesystem::path& config_yaml,
+                            const std::filesystem::path& tokenizer_folder, int64_t vocabulary_size,
+                            const std::filesystem::path& out_folder) {
   const std::vector<TensorSpec> specs = tensor_specs(ModelConfig::read(config_yaml), vocabulary_size);
   const ModelFolder out = copy_model_texts(config_yaml, tokenizer_folder, out_folder);
   std::vector<SafetensorsWriter::Entry> entries;

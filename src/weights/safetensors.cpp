@@ -25,14 +25,30 @@ struct KnownType {
   const char* name;
   uint64_t bytes;
 };
-constexpr std::array<KnownType, 14> kTypes{{{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F8_E4M3", 1}, {"F8_E5M2", 1},
-                                            {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1}, {"U64", 8}, {"U32", 4},
-                                            {"U8", 1}, {"BOOL", 1}}};
-constexpr std::array<std::pair<const char*, DType>, 7> kComputed{
-    {{"F32", DType::f32}, {"F16", DType::f16}, {"BF16", DType::bf16}, {"F64", DType::f64}, {"I64", DType::i64},
-     {"I32", DType::i32}, {"U8", DType::u8}}};
+constexpr std::array<KnownType, 14> kTypes{{{"F64", 8},
+                                            {"F32", 4},
+                                            {"F16", 2},
+                                            {"BF16", 2},
+                                            {"F8_E4M3", 1},
+                                            {"F8_E5M2", 1},
+                                            {"I64", 8},
+                                            {"I32", 4},
+                                            {"I16", 2},
+                                            {"I8", 1},
+                                            {"U64", 8},
+                                            {"U32", 4},
+                                            {"U8", 1},
+                                            {"BOOL", 1}}};
+constexpr std::array<std::pair<const char*, DType>, 7> kComputed{{{"F32", DType::f32},
+                                                                  {"F16", DType::f16},
+                                                                  {"BF16", DType::bf16},
+                                                                  {"F64", DType::f64},
+                                                                  {"I64", DType::i64},
+                                                                  {"I32", DType::i32},
+                                                                  {"U8", DType::u8}}};
 
-// Walks JSON and remembers the first name that an object has twice: the tree would keep only the last silently.
+// Walks JSON and remembers the first name that an object has twice: the tree would keep only the last
+// silently.
 class DuplicateFinder {
  public:
   static constexpr size_t max_object_size = SIZE_MAX;
@@ -44,7 +60,9 @@ class DuplicateFinder {
 
   bool on_object_begin(json::error_code&) { return names_.emplace_back(), true; }
   bool on_object_end(size_t, json::error_code&) { return names_.pop_back(), true; }
-  bool on_key_part(json::string_view part, size_t, json::error_code&) { return key_.append(part.data(), part.size()), true; }
+  bool on_key_part(json::string_view part, size_t, json::error_code&) {
+    return key_.append(part.data(), part.size()), true;
+  }
   bool on_key(json::string_view part, size_t, json::error_code&) {
     key_.append(part.data(), part.size());
     if (!names_.back().insert(key_).second && duplicate.empty()) duplicate = key_;
@@ -120,12 +138,14 @@ StoredTensor read_entry(const std::string& name, const json::value& value, std::
   }
 
   const json::array& offsets = array_member(object, "data_offsets", where, file_name);
-  if (offsets.size() != 2) fail(file_name, where + " has " + std::to_string(offsets.size()) + " data_offsets, expected 2");
+  if (offsets.size() != 2)
+    fail(file_name, where + " has " + std::to_string(offsets.size()) + " data_offsets, expected 2");
   const uint64_t begin = as_size(offsets[0], where, file_name);
   const uint64_t end = as_size(offsets[1], where, file_name);
   if (begin > end || end > data.size())
     fail(file_name, where + " lies at bytes " + std::to_string(begin) + " to " + std::to_string(end) +
-                        ", but the file has " + std::to_string(data.size()) + " bytes of data (is it truncated?)");
+                        ", but the file has " + std::to_string(data.size()) +
+                        " bytes of data (is it truncated?)");
   if (end - begin != bytes)
     fail(file_name, where + " has " + std::to_string(end - begin) + " bytes, but " + tensor.dtype + " " +
                         to_string(tensor.shape) + " needs " + std::to_string(bytes));
@@ -188,7 +208,8 @@ Safetensors parse_safetensors(std::span<const std::byte> bytes, std::string_view
     fail(file_name, "has " + std::to_string(bytes.size()) + " bytes, too few for a safetensors file");
   std::memcpy(&length, bytes.data(), sizeof(length));  // little-endian, as every machine that we build for
   if (length > kMaxHeaderBytes || length > bytes.size() - sizeof(length))
-    fail(file_name, "is no safetensors file, or is truncated: it announces a header of " + std::to_string(length) + " bytes");
+    fail(file_name, "is no safetensors file, or is truncated: it announces a header of " +
+                        std::to_string(length) + " bytes");
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + sizeof(length), length);
   const auto data = bytes.subspan(sizeof(length) + length);
 
@@ -216,7 +237,8 @@ SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, const st
 }
 
 void SafetensorsWriter::write(std::span<const std::byte> bytes) {
-  if (bytes.size() > missing_bytes_) throw Error(ErrorCode::internal, "more tensor data than the header announces");
+  if (bytes.size() > missing_bytes_)
+    throw Error(ErrorCode::internal, "more tensor data than the header announces");
   file_.write(bytes);
   missing_bytes_ -= bytes.size();
 }

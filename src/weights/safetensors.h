@@ -30,9 +30,9 @@ struct Safetensors {
 };
 
 /// Reads a safetensors file (8 bytes of header length, JSON, data) that lies in memory.
-/// Throws Error{corrupt_weights} unless the header is well-formed, names are unique, sizes fit shapes and types, and
-/// the data of the tensors cover the rest of the file without a gap or an overlap.
-/// Source: github.com/huggingface/safetensors, "Format".
+/// Throws Error{corrupt_weights} unless the header is well-formed, names are unique, sizes fit shapes and
+/// types, and the data of the tensors cover the rest of the file without a gap or an overlap. Source:
+/// github.com/huggingface/safetensors, "Format".
 Safetensors parse_safetensors(std::span<const std::byte> bytes, std::string_view file_name);
 
 /// Writes a safetensors file tensor by tensor, so that it may be larger than memory.

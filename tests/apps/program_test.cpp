@@ -45,14 +45,17 @@ class Program : public testing::Test {
 
   // Arguments as a shell reads them.
   Result run(const std::string& arguments) const {
-    const std::string command = std::string(MII_PROGRAM) + " " + arguments + " >" + (folder_ / "out").string() + " 2>" + (folder_ / "err").string();
+    const std::string command = std::string(MII_PROGRAM) + " " + arguments + " >" +
+                                (folder_ / "out").string() + " 2>" + (folder_ / "err").string();
     const int status = std::system(command.c_str());
     return {WEXITSTATUS(status), text_of(folder_ / "out"), text_of(folder_ / "err")};
   }
   std::string model() const { return " --precision f32 --model " + model_->folder().string() + " "; }
   static std::string picture(const char* name) { return (golden_folder() / "synthetic" / name).string(); }
   std::string file(const char* name) const { return (folder_ / name).string(); }
-  void write(const char* name, const std::string& text) const { std::ofstream(folder_ / name, std::ios::binary) << text; }
+  void write(const char* name, const std::string& text) const {
+    std::ofstream(folder_ / name, std::ios::binary) << text;
+  }
 
   static std::unique_ptr<ProceduralModel> model_;
   fs::path folder_;
@@ -60,7 +63,8 @@ class Program : public testing::Test {
 std::unique_ptr<ProceduralModel> Program::model_;
 
 TEST_F(Program, ClassifyPrintsOneJsonObjectAPictureInDescendingOrder) {
-  const Result r = run("classify" + model() + picture("rgb.png") + " " + picture("rgba.png") + " --labels X-Ray Ultrasound 'a \"b\"' --json");
+  const Result r = run("classify" + model() + picture("rgb.png") + " " + picture("rgba.png") +
+                       " --labels X-Ray Ultrasound 'a \"b\"' --json");
   EXPECT_EQ(r.status, 0) << r.err;
   EXPECT_EQ(r.err, "");
   std::istringstream lines(r.out);
@@ -81,17 +85,22 @@ TEST_F(Program, ClassifyPrintsOneJsonObjectAPictureInDescendingOrder) {
 
 TEST_F(Program, EmbedWritesTheEnginesVectorsInEachFormat) {
   const Image image = Image::read(picture("rgb.png"));
-  const Matrix expected = Engine::open(model_->folder(), {.precision = Precision::f32}).encode_images({&image, 1});
+  const Matrix expected =
+      Engine::open(model_->folder(), {.precision = Precision::f32}).encode_images({&image, 1});
   for (const char* name : {"v.npy", "v.safetensors", "v.jsonl"}) {
-    const Result r = run("embed" + model() + "--quiet --images " + picture("rgb.png") + " --output " + file(name));
+    const Result r =
+        run("embed" + model() + "--quiet --images " + picture("rgb.png") + " --output " + file(name));
     EXPECT_EQ(r.status, 0) << r.err;
     EXPECT_EQ(r.err, "");
-    EXPECT_EQ(text_of(folder_ / (std::string(name) + ".index.tsv")), "row\tinput\n0\t" + picture("rgb.png") + "\n");
+    EXPECT_EQ(text_of(folder_ / (std::string(name) + ".index.tsv")),
+              "row\tinput\n0\t" + picture("rgb.png") + "\n");
   }
   const std::string npy = text_of(folder_ / "v.npy");
   ASSERT_GT(npy.size(), expected.cols() * 4);
   EXPECT_EQ((npy.size() - expected.cols() * 4) % 64, 0u);
-  EXPECT_EQ(std::memcmp(npy.data() + npy.size() - expected.cols() * 4, expected.values().data(), expected.cols() * 4), 0);
+  EXPECT_EQ(std::memcmp(npy.data() + npy.size() - expected.cols() * 4, expected.values().data(),
+                        expected.cols() * 4),
+            0);
   const auto line = boost::json::parse(text_of(folder_ / "v.jsonl")).as_object();
   for (size_t d = 0; d < expected.cols(); ++d)
     EXPECT_EQ(static_cast<float>(line.at("embedding").as_array()[d].to_number<double>()), expected.row(0)[d]);
@@ -99,10 +108,12 @@ TEST_F(Program, EmbedWritesTheEnginesVectorsInEachFormat) {
 
 TEST_F(Program, EmbedLeavesOutWhatFailsAndSaysWhy) {
   write("broken.jpg", "no picture");
-  const Result r = run("embed" + model() + "--images " + picture("rgb.png") + " " + file("broken.jpg") + " " + picture("grey.png") + " --output " + file("v.jsonl"));
+  const Result r = run("embed" + model() + "--images " + picture("rgb.png") + " " + file("broken.jpg") + " " +
+                       picture("grey.png") + " --output " + file("v.jsonl"));
   EXPECT_EQ(r.status, 3);
   EXPECT_THAT(r.err, HasSubstr("broken.jpg"));
-  EXPECT_EQ(text_of(folder_ / "v.jsonl.index.tsv"), "row\tinput\n0\t" + picture("rgb.png") + "\n1\t" + picture("grey.png") + "\n");
+  EXPECT_EQ(text_of(folder_ / "v.jsonl.index.tsv"),
+            "row\tinput\n0\t" + picture("rgb.png") + "\n1\t" + picture("grey.png") + "\n");
   EXPECT_FALSE(fs::exists(folder_ / "v.jsonl.part"));
 }
 
@@ -124,7 +135,8 @@ TEST_F(Program, ResumeTakesUpWhatAKilledRunLeft) {
   write("v.npy.part.tsv", "dim 48\na\nb-cut-off");
   EXPECT_EQ(run("embed" + model() + "--texts a b --resume --output " + file("v.npy")).status, 0);
   const std::string npy = text_of(folder_ / "v.npy");
-  EXPECT_EQ(npy.substr(npy.size() - 2 * 48 * 4, 48 * 4), std::string(48 * 4, '\0')) << "the row that was there is kept";
+  EXPECT_EQ(npy.substr(npy.size() - 2 * 48 * 4, 48 * 4), std::string(48 * 4, '\0'))
+      << "the row that was there is kept";
   EXPECT_NE(npy.substr(npy.size() - 48 * 4), std::string(48 * 4, '\0'));
 }
 
@@ -135,10 +147,12 @@ TEST_F(Program, CtrlCKeepsWhatWasFinished) {
   const pid_t pid = fork();
   if (pid == 0) {
     const std::string folder = model_->folder().string(), texts = file("texts"), output = file("v.npy");
-    execl(MII_PROGRAM, "mii", "embed", "--quiet", "--model", folder.c_str(), "--texts-file", texts.c_str(), "--output", output.c_str(), nullptr);
+    execl(MII_PROGRAM, "mii", "embed", "--quiet", "--model", folder.c_str(), "--texts-file", texts.c_str(),
+          "--output", output.c_str(), nullptr);
     _exit(127);
   }
-  for (int i = 0; i < 1000 && (!fs::exists(folder_ / "v.npy.part") || fs::file_size(folder_ / "v.npy.part") == 0); ++i)
+  for (int i = 0;
+       i < 1000 && (!fs::exists(folder_ / "v.npy.part") || fs::file_size(folder_ / "v.npy.part") == 0); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   kill(pid, SIGINT);
   int status = 0;
@@ -152,7 +166,8 @@ TEST_F(Program, CtrlCKeepsWhatWasFinished) {
 }
 
 TEST_F(Program, FoldersAreWalkedInOrderOfName) {
-  const Result r = run("classify --json" + model() + (golden_folder() / "synthetic").string() + " --labels a b");
+  const Result r =
+      run("classify --json" + model() + (golden_folder() / "synthetic").string() + " --labels a b");
   EXPECT_EQ(r.status, 0) << r.err;
   EXPECT_EQ(std::ranges::count(r.out, '\n'), 18);
   EXPECT_LT(r.out.find("baseline.jpg"), r.out.find("bilevel.png"));
@@ -178,7 +193,8 @@ class WrongUse : public Program, public testing::WithParamInterface<Wrong> {};
 TEST_P(WrongUse, GetsOneSentenceAndItsStatus) {
   std::string arguments = GetParam().arguments;
   const auto replace = [&](const std::string& key, const std::string& value) {
-    for (size_t at; (at = arguments.find(key)) != std::string::npos;) arguments.replace(at, key.size(), value);
+    for (size_t at; (at = arguments.find(key)) != std::string::npos;)
+      arguments.replace(at, key.size(), value);
   };
   replace("MODEL", model_->folder().string());
   replace("PICTURE", picture("rgb.png"));
@@ -190,19 +206,21 @@ TEST_P(WrongUse, GetsOneSentenceAndItsStatus) {
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, WrongUse,
-    testing::Values(Wrong{"", 2, "subcommand"}, Wrong{"classify PICTURE --labels a --model /nonexistent", 1, "no such model folder"},
-                    Wrong{"classify PICTURE --model MODEL", 2, "--labels"},
-                    Wrong{"classify PICTURE --model MODEL --labels a a", 2, "label 2 is given twice"},
-                    Wrong{"classify PICTURE --model MODEL --labels ''", 2, "label 1 is empty"},
-                    Wrong{"classify PICTURE --model MODEL --labels a --template x", 2, "template 1"},
-                    Wrong{"classify /nonexistent.png --model MODEL --labels a", 1, "no such file"},
-                    Wrong{"embed --model MODEL --texts a --output /nonexistent/v.npy", 1, "cannot be written"},
-                    Wrong{"embed --model MODEL --texts a --output OUT/v.csv", 2, "must end in"},
-                    Wrong{"embed --model MODEL --output OUT/v.npy", 2, "--images"},
-                    Wrong{"embed --model MODEL --texts a --images PICTURE --output OUT/v.npy", 2, "were given"},
-                    Wrong{"embed --model MODEL --images OUT --output OUT/v.npy", 2, "no pictures"},
-                    Wrong{"embed --model MODEL --texts \"$(printf 'a\\377')\" b --output OUT/v.npy", 3, "UTF-8"},
-                    Wrong{"convert MODEL MODEL", 2, "its own folder"}));
+    testing::Values(
+        Wrong{"", 2, "subcommand"},
+        Wrong{"classify PICTURE --labels a --model /nonexistent", 1, "no such model folder"},
+        Wrong{"classify PICTURE --model MODEL", 2, "--labels"},
+        Wrong{"classify PICTURE --model MODEL --labels a a", 2, "label 2 is given twice"},
+        Wrong{"classify PICTURE --model MODEL --labels ''", 2, "label 1 is empty"},
+        Wrong{"classify PICTURE --model MODEL --labels a --template x", 2, "template 1"},
+        Wrong{"classify /nonexistent.png --model MODEL --labels a", 1, "no such file"},
+        Wrong{"embed --model MODEL --texts a --output /nonexistent/v.npy", 1, "cannot be written"},
+        Wrong{"embed --model MODEL --texts a --output OUT/v.csv", 2, "must end in"},
+        Wrong{"embed --model MODEL --output OUT/v.npy", 2, "--images"},
+        Wrong{"embed --model MODEL --texts a --images PICTURE --output OUT/v.npy", 2, "were given"},
+        Wrong{"embed --model MODEL --images OUT --output OUT/v.npy", 2, "no pictures"},
+        Wrong{"embed --model MODEL --texts \"$(printf 'a\\377')\" b --output OUT/v.npy", 3, "UTF-8"},
+        Wrong{"convert MODEL MODEL", 2, "its own folder"}));
 
 }  // namespace
 }  // namespace mii

@@ -1,4 +1,5 @@
-// Every operator of the CPU backend against the plain loops of the reference, over sizes around the vector width.
+// Every operator of the CPU backend against the plain loops of the reference, over sizes around the vector
+// width.
 
 #include <gtest/gtest.h>
 
@@ -69,7 +70,8 @@ std::vector<float> depthwise(Backend& backend, const TokenGrid& grid, int64_t ch
   Values values(2);
   std::vector<float> x = values.normal(grid.rows() * channels), y(x.size());
   const DepthwiseConv conv{values.normal(9 * channels, 0.3f), values.normal(channels)};
-  backend.depthwise_conv_add({x.data(), grid.rows(), channels}, grid, conv, {y.data(), grid.rows(), channels});
+  backend.depthwise_conv_add({x.data(), grid.rows(), channels}, grid, conv,
+                             {y.data(), grid.rows(), channels});
   return y;
 }
 
@@ -79,7 +81,8 @@ struct PatchShape {
 std::vector<float> patch_conv(Backend& backend, const TokenGrid& grid, const PatchShape& s) {
   Values values(3);
   const std::vector<float> x = values.normal(grid.rows() * s.in);
-  const PatchConv conv{make_linear(backend, values, s.size * s.size * s.in, s.out), s.size, s.stride, s.padding};
+  const PatchConv conv{make_linear(backend, values, s.size * s.size * s.in, s.out), s.size, s.stride,
+                       s.padding};
   const int64_t rows = grid.batch * patches_along(grid.height, conv) * patches_along(grid.width, conv);
   std::vector<float> y(rows * s.out);
   backend.patch_conv({const_cast<float*>(x.data()), grid.rows(), s.in}, grid, conv, {y.data(), rows, s.out});
@@ -91,17 +94,21 @@ std::vector<float> norm_linear(Backend& backend, int64_t rows, int64_t in, int64
   const std::vector<float> x = values.normal(rows * in);
   std::vector<float> y(rows * out);
   const LayerNorm norm = make_norm(values, in);
-  backend.norm_linear({x.data(), rows, in}, norm, make_linear(backend, values, in, out), {y.data(), rows, out});
+  backend.norm_linear({x.data(), rows, in}, norm, make_linear(backend, values, in, out),
+                      {y.data(), rows, out});
   return y;
 }
 
-std::vector<float> window_attention(Backend& backend, const TokenGrid& grid, int64_t heads, int64_t dim, int64_t window) {
+std::vector<float> window_attention(Backend& backend, const TokenGrid& grid, int64_t heads, int64_t dim,
+                                    int64_t window) {
   Values values(5);
   const int64_t channels = heads * dim;
-  const std::vector<float> qkv = values.normal(grid.rows() * 3 * channels), padding = values.normal(3 * channels);
+  const std::vector<float> qkv = values.normal(grid.rows() * 3 * channels),
+                           padding = values.normal(3 * channels);
   std::vector<float> x = values.normal(grid.rows() * channels);
   backend.window_attention_add({qkv.data(), grid.rows(), 3 * channels}, {grid, heads, window, padding},
-                               make_linear(backend, values, channels, channels), {x.data(), grid.rows(), channels});
+                               make_linear(backend, values, channels, channels),
+                               {x.data(), grid.rows(), channels});
   return x;
 }
 
@@ -112,12 +119,13 @@ std::vector<float> channel_attention(Backend& backend, const TokenGrid& grid, in
   std::vector<float> x = values.normal(grid.rows() * channels);
   const float scale = 1 / std::sqrt(static_cast<float>(grid.tokens()));
   backend.channel_attention_add({qkv.data(), grid.rows(), 3 * channels}, {grid, groups, scale},
-                                make_linear(backend, values, channels, channels), {x.data(), grid.rows(), channels});
+                                make_linear(backend, values, channels, channels),
+                                {x.data(), grid.rows(), channels});
   return x;
 }
 
-std::vector<float> text_attention(Backend& backend, const std::vector<int64_t>& offsets, int64_t heads, int64_t dim,
-                                  bool causal) {
+std::vector<float> text_attention(Backend& backend, const std::vector<int64_t>& offsets, int64_t heads,
+                                  int64_t dim, bool causal) {
   Values values(7);
   const int64_t channels = heads * dim;
   const int64_t rows = offsets.back();
@@ -162,11 +170,14 @@ std::vector<Case> cases() {
           [=](Backend& b) { return layer_norm(b, rows, channels); });
   for (const TokenGrid& grid : {TokenGrid{1, 1, 1}, {1, 1, 4}, {2, 3, 1}, {2, 2, 2}, {1, 5, 7}, {3, 8, 8}})
     for (int64_t channels : {1, 15, 16, 33})
-      add("depthwise " + std::to_string(grid.height) + "x" + std::to_string(grid.width) + "x" + std::to_string(channels),
+      add("depthwise " + std::to_string(grid.height) + "x" + std::to_string(grid.width) + "x" +
+              std::to_string(channels),
           [=](Backend& b) { return depthwise(b, grid, channels); });
   add("patch_conv 7/4/3", [](Backend& b) { return patch_conv(b, {2, 21, 30}, {3, 24, 7, 4, 3}); });
   add("patch_conv 3/2/1", [](Backend& b) { return patch_conv(b, {1, 9, 5}, {17, 32, 3, 2, 1}); });
-  add("patch_conv smaller than its kernel", [](Backend& b) { return patch_conv(b, {1, 1, 2}, {4, 5, 3, 2, 1}); });
+  add("patch_conv smaller than its kernel", [](Backend& b) {
+    return patch_conv(b, {1, 1, 2}, {4, 5, 3, 2, 1});
+  });
   add("patch_conv 4/4/0", [](Backend& b) { return patch_conv(b, {1, 8, 12}, {3, 8, 4, 4, 0}); });
   for (int64_t rows : {1, 2, 31, 1201, 2500})
     add("norm_linear " + std::to_string(rows), [=](Backend& b) { return norm_linear(b, rows, 24, 40); });
@@ -175,9 +186,13 @@ std::vector<Case> cases() {
     const std::string d = " d" + std::to_string(dim);
     add("window exact" + d, [=](Backend& b) { return window_attention(b, {2, 8, 4}, 2, dim, 4); });
     add("window padded" + d, [=](Backend& b) { return window_attention(b, {2, 7, 5}, 2, dim, 4); });
-    add("window larger than the picture" + d, [=](Backend& b) { return window_attention(b, {1, 3, 2}, 2, dim, 12); });
+    add("window larger than the picture" + d, [=](Backend& b) {
+      return window_attention(b, {1, 3, 2}, 2, dim, 12);
+    });
     add("channel" + d, [=](Backend& b) { return channel_attention(b, {2, 5, 7}, 3, dim); });
-    add("channel in several parts" + d, [=](Backend& b) { return channel_attention(b, {2, 30, 23}, 2, dim); });
+    add("channel in several parts" + d, [=](Backend& b) {
+      return channel_attention(b, {2, 30, 23}, 2, dim);
+    });
     add("text" + d, [=](Backend& b) { return text_attention(b, {0, 3, 4, 13, 90}, 2, dim, false); });
     add("text causal" + d, [=](Backend& b) { return text_attention(b, {0, 3, 4, 13, 90}, 2, dim, true); });
   }
@@ -191,10 +206,11 @@ std::vector<Case> cases() {
   return all;
 }
 
-// Both sides round sums of at most a few hundred terms of order one, some of them through a softmax or a norm that
-// multiplies the error by a few: 2e-6 of the largest value is about 30 units of float32 rounding (6e-8).
-// bf16 rounds each operand of a product to 2^-9 relative; over a product of K independent terms the relative error
-// stays near 2^-9 * sqrt(2), and the chain of two products in an operator doubles it: 2^-6 leaves a factor of two.
+// Both sides round sums of at most a few hundred terms of order one, some of them through a softmax or a norm
+// that multiplies the error by a few: 2e-6 of the largest value is about 30 units of float32 rounding (6e-8).
+// bf16 rounds each operand of a product to 2^-9 relative; over a product of K independent terms the relative
+// error stays near 2^-9 * sqrt(2), and the chain of two products in an operator doubles it: 2^-6 leaves a
+// factor of two.
 double tolerance(const Backend& backend) { return backend.weight_dtype() == DType::f32 ? 2e-6 : 0x1p-6; }
 
 void expect_agreement(Backend& backend, const Case& test) {
@@ -212,7 +228,8 @@ void expect_agreement(Backend& backend, const Case& test) {
     if (difference > worst) worst = difference, where = i;
   }
   EXPECT_LE(worst, tolerance(backend) * largest)
-      << "element " << where << ": " << actual[where] << ", expected " << expected[where] << "; largest " << largest;
+      << "element " << where << ": " << actual[where] << ", expected " << expected[where] << "; largest "
+      << largest;
 }
 
 TEST(Operators, CpuAgreesWithTheReference) {

@@ -22,9 +22,9 @@ using testing::HasSubstr;
 
 struct Answer {
   int status = 200;
-  size_t first = 0;            // of the body that is sent
+  size_t first = 0;               // of the body that is sent
   size_t break_after = SIZE_MAX;  // bytes, then the connection is closed
-  std::string range_header;    // instead of the right one
+  std::string range_header;       // instead of the right one
 };
 
 // Answers one request after another as it was told; afterwards as a good server does.
@@ -49,8 +49,8 @@ class Server {
   }
 
   std::string url;
-  std::vector<Answer> script;        // written before the first request
-  std::vector<std::string> ranges;   // of the requests, read after the last
+  std::vector<Answer> script;       // written before the first request
+  std::vector<std::string> ranges;  // of the requests, read after the last
   std::atomic<size_t> sent = 0;
 
  private:
@@ -64,7 +64,8 @@ class Server {
         request.append(block, static_cast<size_t>(n));
       }
       const size_t at = request.find("Range: bytes=");
-      const std::string range = at == std::string::npos ? "" : request.substr(at + 13, request.find("\r\n", at) - at - 13);
+      const std::string range =
+          at == std::string::npos ? "" : request.substr(at + 13, request.find("\r\n", at) - at - 13);
       ranges.push_back(range);
       Answer answer;
       if (!range.empty()) {
@@ -74,7 +75,8 @@ class Server {
       }
       if (ranges.size() <= script.size()) {
         const Answer& told = script[ranges.size() - 1];
-        if (told.status != 206) answer = told;
+        if (told.status != 206)
+          answer = told;
         else {
           answer.break_after = told.break_after;
           answer.range_header = told.range_header;
@@ -85,9 +87,15 @@ class Server {
   }
   void send_answer(int client, const Answer& answer) {
     const std::string rest = answer.status < 300 ? body_.substr(answer.first) : "no";
-    std::string head = "HTTP/1.1 " + std::to_string(answer.status) + " X\r\nConnection: close\r\nContent-Length: " + std::to_string(rest.size()) + "\r\n";
+    std::string head = "HTTP/1.1 " + std::to_string(answer.status) +
+                       " X\r\nConnection: close\r\nContent-Length: " + std::to_string(rest.size()) + "\r\n";
     if (answer.status == 206)
-      head += "Content-Range: bytes " + (answer.range_header.empty() ? std::to_string(answer.first) + "-" + std::to_string(body_.size() - 1) + "/" + std::to_string(body_.size()) : answer.range_header) + "\r\n";
+      head += "Content-Range: bytes " +
+              (answer.range_header.empty()
+                   ? std::to_string(answer.first) + "-" + std::to_string(body_.size() - 1) + "/" +
+                         std::to_string(body_.size())
+                   : answer.range_header) +
+              "\r\n";
     const std::string part = rest.substr(0, answer.break_after);
     sent += part.size();  // before the client can have them
     const std::string all = head + "\r\n" + part;
@@ -118,7 +126,9 @@ class Download : public testing::Test {
     fs::remove_all(folder_);
   }
   void pull() { download({file_}, folder_, options()); }
-  DownloadOptions options() const { return {.base_url = server_->url, .retries = 2, .retry_wait = std::chrono::milliseconds(1)}; }
+  DownloadOptions options() const {
+    return {.base_url = server_->url, .retries = 2, .retry_wait = std::chrono::milliseconds(1)};
+  }
   std::string result() const {
     std::ostringstream text;
     text << std::ifstream(folder_ / "sub/weights", std::ios::binary).rdbuf();

@@ -16,7 +16,8 @@ using testing::HasSubstr;
 
 Image picture(size_t width, size_t height, unsigned seed) {
   std::vector<uint8_t> pixels(width * height * 3);
-  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>((i * 2654435761u + seed * 40503u) >> 13);
+  for (size_t i = 0; i < pixels.size(); ++i)
+    pixels[i] = static_cast<uint8_t>((i * 2654435761u + seed * 40503u) >> 13);
   return Image::from_rgb(width, height, pixels);
 }
 
@@ -36,7 +37,9 @@ class EngineTest : public testing::Test {
  protected:
   static void SetUpTestSuite() { model_ = std::make_unique<ProceduralModel>("tiny-a"); }
   static void TearDownTestSuite() { model_.reset(); }
-  static Engine open(EngineOptions options = {.precision = Precision::f32}) { return Engine::open(model_->folder(), options); }
+  static Engine open(EngineOptions options = {.precision = Precision::f32}) {
+    return Engine::open(model_->folder(), options);
+  }
 
   static std::unique_ptr<ProceduralModel> model_;
 };
@@ -110,7 +113,9 @@ TEST_F(EngineTest, PreparingAheadChangesNothing) {
   const Image image = picture(333, 77, 1);
   const Image prepared = engine.prepare(image);
   EXPECT_EQ(prepared.width(), engine.info().image_width);
-  EXPECT_EQ(largest_difference(engine.encode_images({&image, 1}).values(), engine.encode_images({&prepared, 1}).values()), 0);
+  EXPECT_EQ(largest_difference(engine.encode_images({&image, 1}).values(),
+                               engine.encode_images({&prepared, 1}).values()),
+            0);
 }
 
 TEST_F(EngineTest, SoftmaxSumsToOneAndSigmoidNeedNot) {
@@ -128,7 +133,9 @@ TEST_F(EngineTest, OneBareTemplateIsTheLabelItself) {
   const auto images = pictures(2);
   const std::vector<std::string> labels{"X-Ray", "Ultrasound"};
   const Matrix bare = engine.classify(images, labels);
-  EXPECT_LE(largest_difference(engine.classify(images, labels, {.templates = {"{}"}}).values(), bare.values()), 1e-6f);
+  EXPECT_LE(
+      largest_difference(engine.classify(images, labels, {.templates = {"{}"}}).values(), bare.values()),
+      1e-6f);
   const Matrix ensemble = engine.classify(images, labels, {.templates = {"a {} picture", "{}"}});
   EXPECT_GT(largest_difference(ensemble.values(), bare.values()), 1e-6f);
 }
@@ -150,9 +157,12 @@ TEST_F(EngineTest, RefusesLabelsThatMakeNoSense) {
   expect_error(ErrorCode::invalid_argument, "label 2 is empty", classify({"a", " "}));
   expect_error(ErrorCode::invalid_argument, "label 3 is given twice", classify({"a", "b", "a"}));
   expect_error(ErrorCode::invalid_argument, "template 1 has 0 places", classify({"a"}, {.templates = {"x"}}));
-  expect_error(ErrorCode::invalid_argument, "template 1 has 2 places", classify({"a"}, {.templates = {"{}{}"}}));
+  expect_error(ErrorCode::invalid_argument, "template 1 has 2 places",
+               classify({"a"}, {.templates = {"{}{}"}}));
   expect_error(ErrorCode::invalid_text, "UTF-8", classify({"a\xFF"}));
-  EXPECT_EQ(engine.classify(images, std::vector<std::string>{"a", "a"}, {.allow_duplicate_labels = true}).cols(), 2u);
+  EXPECT_EQ(
+      engine.classify(images, std::vector<std::string>{"a", "a"}, {.allow_duplicate_labels = true}).cols(),
+      2u);
 }
 
 TEST_F(EngineTest, RefusesVectorsOfAnotherModel) {

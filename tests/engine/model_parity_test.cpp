@@ -44,16 +44,19 @@ double cosine_distance(std::span<const float> a, std::span<const float> b) {
   return 1 - ab / std::sqrt(aa * bb);
 }
 
-// The inputs of a model's expected vectors that exist here. Real pictures are no part of the project; the folder that
-// holds them may be named in the environment.
+// The inputs of a model's expected vectors that exist here. Real pictures are no part of the project; the
+// folder that holds them may be named in the environment.
 std::map<std::string, Image> inputs(const Golden& golden) {
   std::map<std::string, Image> images;
   const char* shared = std::getenv("MII_SHARED_GOLDEN");
   for (const std::string& name : golden.strings("inputs")) {
     const bool synthetic = name.starts_with("synthetic/");
-    if (synthetic) images.emplace(name, Image::read(golden_folder() / name));
-    else if (shared != nullptr) images.emplace(name, Image::read(std::filesystem::path(shared) / name));
-    else std::cout << name << " is not compared: MII_SHARED_GOLDEN does not name its folder\n";
+    if (synthetic)
+      images.emplace(name, Image::read(golden_folder() / name));
+    else if (shared != nullptr)
+      images.emplace(name, Image::read(std::filesystem::path(shared) / name));
+    else
+      std::cout << name << " is not compared: MII_SHARED_GOLDEN does not name its folder\n";
   }
   return images;
 }
@@ -80,28 +83,32 @@ TEST_P(TinyModel, AgreesStageByStage) {
   const auto backend = make(backend_name);
   Davit tower(config.image, WeightReader(checkpoint, *backend), *backend);
 
-  const Image image = resize_bicubic(Image::read(golden_folder() / "synthetic/rgb.png"), config.image.width, config.image.height);
+  const Image image = resize_bicubic(Image::read(golden_folder() / "synthetic/rgb.png"), config.image.width,
+                                     config.image.height);
   std::vector<float> pixels(image.pixels().size());
   normalise(image.pixels(), {config.image.mean, config.image.std}, pixels);
 
   const std::string prefix = "stage/synthetic/rgb.png/";
   size_t compared = 0;
-  tower.tokens({pixels.data(), config.image.height * config.image.width, 3}, [&](std::string_view module, ConstRows x) {
-    const std::string stage = prefix + std::string(module);
-    if (!golden.has(stage)) return;
-    const auto expected = golden.values<float>(stage);
-    ASSERT_EQ(static_cast<int64_t>(expected.size()), x.elements()) << module;
-    const std::span<const float> actual(x.data, expected.size());
-    EXPECT_LE(largest_difference(actual, expected), 1e-5f * largest(expected)) << module;
-    ++compared;
-  });
+  tower.tokens({pixels.data(), config.image.height * config.image.width, 3},
+               [&](std::string_view module, ConstRows x) {
+                 const std::string stage = prefix + std::string(module);
+                 if (!golden.has(stage)) return;
+                 const auto expected = golden.values<float>(stage);
+                 ASSERT_EQ(static_cast<int64_t>(expected.size()), x.elements()) << module;
+                 const std::span<const float> actual(x.data, expected.size());
+                 EXPECT_LE(largest_difference(actual, expected), 1e-5f * largest(expected)) << module;
+                 ++compared;
+               });
   size_t wanted = 0;
   for (const std::string& tensor : golden.names()) wanted += tensor.starts_with(prefix) ? 1 : 0;
   EXPECT_EQ(compared, wanted) << "every stage that the reference wrote down is compared";
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, TinyModel,
-                         testing::Combine(testing::Values("tiny-a", "tiny-b"), testing::Values("cpu", "reference")), case_name);
+                         testing::Combine(testing::Values("tiny-a", "tiny-b"),
+                                          testing::Values("cpu", "reference")),
+                         case_name);
 
 struct Limits {
   float embedding;
@@ -127,8 +134,10 @@ void compare_vectors(const Engine& engine, const Golden& golden, const Limits& l
     EXPECT_LE(cosine_distance(vectors.row(0), expected), limits.cosine) << names[i];
     const Matrix one = engine.classify_vectors(vectors, labels);
     const Matrix many = engine.classify_vectors(vectors, labels, {.multilabel = true});
-    EXPECT_LE(largest_difference(one.row(0), std::span(softmax).subspan(i * 7, 7)), limits.probability) << names[i];
-    EXPECT_LE(largest_difference(many.row(0), std::span(sigmoid).subspan(i * 7, 7)), limits.probability) << names[i];
+    EXPECT_LE(largest_difference(one.row(0), std::span(softmax).subspan(i * 7, 7)), limits.probability)
+        << names[i];
+    EXPECT_LE(largest_difference(many.row(0), std::span(sigmoid).subspan(i * 7, 7)), limits.probability)
+        << names[i];
     std::printf("%-28s max abs difference %.2e, cosine distance %.2e, probabilities %.2e\n", names[i].c_str(),
                 largest_difference(vectors.row(0), expected), cosine_distance(vectors.row(0), expected),
                 largest_difference(one.row(0), std::span(softmax).subspan(i * 7, 7)));
@@ -161,8 +170,8 @@ TEST_P(TinyVectors, AgreeWithTheReference) {
   const Golden golden(name);
   const ProceduralModel model(name);
   const Engine engine = Engine::open(
-      model.folder(), {.precision = Precision::f32,
-                       .backend = backend == "cpu" ? BackendKind::cpu : BackendKind::reference});
+      model.folder(),
+      {.precision = Precision::f32, .backend = backend == "cpu" ? BackendKind::cpu : BackendKind::reference});
   compare_vectors(engine, golden, kFloat32);
   compare_texts(engine, golden, kFloat32);
 }
@@ -178,11 +187,14 @@ TEST_P(TinyVectors, KeepTheirDirectionInBFloat16) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, TinyVectors,
-                         testing::Combine(testing::Values("tiny-a", "tiny-b"), testing::Values("cpu", "reference")), case_name);
+                         testing::Combine(testing::Values("tiny-a", "tiny-b"),
+                                          testing::Values("cpu", "reference")),
+                         case_name);
 
 bool room_for_full_size() {
   const auto free_disk = std::filesystem::space(std::filesystem::temp_directory_path()).available;
-  const auto memory = static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const auto memory =
+      static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   return free_disk > (5ull << 30) && memory > (8ull << 30);
 }
 

@@ -31,7 +31,8 @@ TEST_P(GoldenIds, EqualTheReference) {
   for (size_t t = 0; t < texts.size(); ++t) {
     if (texts[t].starts_with("mojibake:")) continue;  // would need a guess at a wrong character set
     std::vector<int32_t> expected;
-    for (size_t i = t * context; i < (t + 1) * context && mask[i] == 1; ++i) expected.push_back(static_cast<int32_t>(ids[i]));
+    for (size_t i = t * context; i < (t + 1) * context && mask[i] == 1; ++i)
+      expected.push_back(static_cast<int32_t>(ids[i]));
     EXPECT_EQ(clip.encode(texts[t], context), expected) << "text " << t << ": " << texts[t].substr(0, 60);
     ++compared;
   }
@@ -42,11 +43,14 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenIds, testing::Values("tiny-a", "tiny-b", 
 
 TEST(ClipTokenizer, RepairsWhatPeoplePaste) {
   const ClipTokenizer clip = tokenizer();
-  const auto same = [&](const char* pasted, const char* plain) { EXPECT_EQ(clip.encode(pasted, 77), clip.encode(plain, 77)) << pasted; };
+  const auto same = [&](const char* pasted, const char* plain) {
+    EXPECT_EQ(clip.encode(pasted, 77), clip.encode(plain, 77)) << pasted;
+  };
   same("it\u2019s \u201cfine\u201d", "it's \"fine\"");
   same("\ufb01brosis \ufb02uid", "fibrosis fluid");
   same("\uff38\uff32\uff21\uff39 \uff11\uff12", "xray 12");
-  same("fish &amp; chips &lt;b&gt; &quot;x&quot; &#39;y&#39; &eacute; &#xE9;", "fish & chips <b> \"x\" 'y' \u00e9 \u00e9");
+  same("fish &amp; chips &lt;b&gt; &quot;x&quot; &#39;y&#39; &eacute; &#xE9;",
+       "fish & chips <b> \"x\" 'y' \u00e9 \u00e9");
   same("\u2028line sep\u2029para", "line sep para");
   same("bom\ufeff ctrl\u0007", "bom ctrl");
 }
@@ -54,7 +58,8 @@ TEST(ClipTokenizer, RepairsWhatPeoplePaste) {
 TEST(ClipTokenizer, LeavesEntitiesThatAreNone) {
   const ClipTokenizer clip = tokenizer();
   EXPECT_NE(clip.encode("&nosuch; &#xD800; &#99999999; &", 77), clip.encode("", 77));
-  EXPECT_EQ(clip.encode("<b> &amp;", 77), clip.encode("<B> &AMP;", 77)) << "a text with markup keeps its entities";
+  EXPECT_EQ(clip.encode("<b> &amp;", 77), clip.encode("<B> &AMP;", 77))
+      << "a text with markup keeps its entities";
 }
 
 TEST(ClipTokenizer, CutsToTheContextAndKeepsTheEndToken) {
@@ -96,7 +101,9 @@ class DamagedTokenizer : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  void write(const char* name, const std::string& text) { std::ofstream(folder_ / name, std::ios::binary) << text; }
+  void write(const char* name, const std::string& text) {
+    std::ofstream(folder_ / name, std::ios::binary) << text;
+  }
   void expect_refused(const std::string& reason) {
     try {
       ClipTokenizer::load(folder_);

@@ -23,10 +23,12 @@ class Weights : public testing::TestWithParam<const char*> {};
 // First value, last value and sum of some tensors, as the reference's generator gave them.
 TEST_P(Weights, ProceduralValuesEqualTheReference) {
   const Golden golden(GetParam());
-  const auto checks = boost::json::parse(read_text_file(golden.folder() / "weights_check.json", 1 << 20)).as_object();
+  const auto checks =
+      boost::json::parse(read_text_file(golden.folder() / "weights_check.json", 1 << 20)).as_object();
   const auto vocabulary = ClipTokenizer::load(golden.tokenizer()).vocabulary_size();
   size_t compared = 0;
-  for (const TensorSpec& spec : tensor_specs(ModelConfig::read(golden.folder() / "config.yaml"), vocabulary)) {
+  for (const TensorSpec& spec :
+       tensor_specs(ModelConfig::read(golden.folder() / "config.yaml"), vocabulary)) {
     const auto* check = checks.if_contains(spec.name);
     if (check == nullptr) continue;
     const int64_t n = element_count(spec.shape);
@@ -58,10 +60,14 @@ TEST(TensorSpecs, CountThePublishedModel) {
 
 TEST(PublishedName, KnowsOlderNames) {
   EXPECT_EQ(published_name("visual.conv_embeds.0.proj.weight"), "image_encoder.convs.0.proj.weight");
-  EXPECT_EQ(published_name("visual.main_blocks.2.8.0.attn.qkv.bias"), "image_encoder.blocks.2.8.spatial_block.window_attn.fn.qkv.bias");
-  EXPECT_EQ(published_name("visual.main_blocks.0.0.1.cpe.1.proj.weight"), "image_encoder.blocks.0.0.channel_block.conv2.fn.dw.weight");
-  EXPECT_EQ(published_name("visual.main_blocks.0.0.1.mlp.fc1.weight"), "image_encoder.blocks.0.0.channel_block.ffn.fn.net.fc1.weight");
-  EXPECT_EQ(published_name("visual.main_blocks.0.0.0.norm2.bias"), "image_encoder.blocks.0.0.spatial_block.ffn.norm.bias");
+  EXPECT_EQ(published_name("visual.main_blocks.2.8.0.attn.qkv.bias"),
+            "image_encoder.blocks.2.8.spatial_block.window_attn.fn.qkv.bias");
+  EXPECT_EQ(published_name("visual.main_blocks.0.0.1.cpe.1.proj.weight"),
+            "image_encoder.blocks.0.0.channel_block.conv2.fn.dw.weight");
+  EXPECT_EQ(published_name("visual.main_blocks.0.0.1.mlp.fc1.weight"),
+            "image_encoder.blocks.0.0.channel_block.ffn.fn.net.fc1.weight");
+  EXPECT_EQ(published_name("visual.main_blocks.0.0.0.norm2.bias"),
+            "image_encoder.blocks.0.0.spatial_block.ffn.norm.bias");
   EXPECT_EQ(published_name("text.ln_final.weight"), "lang_encoder.ln_final.weight");
   EXPECT_EQ(published_name("vision_projection"), "image_projection");
   EXPECT_EQ(published_name("text_projection"), "lang_projection");
@@ -76,7 +82,8 @@ class CheckpointTest : public testing::Test {
   }
   void TearDown() override { fs::remove(path_); }
 
-  // Writes the model's tensors as `change` leaves them: renamed, with another shape, or left out when it returns false.
+  // Writes the model's tensors as `change` leaves them: renamed, with another shape, or left out when it
+  // returns false.
   template <typename Change>
   void write(const Change& change, std::vector<SafetensorsWriter::Entry> extra = {}) const {
     std::vector<SafetensorsWriter::Entry> entries;
@@ -86,7 +93,9 @@ class CheckpointTest : public testing::Test {
     }
     entries.insert(entries.end(), extra.begin(), extra.end());
     SafetensorsWriter writer(path_, entries);
-    for (const auto& entry : entries) writer.write(std::vector<std::byte>(static_cast<size_t>(element_count(entry.shape)) * size_of(entry.dtype)));
+    for (const auto& entry : entries)
+      writer.write(
+          std::vector<std::byte>(static_cast<size_t>(element_count(entry.shape)) * size_of(entry.dtype)));
     writer.commit();
   }
   Checkpoint open() const { return Checkpoint::open(path_, config_, vocabulary_); }
@@ -123,7 +132,8 @@ TEST_F(CheckpointTest, ExtraTensorsAreAWarning) {
 TEST_F(CheckpointTest, LoadsOlderNames) {
   write([](auto& entry) {
     const auto rename = [&](const std::string& from, const std::string& to) {
-      if (const size_t at = entry.name.find(from); at != std::string::npos) entry.name.replace(at, from.size(), to);
+      if (const size_t at = entry.name.find(from); at != std::string::npos)
+        entry.name.replace(at, from.size(), to);
     };
     rename("image_encoder.", "visual.");
     rename("visual.convs.", "visual.conv_embeds.");
@@ -131,7 +141,8 @@ TEST_F(CheckpointTest, LoadsOlderNames) {
     rename("lang_encoder.", "text.");
     if (entry.name == "image_projection") entry.name = "vision_projection";
     if (entry.name == "lang_projection") entry.name = "text_projection";
-    for (const auto& [block, number] : {std::pair{"spatial_block.", "0."}, std::pair{"channel_block.", "1."}}) {
+    for (const auto& [block, number] :
+         {std::pair{"spatial_block.", "0."}, std::pair{"channel_block.", "1."}}) {
       rename(std::string(block) + "window_attn.fn.", std::string(number) + "attn.");
       rename(std::string(block) + "channel_attn.fn.", std::string(number) + "attn.");
       rename(std::string(block) + "window_attn.norm", std::string(number) + "norm1");
@@ -157,11 +168,13 @@ TEST_F(CheckpointTest, AnIntegerTensorIsRefused) {
 TEST_F(CheckpointTest, ConvertingHalvesMatricesAndKeepsVectors) {
   const fs::path out = fs::temp_directory_path() / ("mii-converted-" + std::to_string(getpid()));
   convert_model(model_.folder(), vocabulary_, DType::bf16, out);
-  const Checkpoint before = Checkpoint::open(ModelFolder::find(model_.folder()).weights, config_, vocabulary_);
+  const Checkpoint before =
+      Checkpoint::open(ModelFolder::find(model_.folder()).weights, config_, vocabulary_);
   const Checkpoint after = Checkpoint::open(ModelFolder::find(out).weights, config_, vocabulary_);
   EXPECT_LT(after.file_bytes() * 10, before.file_bytes() * 6);
   EXPECT_EQ(after.tensor("image_encoder.norms.weight").dtype, DType::f32);
-  for (const char* name : {"image_projection", "image_encoder.norms.bias", "lang_encoder.token_embedding.weight"}) {
+  for (const char* name :
+       {"image_projection", "image_encoder.norms.bias", "lang_encoder.token_embedding.weight"}) {
     const TensorView a = before.tensor(name), b = after.tensor(name);
     std::vector<float> x(static_cast<size_t>(a.elements())), y(x.size());
     copy_as_float(a, name, x.data());
@@ -175,10 +188,12 @@ TEST_F(CheckpointTest, ConvertingHalvesMatricesAndKeepsVectors) {
 
 TEST(CopyAs, NamesTheFirstValueThatIsNotFinite) {
   for (const size_t n : {size_t{5000}, size_t{400000}})
-    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                            -std::numeric_limits<float>::infinity()}) {
       std::vector<float> values(n, 1.0f), copy(n);
       values[4321] = values[n - 1] = bad;
-      const TensorView view{reinterpret_cast<const std::byte*>(values.data()), DType::f32, {static_cast<int64_t>(n)}};
+      const TensorView view{
+          reinterpret_cast<const std::byte*>(values.data()), DType::f32, {static_cast<int64_t>(n)}};
       std::vector<BFloat16> half(n);
       const auto expect = [&](const auto& call) {
         try {
@@ -198,7 +213,8 @@ TEST(CopyAs, NamesTheFirstValueThatIsNotFinite) {
 TEST(CopyAs, AFloatThatRoundsToInfinityIsRefused) {
   const float largest = std::numeric_limits<float>::max();
   BFloat16 to;
-  EXPECT_THROW(copy_as_bfloat16({reinterpret_cast<const std::byte*>(&largest), DType::f32, {1}}, "t", &to), Error);
+  EXPECT_THROW(copy_as_bfloat16({reinterpret_cast<const std::byte*>(&largest), DType::f32, {1}}, "t", &to),
+               Error);
 }
 
 TEST(CopyAs, ConvertsHalfPrecisions) {

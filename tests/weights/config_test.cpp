@@ -37,7 +37,8 @@ TEST(Config, WidthComesFirst) {
 }
 
 TEST(Config, MissingKeysTakeTheReferencesDefaults) {
-  const ModelConfig c = ModelConfig::parse(replaced(replaced(tiny(), "    WINDOW_SIZE: 4\n", ""), "  AUTOGRESSIVE: false\n", ""), "c");
+  const ModelConfig c = ModelConfig::parse(
+      replaced(replaced(tiny(), "    WINDOW_SIZE: 4\n", ""), "  AUTOGRESSIVE: false\n", ""), "c");
   EXPECT_EQ(c.image.window_size, 7);
   EXPECT_TRUE(c.text.causal);
 }
@@ -66,15 +67,18 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Change{"DIM_PROJECTION: 48", "DIM_PROJECTION: many", "DIM_PROJECTION"},
                     Change{"DIM_PROJECTION: 48", "DIM_PROJECTION: 0", "DIM_PROJECTION"},
                     Change{"DIM_PROJECTION: 48", "DIM_PROJECTION: 99999999999999999999", "DIM_PROJECTION"},
-                    Change{"  DIM_PROJECTION: 48\n", "", "DIM_PROJECTION"}, Change{"    - 32\n", "    - 33\n", "NUM_"},
+                    Change{"  DIM_PROJECTION: 48\n", "", "DIM_PROJECTION"},
+                    Change{"    - 32\n", "    - 33\n", "NUM_"},
                     Change{"    DIM_EMBED:\n    - 16\n", "    DIM_EMBED:\n", "DEPTHS"},
                     Change{"TOKENIZER: clip", "TOKENIZER: bert", "TOKENIZER"},
                     Change{"INTERPOLATION: bicubic", "INTERPOLATION: bilinear", "INTERPOLATION"},
                     Change{"CENTER_CROP: false", "CENTER_CROP: true", "CENTER_CROP"},
                     Change{"WINDOW_SIZE: 4", "WINDOW_SIZE: -4", "WINDOW_SIZE"},
-                    Change{"WINDOW_SIZE: 4", "STANDPARAM: false", "STANDPARAM"}, Change{"  - 96\n  - 96", "  - 96", "IMAGE_SIZE"},
+                    Change{"WINDOW_SIZE: 4", "STANDPARAM: false", "STANDPARAM"},
+                    Change{"  - 96\n  - 96", "  - 96", "IMAGE_SIZE"},
                     Change{"  - 0.229", "  - 0", "IMAGE_STD"}, Change{"  HEADS: 4", "  HEADS: 3", "HEADS"},
-                    Change{"VERBOSE: true", "{", "YAML"}, Change{"  - 96\n  - 96", "  - 1\n  - 1000000", "IMAGE_SIZE"}));
+                    Change{"VERBOSE: true", "{", "YAML"},
+                    Change{"  - 96\n  - 96", "  - 1\n  - 1000000", "IMAGE_SIZE"}));
 
 }  // namespace
 }  // namespace mii

@@ -19,7 +19,9 @@ std::vector<std::byte> file_of(const std::string& header, size_t data_bytes, uin
   std::memcpy(bytes.data() + 8, header.data(), header.size());
   return bytes;
 }
-std::vector<std::byte> file_of(const std::string& header, size_t data_bytes) { return file_of(header, data_bytes, header.size()); }
+std::vector<std::byte> file_of(const std::string& header, size_t data_bytes) {
+  return file_of(header, data_bytes, header.size());
+}
 
 std::string refusal(const std::vector<std::byte>& bytes) {
   try {
@@ -33,9 +35,12 @@ std::string refusal(const std::vector<std::byte>& bytes) {
 }
 
 TEST(Safetensors, ReadsWhatItsWriterWrote) {
-  const auto path = std::filesystem::temp_directory_path() / ("mii-" + std::to_string(getpid()) + ".safetensors");
+  const auto path =
+      std::filesystem::temp_directory_path() / ("mii-" + std::to_string(getpid()) + ".safetensors");
   const std::vector<float> values{1, 2, 3, 4, 5, 6};
-  SafetensorsWriter writer(path, {{"b", DType::f32, {2, 3}}, {"a", DType::u8, {3}}, {"scalar", DType::f32, {}}}, {{"k", "v \"q\""}});
+  SafetensorsWriter writer(path,
+                           {{"b", DType::f32, {2, 3}}, {"a", DType::u8, {3}}, {"scalar", DType::f32, {}}},
+                           {{"k", "v \"q\""}});
   writer.write(std::as_bytes(std::span(values)));
   writer.write(std::as_bytes(std::span("xyz", 3)));
   writer.write(std::as_bytes(std::span(values).first(1)));
@@ -75,18 +80,23 @@ struct Damage {
 void PrintTo(const Damage& damage, std::ostream* out) { *out << damage.what; }  // NOLINT: gtest's name
 
 class DamagedHeader : public testing::TestWithParam<Damage> {};
-TEST_P(DamagedHeader, IsRefused) { EXPECT_NE(refusal(file_of(GetParam().header, GetParam().data_bytes)), "accepted"); }
+TEST_P(DamagedHeader, IsRefused) {
+  EXPECT_NE(refusal(file_of(GetParam().header, GetParam().data_bytes)), "accepted");
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, DamagedHeader,
     testing::Values(
-        Damage{"not JSON", "{\"a\":", 0}, Damage{"a list", "[]", 0}, Damage{"a tensor that is a number", R"({"a":1})", 0},
+        Damage{"not JSON", "{\"a\":", 0}, Damage{"a list", "[]", 0},
+        Damage{"a tensor that is a number", R"({"a":1})", 0},
         Damage{"no dtype", R"({"a":{"shape":[1],"data_offsets":[0,4]}})", 4},
         Damage{"unknown dtype", R"({"a":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}})", 4},
         Damage{"negative size", R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4},
         Damage{"fractional size", R"({"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}})", 4},
-        Damage{"overflow", R"({"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,4]}})", 4},
-        Damage{"overflow to the right size", R"({"a":{"dtype":"F32","shape":[4611686018427387905],"data_offsets":[0,4]}})", 4},
+        Damage{"overflow", R"({"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,4]}})",
+               4},
+        Damage{"overflow to the right size",
+               R"({"a":{"dtype":"F32","shape":[4611686018427387905],"data_offsets":[0,4]}})", 4},
         Damage{"offsets beyond the file", R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 4},
         Damage{"offsets reversed", R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4},
         Damage{"negative offset", R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}})", 4},
@@ -94,8 +104,14 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{"size does not fit", R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4},
         Damage{"gap", R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8},
         Damage{"data left over", R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 8},
-        Damage{"overlap", R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4},
-        Damage{"same name twice", R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4},
+        Damage{
+            "overlap",
+            R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+            4},
+        Damage{
+            "same name twice",
+            R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+            4},
         Damage{"metadata that is no text", R"({"__metadata__":{"k":1}})", 0}));
 
 }  // namespace

@@ -16,7 +16,8 @@ namespace mii {
 #ifndef MII_BACKEND_CPU_ATTENTION_ONCE
 #define MII_BACKEND_CPU_ATTENTION_ONCE
 
-// A float vector has at most this many lanes on any machine (SVE's 2048 bits): rows of scratch are rounded up to it.
+// A float vector has at most this many lanes on any machine (SVE's 2048 bits): rows of scratch are rounded up
+// to it.
 inline constexpr size_t kMaxLanes = 64;
 inline size_t padded(size_t n) { return (n + kMaxLanes - 1) / kMaxLanes * kMaxLanes; }
 
@@ -47,12 +48,15 @@ class Head {
   HWY_INLINE void Run(T* out, size_t out_stride) {
     for (size_t first = 0; first < head_.tokens; first += kTileRows) {
       const size_t rows = std::min(kTileRows, head_.tokens - first);
-      multiply({q_ + first * head_.dim, head_.dim, 1, k_, key_lanes_, scores_, key_lanes_, rows, head_.dim, key_lanes_});
+      multiply({q_ + first * head_.dim, head_.dim, 1, k_, key_lanes_, scores_, key_lanes_, rows, head_.dim,
+                key_lanes_});
       float scale[kTileRows];
-      for (size_t r = 0; r < rows; ++r) scale[r] = 1.0f / Exponentials(scores_ + r * key_lanes_, Seen(first + r));
+      for (size_t r = 0; r < rows; ++r)
+        scale[r] = 1.0f / Exponentials(scores_ + r * key_lanes_, Seen(first + r));
       multiply({scores_, key_lanes_, 1, v_, head_.dim, result_, head_.dim, rows, keys_, head_.dim});
       for (size_t r = 0; r < rows; ++r)
-        Scatter(result_ + r * head_.dim, scale[r], out + static_cast<size_t>(head_.row_of[first + r]) * out_stride);
+        Scatter(result_ + r * head_.dim, scale[r],
+                out + static_cast<size_t>(head_.row_of[first + r]) * out_stride);
     }
   }
 
@@ -138,8 +142,8 @@ HWY_EXPORT(AttendToBFloat16);
 
 size_t attention_scratch(size_t tokens, size_t dim) {
   constexpr size_t kQueries = 6;  // that are worked on at once
-  return padded(tokens * dim) + dim * padded(tokens + 1) + padded((tokens + 1) * dim) + kQueries * padded(tokens + 1) +
-         kQueries * padded(dim);
+  return padded(tokens * dim) + dim * padded(tokens + 1) + padded((tokens + 1) * dim) +
+         kQueries * padded(tokens + 1) + kQueries * padded(dim);
 }
 
 void attend(const AttentionHead& head, float* scratch, float* out, size_t out_stride) {

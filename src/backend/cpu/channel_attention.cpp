@@ -19,7 +19,8 @@ void ChannelProducts(const ChannelTokens& part, float* sums) {
   for (size_t g = 0; g < part.groups; ++g) {
     const float* q = part.qkv + g * part.dim;
     const float* k = q + channels;
-    multiply({q, 1, 3 * channels, k, 3 * channels, sums + g * part.dim * part.dim, part.dim, part.dim, part.tokens, part.dim});
+    multiply({q, 1, 3 * channels, k, 3 * channels, sums + g * part.dim * part.dim, part.dim, part.dim,
+              part.tokens, part.dim});
   }
 }
 
@@ -35,16 +36,20 @@ HWY_INLINE void ChannelMixTo(const ChannelTokens& part, const float* weights, T*
       for (size_t first = 0; first < part.dim; first += step) {
         const size_t cols = std::min(step, part.dim - first);
         const float* v = part.qkv + n * 3 * channels + 2 * channels + g * part.dim;
-        multiply({v, 3 * channels, 1, weights + g * part.dim * part.dim + first, part.dim, mixed, step, rows, part.dim, cols});
+        multiply({v, 3 * channels, 1, weights + g * part.dim * part.dim + first, part.dim, mixed, step, rows,
+                  part.dim, cols});
         for (size_t r = 0; r < rows; ++r) {
           T* to = out + (n + r) * channels + g * part.dim + first;
-          for_each_vector(cols, [&](auto d, size_t c) HWY_ATTR { store(d, hn::LoadU(d, mixed + r * step + c), to + c); });
+          for_each_vector(
+              cols, [&](auto d, size_t c) HWY_ATTR { store(d, hn::LoadU(d, mixed + r * step + c), to + c); });
         }
       }
   }
 }
 
-void ChannelMixToFloat(const ChannelTokens& part, const float* weights, float* out) { ChannelMixTo(part, weights, out); }
+void ChannelMixToFloat(const ChannelTokens& part, const float* weights, float* out) {
+  ChannelMixTo(part, weights, out);
+}
 void ChannelMixToBFloat16(const ChannelTokens& part, const float* weights, BFloat16* out) {
   ChannelMixTo(part, weights, out);
 }
@@ -60,7 +65,9 @@ HWY_EXPORT(ChannelProducts);
 HWY_EXPORT(ChannelMixToFloat);
 HWY_EXPORT(ChannelMixToBFloat16);
 
-void channel_products(const ChannelTokens& part, float* sums) { HWY_DYNAMIC_DISPATCH(ChannelProducts)(part, sums); }
+void channel_products(const ChannelTokens& part, float* sums) {
+  HWY_DYNAMIC_DISPATCH(ChannelProducts)(part, sums);
+}
 
 void channel_softmax(float* sums, size_t dim, float scale) {
   for (size_t i = 0; i < dim; ++i) {

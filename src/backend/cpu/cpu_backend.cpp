@@ -24,8 +24,8 @@ int max_threads() { return 1; }
 int thread_index() { return 0; }
 #endif
 
-// Calls task(i) for i in [0, n) on all threads. Tasks write to places of their own, so the result does not depend on
-// who runs which; they must not throw.
+// Calls task(i) for i in [0, n) on all threads. Tasks write to places of their own, so the result does not
+// depend on who runs which; they must not throw.
 template <typename Task>
 void parallel_for(int64_t n, const Task& task) {
 #pragma omp parallel for schedule(dynamic, 1) if (n > 1)
@@ -50,8 +50,8 @@ Parts equal_parts(int64_t n, int64_t most) {
   return {n, std::max<int64_t>(1, divide_up(n, count))};
 }
 
-// Rows of a matrix product at a time: enough for the product to run at its full rate, few enough that what is made
-// for it is still in the cache when it reads it.
+// Rows of a matrix product at a time: enough for the product to run at its full rate, few enough that what is
+// made for it is still in the cache when it reads it.
 constexpr int64_t kProductRows = 1200;
 // Rows or tokens of one task of one thread.
 constexpr int64_t kTaskRows = 32;
@@ -74,12 +74,15 @@ class CpuBackend : public Backend {
     T* patches = operand(blocks.size * conv.linear.in);
     for (int64_t i = 0; i < blocks.count(); ++i) {
       const int64_t first = blocks.begin(i);
-      parallel_for(blocks.length(i), [&](int64_t r) { cut_patch(x, grid, conv, first + r, patches + r * conv.linear.in); });
+      parallel_for(blocks.length(i),
+                   [&](int64_t r) { cut_patch(x, grid, conv, first + r, patches + r * conv.linear.in); });
       gemm_.multiply(patches, blocks.length(i), conv.linear, {}, y.row(first));
     }
   }
 
-  void layer_norm(ConstRows x, const LayerNorm& norm, Rows y) override { norm_rows(x, norm, 0, x.rows, y.data); }
+  void layer_norm(ConstRows x, const LayerNorm& norm, Rows y) override {
+    norm_rows(x, norm, 0, x.rows, y.data);
+  }
 
   void depthwise_conv_add(ConstRows x, const TokenGrid& grid, const DepthwiseConv& conv, Rows y) override {
     parallel_for(grid.batch * grid.height, [&](int64_t i) {
@@ -104,7 +107,8 @@ class CpuBackend : public Backend {
     }
   }
 
-  void window_attention_add(ConstRows qkv, const WindowAttention& attention, const Linear& proj, Rows x) override {
+  void window_attention_add(ConstRows qkv, const WindowAttention& attention, const Linear& proj,
+                            Rows x) override {
     const auto& [grid, heads, window, padding] = attention;
     const int64_t windows_down = divide_up(grid.height, window);
     const int64_t windows_across = divide_up(grid.width, window);
@@ -114,13 +118,14 @@ class CpuBackend : public Backend {
       const int64_t image = w / (windows_down * windows_across);
       const int64_t top = w / windows_across % windows_down * window;
       const int64_t left = w % windows_across * window;
-      list_tokens(grid, image, {top, std::min(top + window, grid.height)}, {left, std::min(left + window, grid.width)},
-                  token_lists_[size(w)]);
+      list_tokens(grid, image, {top, std::min(top + window, grid.height)},
+                  {left, std::min(left + window, grid.width)}, token_lists_[size(w)]);
     }
     attend_in_lists(qkv, {heads, false, window * window, padding.data()}, proj, x);
   }
 
-  void text_attention_add(ConstRows qkv, const TextAttention& attention, const Linear& proj, Rows x) override {
+  void text_attention_add(ConstRows qkv, const TextAttention& attention, const Linear& proj,
+                          Rows x) override {
     token_lists_.resize(attention.offsets.size() - 1);
     for (size_t t = 0; t < token_lists_.size(); ++t) {
       token_lists_[t].clear();
@@ -129,7 +134,8 @@ class CpuBackend : public Backend {
     attend_in_lists(qkv, {attention.heads, attention.causal, 0, nullptr}, proj, x);
   }
 
-  void channel_attention_add(ConstRows qkv, const ChannelAttention& attention, const Linear& proj, Rows x) override {
+  void channel_attention_add(ConstRows qkv, const ChannelAttention& attention, const Linear& proj,
+                             Rows x) override {
     const int64_t tokens = attention.grid.tokens();
     const int64_t dim = x.cols / attention.groups;
     const int64_t group_sums = dim * dim;
@@ -137,7 +143,8 @@ class CpuBackend : public Backend {
     const Parts parts{tokens, kChannelTokens};
     const auto part = [&](int64_t i) {
       const int64_t row = i / parts.count() * tokens + parts.begin(i % parts.count());
-      return ChannelTokens{qkv.row(row), size(parts.length(i % parts.count())), size(attention.groups), size(dim)};
+      return ChannelTokens{qkv.row(row), size(parts.length(i % parts.count())), size(attention.groups),
+                           size(dim)};
     };
 
     const int64_t tasks = attention.grid.batch * parts.count();
@@ -145,7 +152,9 @@ class CpuBackend : public Backend {
     parallel_for(tasks, [&](int64_t i) { channel_products(part(i), sums_.data() + i * image_sums); });
 
     // The parts' sums are added in their order into those of each image's first part.
-    const auto image_weights = [&](int64_t image) { return sums_.data() + image * parts.count() * image_sums; };
+    const auto image_weights = [&](int64_t image) {
+      return sums_.data() + image * parts.count() * image_sums;
+    };
     parallel_for(attention.grid.batch * attention.groups, [&](int64_t i) {
       float* total = image_weights(i / attention.groups) + i % attention.groups * group_sums;
       for (int64_t p = 1; p < parts.count(); ++p) add_to(total + p * image_sums, size(group_sums), total);
@@ -201,10 +210,12 @@ class CpuBackend : public Backend {
     int64_t begin;
     int64_t end;
   };
-  static void list_tokens(const TokenGrid& grid, int64_t image, Range down, Range across, std::vector<int64_t>& list) {
+  static void list_tokens(const TokenGrid& grid, int64_t image, Range down, Range across,
+                          std::vector<int64_t>& list) {
     list.clear();
     for (int64_t v = down.begin; v < down.end; ++v)
-      for (int64_t u = across.begin; u < across.end; ++u) list.push_back((image * grid.height + v) * grid.width + u);
+      for (int64_t u = across.begin; u < across.end; ++u)
+        list.push_back((image * grid.height + v) * grid.width + u);
   }
 
   static void cut_patch(ConstRows x, const TokenGrid& grid, const PatchConv& conv, int64_t r, T* patch) {
@@ -284,7 +295,8 @@ class CpuBackend : public Backend {
           .padding_k = padding == nullptr ? nullptr : padding + x.cols + first,
           .padding_v = padding == nullptr ? nullptr : padding + 2 * x.cols + first,
       };
-      attend(head, attention_scratch_.data() + scratch * static_cast<size_t>(thread_index()), attended + first, size(x.cols));
+      attend(head, attention_scratch_.data() + scratch * static_cast<size_t>(thread_index()),
+             attended + first, size(x.cols));
     });
     project_add(attended, proj, x);
   }
@@ -293,7 +305,8 @@ class CpuBackend : public Backend {
   void project_add(const T* a, const Linear& proj, Rows x) {
     const Parts blocks = equal_parts(x.rows, kProductRows);
     for (int64_t i = 0; i < blocks.count(); ++i)
-      gemm_.multiply(a + blocks.begin(i) * proj.in, blocks.length(i), proj, {.accumulate = true}, x.row(blocks.begin(i)));
+      gemm_.multiply(a + blocks.begin(i) * proj.in, blocks.length(i), proj, {.accumulate = true},
+                     x.row(blocks.begin(i)));
   }
 
   // Room for the left operand of the next product.

@@ -33,7 +33,8 @@ HWY_INLINE Taps TapsInside(const DepthwiseRow& task, size_t column) {
 
 template <class D>
 HWY_INLINE auto WeightedSum(D d, const Taps& taps, size_t count, size_t c, hn::Vec<D> sum) {
-  for (size_t t = 0; t < count; ++t) sum = hn::MulAdd(hn::LoadU(d, taps.x[t] + c), hn::LoadU(d, taps.weight[t] + c), sum);
+  for (size_t t = 0; t < count; ++t)
+    sum = hn::MulAdd(hn::LoadU(d, taps.x[t] + c), hn::LoadU(d, taps.weight[t] + c), sum);
   return sum;
 }
 
@@ -45,7 +46,8 @@ void DepthwiseRowTo(const DepthwiseRow& task, float* y) {
     for_each_vector(task.channels, [&](auto d, size_t c) HWY_ATTR {
       const auto start = hn::Add(hn::LoadU(d, x + c), hn::LoadU(d, task.bias + c));
       // With the count as a constant the compiler unrolls the common case.
-      hn::StoreU(inner ? WeightedSum(d, taps, 9, c, start) : WeightedSum(d, taps, taps.count, c, start), d, y + c);
+      hn::StoreU(inner ? WeightedSum(d, taps, 9, c, start) : WeightedSum(d, taps, taps.count, c, start), d,
+                 y + c);
     });
   }
 }

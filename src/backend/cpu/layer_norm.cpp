@@ -36,7 +36,8 @@ void LayerNormRowsTo(const LayerNormRows& task, T* y) {
   const float count = static_cast<float>(task.channels);
   for (size_t r = 0; r < task.rows; ++r, y += task.channels) {
     const float* HWY_RESTRICT x = task.x + r * task.channels;
-    const float mean = sum_of(task.channels, [&](auto d, size_t i) HWY_ATTR { return hn::LoadU(d, x + i); }) / count;
+    const float mean =
+        sum_of(task.channels, [&](auto d, size_t i) HWY_ATTR { return hn::LoadU(d, x + i); }) / count;
     const float squares = sum_of(task.channels, [&](auto d, size_t i) HWY_ATTR {
       const auto centred = hn::Sub(hn::LoadU(d, x + i), hn::Set(d, mean));
       return hn::Mul(centred, centred);
@@ -63,7 +64,9 @@ HWY_EXPORT(LayerNormToFloat);
 HWY_EXPORT(LayerNormToBFloat16);
 
 void layer_norm_rows(const LayerNormRows& task, float* y) { HWY_DYNAMIC_DISPATCH(LayerNormToFloat)(task, y); }
-void layer_norm_rows(const LayerNormRows& task, BFloat16* y) { HWY_DYNAMIC_DISPATCH(LayerNormToBFloat16)(task, y); }
+void layer_norm_rows(const LayerNormRows& task, BFloat16* y) {
+  HWY_DYNAMIC_DISPATCH(LayerNormToBFloat16)(task, y);
+}
 
 }  // namespace mii
 #endif

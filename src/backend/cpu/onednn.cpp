@@ -13,8 +13,8 @@ namespace {
 
 using dnnl::memory;
 
-// Weights are packed for this many rows. oneDNN's choice of layout does not depend on the rows (it was looked at for
-// 1 to 16384), and a kernel that is asked for another number of rows is asked for this layout.
+// Weights are packed for this many rows. oneDNN's choice of layout does not depend on the rows (it was looked
+// at for 1 to 16384), and a kernel that is asked for another number of rows is asked for this layout.
 constexpr int64_t kPackingRows = 1024;
 
 struct Product {
@@ -26,7 +26,9 @@ struct Product {
   auto operator<=>(const Product&) const = default;
 };
 
-memory::data_type type_of(DType dtype) { return dtype == DType::bf16 ? memory::data_type::bf16 : memory::data_type::f32; }
+memory::data_type type_of(DType dtype) {
+  return dtype == DType::bf16 ? memory::data_type::bf16 : memory::data_type::f32;
+}
 
 memory::desc row_major(int64_t rows, int64_t cols, memory::data_type type) {
   return {{rows, cols}, type, memory::format_tag::ab};
@@ -52,7 +54,8 @@ dnnl::matmul::primitive_desc describe(const Product& p, memory::data_type input,
 #endif
 }
 
-// Reads of weights are const in our interface; oneDNN's memory takes any pointer for inputs and outputs alike.
+// Reads of weights are const in our interface; oneDNN's memory takes any pointer for inputs and outputs
+// alike.
 memory view(const memory::desc& desc, const dnnl::engine& engine, const void* data) {
   return {desc, engine, const_cast<void*>(data)};
 }
@@ -141,7 +144,8 @@ std::unique_ptr<PackedMatrix> OneDnnGemm::pack(const TensorView& weight, Backend
     const bool out_first = layout == Backend::WeightLayout::out_in;
     const int64_t in = weight.shape[out_first ? 1 : 0];
     const int64_t out = weight.shape[out_first ? 0 : 1];
-    const memory::desc stored({in, out}, impl_->input, out_first ? memory::format_tag::ba : memory::format_tag::ab);
+    const memory::desc stored({in, out}, impl_->input,
+                              out_first ? memory::format_tag::ba : memory::format_tag::ab);
     memory packed(impl_->packed_layout(in, out), impl_->engine);
     memory from = view(stored, impl_->engine, weight.data);
     dnnl::reorder(from, packed).execute(impl_->stream, from, packed);
@@ -162,7 +166,8 @@ void OneDnnGemm::multiply(const void* a, int64_t rows, const Linear& linear, Opt
         {DNNL_ARG_DST, view(kernel.desc.dst_desc(), impl_->engine, c)},
     };
     if (product.bias)
-      arguments.emplace(DNNL_ARG_BIAS, view(row_major(1, linear.out, memory::data_type::f32), impl_->engine, linear.bias.data()));
+      arguments.emplace(DNNL_ARG_BIAS, view(row_major(1, linear.out, memory::data_type::f32), impl_->engine,
+                                            linear.bias.data()));
     kernel.primitive.execute(impl_->stream, arguments);
     impl_->stream.wait();
   });

@@ -26,7 +26,8 @@ class OneDnnGemm {
 
   std::unique_ptr<PackedMatrix> pack(const TensorView& weight, Backend::WeightLayout layout);
 
-  /// c = a W^T + bias, or c += a W^T + bias. a: [rows, linear.in] of the input type, dense; c: [rows, linear.out].
+  /// c = a W^T + bias, or c += a W^T + bias. a: [rows, linear.in] of the input type, dense; c: [rows,
+  /// linear.out].
   struct Options {
     bool accumulate = false;
   };

@@ -24,7 +24,8 @@ double measure_product_rate(DType operands, [[maybe_unused]] int threads) {
   AlignedBuffer<std::byte> a(kSide * kSide * size_of(operands));
   AlignedBuffer<float> c(kSide * kSide);
   std::memset(a.data(), 0, a.size());
-  const Linear linear{gemm.pack({a.data(), operands, {kSide, kSide}}, Backend::WeightLayout::out_in), {}, kSide, kSide};
+  const Linear linear{
+      gemm.pack({a.data(), operands, {kSide, kSide}}, Backend::WeightLayout::out_in), {}, kSide, kSide};
   std::array<double, 5> seconds;
   gemm.multiply(a.data(), kSide, linear, {}, c.data());
   for (double& s : seconds) {

@@ -14,7 +14,8 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// c = a b for matrices that fit in the cache: a [rows, depth] with any strides, b [depth, cols], c [rows, cols].
+// c = a b for matrices that fit in the cache: a [rows, depth] with any strides, b [depth, cols], c [rows,
+// cols].
 struct SmallProduct {
   const float* a;
   size_t a_row_stride;
@@ -28,8 +29,8 @@ struct SmallProduct {
   size_t cols;
 };
 
-// kRows x kVectors accumulators: 12 of them, with two vectors of b and one value of a, fit the 16 registers of AVX2
-// and keep two multiply-add units busy.
+// kRows x kVectors accumulators: 12 of them, with two vectors of b and one value of a, fit the 16 registers
+// of AVX2 and keep two multiply-add units busy.
 constexpr size_t kTileRows = 6;
 constexpr size_t kTileVectors = 2;
 
@@ -50,7 +51,8 @@ HWY_INLINE void tile(D d, const SmallProduct& p, size_t row, size_t col) {
     }
   }
   for (size_t r = 0; r < kRows; ++r)
-    for (size_t v = 0; v < kVectors; ++v) hn::StoreU(sum[r][v], d, p.c + (row + r) * p.c_stride + col + v * lanes);
+    for (size_t v = 0; v < kVectors; ++v)
+      hn::StoreU(sum[r][v], d, p.c + (row + r) * p.c_stride + col + v * lanes);
 }
 
 template <size_t kVectors, class D>
@@ -65,7 +67,8 @@ HWY_INLINE void multiply(const SmallProduct& p) {
   const hn::CappedTag<float, 1> one;
   const size_t lanes = hn::Lanes(d);
   size_t col = 0;
-  for (; col + kTileVectors * lanes <= p.cols; col += kTileVectors * lanes) column_of_tiles<kTileVectors>(d, p, col);
+  for (; col + kTileVectors * lanes <= p.cols; col += kTileVectors * lanes)
+    column_of_tiles<kTileVectors>(d, p, col);
   for (; col + lanes <= p.cols; col += lanes) column_of_tiles<1>(d, p, col);
   for (; col < p.cols; ++col) column_of_tiles<1>(one, p, col);
 }

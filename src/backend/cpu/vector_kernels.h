@@ -57,10 +57,10 @@ struct AttentionHead {
   size_t v_offset;
   size_t dim;
   float scale;
-  bool causal;            ///< token i attends to tokens 0 .. i
-  size_t padding_tokens;  ///< this many more equal tokens take part as keys and values
-  const float* padding_k; ///< [dim]
-  const float* padding_v; ///< [dim]
+  bool causal;             ///< token i attends to tokens 0 .. i
+  size_t padding_tokens;   ///< this many more equal tokens take part as keys and values
+  const float* padding_k;  ///< [dim]
+  const float* padding_v;  ///< [dim]
 };
 /// Floats of scratch memory that attend() needs.
 size_t attention_scratch(size_t tokens, size_t dim);
@@ -69,7 +69,8 @@ void attend(const AttentionHead& head, float* scratch, float* out, size_t out_st
 void attend(const AttentionHead& head, float* scratch, BFloat16* out, size_t out_stride);
 
 /// Part of channel attention's products: for each of `groups` groups of `dim` channels
-/// sums[g][i][j] = sum over `tokens` rows of q[g*dim + i] * k[g*dim + j]. sums: [groups, dim, dim], overwritten.
+/// sums[g][i][j] = sum over `tokens` rows of q[g*dim + i] * k[g*dim + j]. sums: [groups, dim, dim],
+/// overwritten.
 struct ChannelTokens {
   const float* qkv;  ///< [tokens, 3 * groups * dim], packed q|k|v
   size_t tokens;
@@ -81,7 +82,8 @@ void channel_products(const ChannelTokens& part, float* sums);
 /// In place: [dim, dim] sums become softmax_rows(scale * sums), transposed.
 void channel_softmax(float* sums, size_t dim, float scale);
 
-/// out[n][g*dim + i] = sum_j v[n][g*dim + j] * weights[g][j][i] for the rows of the part; out: [tokens, groups * dim].
+/// out[n][g*dim + i] = sum_j v[n][g*dim + j] * weights[g][j][i] for the rows of the part; out: [tokens,
+/// groups * dim].
 void channel_mix(const ChannelTokens& part, const float* weights, float* out);
 void channel_mix(const ChannelTokens& part, const float* weights, BFloat16* out);
 

@@ -66,7 +66,8 @@ struct HeadAttention {
     for (size_t i = 0; i < qkv.size(); ++i) {
       if (out[i] == nullptr) continue;
       std::vector<double> weights(causal ? i + 1 : qkv.size());
-      for (size_t j = 0; j < weights.size(); ++j) weights[j] = scale * dot(qkv[i] + first, qkv[j] + channels + first, dim);
+      for (size_t j = 0; j < weights.size(); ++j)
+        weights[j] = scale * dot(qkv[i] + first, qkv[j] + channels + first, dim);
       softmax(weights);
       for (int64_t c = first; c < first + dim; ++c) {
         double sum = 0;
@@ -127,7 +128,8 @@ class ReferenceBackend : public Backend {
         for (int64_t dy = -1; dy <= 1; ++dy)
           for (int64_t dx = -1; dx <= 1; ++dx) {
             if (row + dy < 0 || row + dy >= grid.height || col + dx < 0 || col + dx >= grid.width) continue;
-            sum += double{conv.weight[((dy + 1) * 3 + dx + 1) * x.cols + c]} * x.row(r + dy * grid.width + dx)[c];
+            sum += double{conv.weight[((dy + 1) * 3 + dx + 1) * x.cols + c]} *
+                   x.row(r + dy * grid.width + dx)[c];
           }
         y.row(r)[c] = static_cast<float>(sum);
       }
@@ -143,7 +145,8 @@ class ReferenceBackend : public Backend {
   }
 
   // The padded tokens are spelled out here, each a token of its own: the fast backends fold them into one.
-  void window_attention_add(ConstRows qkv, const WindowAttention& attention, const Linear& proj, Rows x) override {
+  void window_attention_add(ConstRows qkv, const WindowAttention& attention, const Linear& proj,
+                            Rows x) override {
     const auto& [grid, heads, window, padding] = attention;
     std::vector<float> out(x.elements());
     for (int64_t b = 0; b < grid.batch; ++b)
@@ -163,7 +166,8 @@ class ReferenceBackend : public Backend {
     add_projected(out, proj, x);
   }
 
-  void channel_attention_add(ConstRows qkv, const ChannelAttention& attention, const Linear& proj, Rows x) override {
+  void channel_attention_add(ConstRows qkv, const ChannelAttention& attention, const Linear& proj,
+                             Rows x) override {
     const int64_t dim = x.cols / attention.groups;
     const int64_t tokens = attention.grid.tokens();
     std::vector<float> out(x.elements());
@@ -184,7 +188,8 @@ class ReferenceBackend : public Backend {
     add_projected(out, proj, x);
   }
 
-  void text_attention_add(ConstRows qkv, const TextAttention& attention, const Linear& proj, Rows x) override {
+  void text_attention_add(ConstRows qkv, const TextAttention& attention, const Linear& proj,
+                          Rows x) override {
     std::vector<float> out(x.elements());
     for (size_t t = 0; t + 1 < attention.offsets.size(); ++t) {
       std::vector<const float*> tokens;
