@@ -2,18 +2,17 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/json.hpp>
-#include <boost/json/basic_parser_impl.hpp>
+#include <charconv>
 #include <cstring>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "core/number_text.h"
 #include "mii/error.h"
 
 namespace mii {
 namespace {
-
-namespace json = boost::json;
 
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // as the format's own implementation
 
@@ -47,59 +46,134 @@ constexpr std::array<std::pair<const char*, DType>, 7> kComputed{{{"F32", DType:
                                                                   {"I32", DType::i32},
                                                                   {"U8", DType::u8}}};
 
-// Walks JSON and remembers the first name that an object has twice: the tree would keep only the last
-// silently.
-class DuplicateFinder {
+// Reads the one kind of JSON that a header may be, strictly: a header is read before anything of the file is
+// trusted, and by the trainer on machines that have no JSON library.
+class HeaderReader {
  public:
-  static constexpr size_t max_object_size = SIZE_MAX;
-  static constexpr size_t max_array_size = SIZE_MAX;
-  static constexpr size_t max_key_size = SIZE_MAX;
-  static constexpr size_t max_string_size = SIZE_MAX;
+  HeaderReader(std::string_view text, std::string_view file_name) : text_(text), file_name_(file_name) {}
 
-  std::string duplicate;
+  // Calls member(key) for each member of the object that comes next; `member` reads the value.
+  template <typename Member>
+  void object(const std::string& what, const Member& member) {
+    expect('{', what);
+    if (take('}')) return;
+    std::set<std::string> names;
+    do {
+      std::string key = string("a name in " + what);
+      if (!names.insert(key).second) fail(file_name_, what + " names '" + key + "' twice");
+      expect(':', what);
+      member(key);
+    } while (take(','));
+    expect('}', what);
+  }
 
-  bool on_object_begin(json::error_code&) { return names_.emplace_back(), true; }
-  bool on_object_end(size_t, json::error_code&) { return names_.pop_back(), true; }
-  bool on_key_part(json::string_view part, size_t, json::error_code&) {
-    return key_.append(part.data(), part.size()), true;
+  std::string string(const std::string& what) {
+    expect('"', what);
+    std::string text;
+    while (at_ < text_.size() && text_[at_] != '"') {
+      const char c = text_[at_++];
+      if (static_cast<unsigned char>(c) < 0x20) broken(what + " (control character)");
+      if (c == '\\') {
+        append_escaped(text, what);
+      } else {
+        text += c;
+      }
+    }
+    if (at_ == text_.size()) broken(what + " (no closing quote)");
+    ++at_;
+    return text;
   }
-  bool on_key(json::string_view part, size_t, json::error_code&) {
-    key_.append(part.data(), part.size());
-    if (!names_.back().insert(key_).second && duplicate.empty()) duplicate = key_;
-    key_.clear();
-    return true;
+
+  std::vector<uint64_t> sizes(const std::string& what) {
+    expect('[', what);
+    std::vector<uint64_t> values;
+    if (take(']')) return values;
+    do {
+      values.push_back(size(what));
+    } while (take(','));
+    expect(']', what);
+    return values;
   }
-  bool on_document_begin(json::error_code&) { return true; }
-  bool on_document_end(json::error_code&) { return true; }
-  bool on_array_begin(json::error_code&) { return true; }
-  bool on_array_end(size_t, json::error_code&) { return true; }
-  bool on_string_part(json::string_view, size_t, json::error_code&) { return true; }
-  bool on_string(json::string_view, size_t, json::error_code&) { return true; }
-  bool on_number_part(json::string_view, json::error_code&) { return true; }
-  bool on_int64(int64_t, json::string_view, json::error_code&) { return true; }
-  bool on_uint64(uint64_t, json::string_view, json::error_code&) { return true; }
-  bool on_double(double, json::string_view, json::error_code&) { return true; }
-  bool on_bool(bool, json::error_code&) { return true; }
-  bool on_null(json::error_code&) { return true; }
-  bool on_comment_part(json::string_view, json::error_code&) { return true; }
-  bool on_comment(json::string_view, json::error_code&) { return true; }
+
+  void end() {
+    skip_space();
+    if (at_ != text_.size()) broken("its end");
+  }
 
  private:
-  std::vector<std::set<std::string>> names_;
-  std::string key_;
-};
+  [[noreturn]] void broken(const std::string& what) const {
+    fail(file_name_, "the header is not valid at byte " + std::to_string(at_) + ": expected " + what);
+  }
 
-json::object parse_header(std::string_view text, std::string_view file_name) {
-  json::error_code error;
-  json::value value = json::parse({text.data(), text.size()}, error, {}, {.max_depth = 8});
-  if (error) fail(file_name, "the header is not valid JSON: " + error.message());
-  if (!value.is_object()) fail(file_name, "the header is not a JSON object");
-  json::basic_parser<DuplicateFinder> finder({.max_depth = 8});
-  finder.write_some(false, text.data(), text.size(), error);
-  if (const std::string& name = finder.handler().duplicate; !name.empty())
-    fail(file_name, "the header names '" + name + "' twice");
-  return std::move(value.as_object());
-}
+  void skip_space() {
+    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos) ++at_;
+  }
+
+  bool take(char c) {
+    skip_space();
+    if (at_ == text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+
+  void expect(char c, const std::string& what) {
+    if (!take(c)) broken(what + ", '" + c + "'");
+  }
+
+  uint64_t size(const std::string& what) {
+    skip_space();
+    uint64_t value = 0;
+    const char* begin = text_.data() + at_;
+    const auto [end, error] = std::from_chars(begin, text_.data() + text_.size(), value);
+    if (error != std::errc{} || (end - begin > 1 && *begin == '0'))
+      broken(what + ", a size or offset that is a non-negative whole number");
+    at_ += static_cast<size_t>(end - begin);
+    return value;
+  }
+
+  uint32_t hex4(const std::string& what) {
+    uint32_t value = 0;
+    const char* begin = text_.data() + at_;
+    if (text_.size() - at_ < 4 || std::from_chars(begin, begin + 4, value, 16).ptr != begin + 4)
+      broken(what + " (four hexadecimal digits)");
+    at_ += 4;
+    return value;
+  }
+
+  void append_escaped(std::string& text, const std::string& what) {
+    constexpr std::string_view kNames = "\"\\/bfnrt";
+    constexpr std::string_view kMeant = "\"\\/\b\f\n\r\t";
+    const char c = at_ < text_.size() ? text_[at_++] : '\0';
+    if (const size_t i = kNames.find(c); i != std::string_view::npos) {
+      text += kMeant[i];
+      return;
+    }
+    if (c != 'u') broken(what + " (unknown escape)");
+    uint32_t code = hex4(what);
+    if (code >= 0xD800 && code < 0xE000) {
+      const bool pair = code < 0xDC00 && text_.substr(at_, 2) == "\\u";
+      if (pair) at_ += 2;
+      const uint32_t low = pair ? hex4(what) : 0;
+      if (low < 0xDC00 || low >= 0xE000) broken(what + " (half of a surrogate pair)");
+      code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+    }
+    append_utf8(text, code);
+  }
+
+  static void append_utf8(std::string& text, uint32_t code) {
+    if (code < 0x80) {
+      text += static_cast<char>(code);
+      return;
+    }
+    const int tail = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+    text += static_cast<char>((0xFF00 >> (tail + 1) & 0xFF) | code >> (6 * tail));
+    for (int i = tail - 1; i >= 0; --i) text += static_cast<char>(0x80 | (code >> (6 * i) & 0x3F));
+  }
+
+  std::string_view text_;
+  std::string_view file_name_;
+  size_t at_ = 0;
+};
 
 uint64_t bytes_of_type(std::string_view dtype, const std::string& where, std::string_view file_name) {
   for (const KnownType& type : kTypes)
@@ -107,41 +181,38 @@ uint64_t bytes_of_type(std::string_view dtype, const std::string& where, std::st
   fail(file_name, where + " has the unknown dtype '" + std::string(dtype.substr(0, 40)) + "'");
 }
 
-uint64_t as_size(const json::value& value, const std::string& where, std::string_view file_name) {
-  if (value.is_uint64()) return value.get_uint64();
-  if (value.is_int64() && value.get_int64() >= 0) return static_cast<uint64_t>(value.get_int64());
-  fail(file_name, where + " has a size or offset that is not a non-negative whole number");
-}
-
-const json::array& array_member(const json::object& object, const char* key, const std::string& where,
-                                std::string_view file_name) {
-  const json::value* value = object.if_contains(key);
-  if (value == nullptr || !value->is_array()) fail(file_name, where + " has no list '" + key + "'");
-  return value->get_array();
-}
-
-StoredTensor read_entry(const std::string& name, const json::value& value, std::span<const std::byte> data,
+StoredTensor read_entry(HeaderReader& reader, const std::string& name, std::span<const std::byte> data,
                         std::string_view file_name) {
   const std::string where = "tensor '" + name + "'";
-  if (!value.is_object()) fail(file_name, where + " is not described by an object");
-  const json::object& object = value.get_object();
-  const json::value* dtype = object.if_contains("dtype");
-  if (dtype == nullptr || !dtype->is_string()) fail(file_name, where + " has no text 'dtype'");
+  std::optional<std::string> dtype;
+  std::optional<std::vector<uint64_t>> shape, offsets;
+  reader.object(where, [&](const std::string& key) {
+    if (key == "dtype") {
+      dtype = reader.string("the text 'dtype' of " + where);
+    } else if (key == "shape") {
+      shape = reader.sizes("the list 'shape' of " + where);
+    } else if (key == "data_offsets") {
+      offsets = reader.sizes("the list 'data_offsets' of " + where);
+    } else {
+      fail(file_name, where + " has the unknown member '" + key + "'");
+    }
+  });
+  if (!dtype) fail(file_name, where + " has no text 'dtype'");
+  if (!shape) fail(file_name, where + " has no list 'shape'");
+  if (!offsets) fail(file_name, where + " has no list 'data_offsets'");
 
-  StoredTensor tensor{std::string(dtype->get_string()), {}, {}};
+  StoredTensor tensor{*dtype, {}, {}};
   uint64_t bytes = bytes_of_type(tensor.dtype, where, file_name);
-  for (const json::value& size : array_member(object, "shape", where, file_name)) {
-    const uint64_t n = as_size(size, where, file_name);
+  for (const uint64_t n : *shape) {
     if (n > static_cast<uint64_t>(INT64_MAX) || __builtin_mul_overflow(bytes, n, &bytes))
       fail(file_name, where + " has a shape whose size overflows");
     tensor.shape.push_back(static_cast<int64_t>(n));
   }
 
-  const json::array& offsets = array_member(object, "data_offsets", where, file_name);
-  if (offsets.size() != 2)
-    fail(file_name, where + " has " + std::to_string(offsets.size()) + " data_offsets, expected 2");
-  const uint64_t begin = as_size(offsets[0], where, file_name);
-  const uint64_t end = as_size(offsets[1], where, file_name);
+  if (offsets->size() != 2)
+    fail(file_name, where + " has " + std::to_string(offsets->size()) + " data_offsets, expected 2");
+  const uint64_t begin = offsets->front();
+  const uint64_t end = offsets->back();
   if (begin > end || end > data.size())
     fail(file_name, where + " lies at bytes " + std::to_string(begin) + " to " + std::to_string(end) +
                         ", but the file has " + std::to_string(data.size()) +
@@ -169,29 +240,27 @@ void expect_cover(const Safetensors& file, std::span<const std::byte> data, std:
     fail(file_name, std::to_string(data.data() + data.size() - at) + " bytes follow the last tensor");
 }
 
-void read_metadata(const json::value& value, Safetensors& file, std::string_view file_name) {
-  if (!value.is_object()) fail(file_name, "'__metadata__' is not an object");
-  for (const auto& [key, text] : value.get_object()) {
-    if (!text.is_string()) fail(file_name, "'__metadata__' holds something that is not a text");
-    file.metadata.emplace(std::string(key), std::string(text.get_string()));
-  }
-}
-
-json::object describe(const std::vector<SafetensorsWriter::Entry>& entries,
-                      const std::map<std::string, std::string>& metadata, uint64_t& total) {
-  json::object header;
+std::string describe(const std::vector<SafetensorsWriter::Entry>& entries,
+                     const std::map<std::string, std::string>& metadata, uint64_t& total) {
+  std::string header;
   if (!metadata.empty()) {
-    json::object& object = header["__metadata__"].emplace_object();
-    for (const auto& [key, value] : metadata) object[key] = value;
+    header += "{\"__metadata__\":";
+    for (char separator = '{'; const auto& [key, value] : metadata) {
+      header += std::exchange(separator, ',') + json_text(key) + ":" + json_text(value);
+    }
+    header += '}';
   }
   for (const auto& entry : entries) {
     const uint64_t bytes = static_cast<uint64_t>(element_count(entry.shape)) * size_of(entry.dtype);
-    header[entry.name] = {{"dtype", to_string(entry.dtype)},
-                          {"shape", json::array(entry.shape.begin(), entry.shape.end())},
-                          {"data_offsets", {total, total + bytes}}};
+    std::string shape = to_string(entry.shape);
+    std::erase(shape, ' ');
+    header += header.empty() ? '{' : ',';
+    header += json_text(entry.name) + ":{\"dtype\":\"" + to_string(entry.dtype) +
+              "\",\"shape\":" + shape + ",\"data_offsets\":[" + std::to_string(total) + "," +
+              std::to_string(total + bytes) + "]}";
     total += bytes;
   }
-  return header;
+  return header.empty() ? "{}" : header + "}";
 }
 
 }  // namespace
@@ -214,14 +283,17 @@ Safetensors parse_safetensors(std::span<const std::byte> bytes, std::string_view
   const auto data = bytes.subspan(sizeof(length) + length);
 
   Safetensors file;
-  for (const auto& [key, value] : parse_header(text, file_name)) {
-    if (key == "__metadata__") {
-      read_metadata(value, file, file_name);
+  HeaderReader reader(text, file_name);
+  reader.object("the header", [&](const std::string& name) {
+    if (name == "__metadata__") {
+      reader.object("'__metadata__'", [&](const std::string& key) {
+        file.metadata.emplace(key, reader.string("a text in '__metadata__'"));
+      });
     } else {
-      const std::string name(key);
-      file.tensors.emplace(name, read_entry(name, value, data, file_name));
+      file.tensors.emplace(name, read_entry(reader, name, data, file_name));
     }
-  }
+  });
+  reader.end();
   expect_cover(file, data, file_name);
   return file;
 }
@@ -229,7 +301,7 @@ Safetensors parse_safetensors(std::span<const std::byte> bytes, std::string_view
 SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, const std::vector<Entry>& entries,
                                      const std::map<std::string, std::string>& metadata)
     : file_(path) {
-  std::string header = json::serialize(describe(entries, metadata, missing_bytes_));
+  std::string header = describe(entries, metadata, missing_bytes_);
   header.resize((header.size() + 7) / 8 * 8, ' ');  // so that the data are aligned
   const uint64_t length = header.size();
   file_.write(std::as_bytes(std::span(&length, 1)));

@@ -1,0 +1,113 @@
+// The trainer: a program of its own because LibTorch is its only dependency beside a JPEG decoder. `mii train`
+// checks the flags and starts it.
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "mii/error.h"
+#include "train/trainer.h"
+
+namespace {
+
+volatile std::sig_atomic_t g_stop = 0;
+void ask_to_stop(int) { g_stop = 1; }
+
+constexpr const char* kUsage =
+    "usage: mii-train --pack FOLDER --out FOLDER [--name value]...   (see mii train --help)\n";
+
+double number(const std::string& name, const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0')
+    throw mii::Error(mii::ErrorCode::invalid_argument, name + ": '" + text + "' is not a number");
+  return value;
+}
+
+mii::Trained trained(const std::string& text) {
+  if (text == "all") return mii::Trained::all;
+  if (text == "text") return mii::Trained::text_tower;
+  if (text == "projections") return mii::Trained::projections;
+  throw mii::Error(mii::ErrorCode::invalid_argument, "--train: '" + text + "' is none of all, text, projections");
+}
+
+mii::TrainOptions parse(int argc, char** argv) {
+  mii::TrainOptions options;
+  using Set = std::function<void(const std::string&)>;
+  const auto real = [](const char* name, double& to) { return [=, &to](const std::string& v) { to = number(name, v); }; };
+  const auto whole = [](const char* name, auto& to) {
+    return [=, &to](const std::string& v) { to = static_cast<std::decay_t<decltype(to)>>(number(name, v)); };
+  };
+  const std::map<std::string, Set> known{
+      {"--pack", [&](const std::string& v) { options.pack = v; }},
+      {"--out", [&](const std::string& v) { options.out = v; }},
+      {"--start-weights", [&](const std::string& v) { options.start_weights = v; }},
+      {"--train", [&](const std::string& v) { options.trained = trained(v); }},
+      {"--device", [&](const std::string& v) { options.device = v; }},
+      {"--epochs", whole("--epochs", options.epochs)},
+      {"--batch", whole("--batch", options.batch)},
+      {"--learning-rate", real("--learning-rate", options.learning_rate)},
+      {"--weight-decay", real("--weight-decay", options.weight_decay)},
+      {"--warm-up", real("--warm-up", options.warm_up)},
+      {"--drop-path", real("--drop-path", options.drop_path)},
+      {"--clip-norm", real("--clip-norm", options.clip_norm)},
+      {"--average-decay", real("--average-decay", options.average_decay)},
+      {"--balance", real("--balance", options.balance)},
+      {"--seed", whole("--seed", options.seed)},
+      {"--threads", whole("--threads", options.threads)},
+      {"--loaders", whole("--loaders", options.loaders)},
+      {"--save-every", real("--save-every", options.save_every_s)}};
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    if (name == "--resume" || name == "--quiet") {
+      (name == "--resume" ? options.resume : options.quiet) = true;
+      continue;
+    }
+    const auto found = known.find(name);
+    if (found == known.end()) throw mii::Error(mii::ErrorCode::invalid_argument, "unknown option '" + name + "'");
+    if (i + 1 == argc) throw mii::Error(mii::ErrorCode::invalid_argument, name + " needs a value");
+    found->second(argv[++i]);
+  }
+  if (options.pack.empty() || options.out.empty())
+    throw mii::Error(mii::ErrorCode::invalid_argument, "--pack and --out are needed");
+  if (options.epochs < 1 || options.batch < 2)
+    throw mii::Error(mii::ErrorCode::invalid_argument, "--epochs must be at least 1, --batch at least 2");
+  return options;
+}
+
+// LibTorch, its BLAS and the thread that computes gradients each keep OpenMP or other threads, which by default
+// burn their cores while they wait for each other: half of the speed on two cores. The libraries read this before
+// main() begins, hence the second start.
+void restart_with_settings(char** argv) {
+  if (getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) setenv("ATEN_CPU_CAPABILITY", "avx512", 0);  // else AVX2 is its choice
+#endif
+  execv("/proc/self/exe", argv);  // where it fails, training is only slower
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  restart_with_settings(argv);
+  try {
+    const mii::TrainOptions options = parse(argc, argv);
+    std::signal(SIGINT, ask_to_stop);
+    std::signal(SIGTERM, ask_to_stop);
+    if (mii::train(options, [] { return g_stop != 0; })) return 0;
+    std::fprintf(stderr, "mii-train: stopped; go on with --resume\n");
+    return 130;
+  } catch (const mii::Error& error) {
+    std::fprintf(stderr, "mii-train: %s\n", error.what());
+    if (error.code() == mii::ErrorCode::invalid_argument) std::fputs(kUsage, stderr);
+    return 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "mii-train: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,102 @@
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "commands.h"
+#include "mii/error.h"
+#include "pack.h"
+#include "weights/model_folder.h"
+
+namespace mii {
+namespace {
+
+struct Flags {
+  PackFlags pack_flags;
+  std::filesystem::path pack;
+  std::filesystem::path out;
+  std::string trained = "all";
+  std::string device = "auto";
+  bool resume = false;
+  std::vector<std::pair<std::string, std::shared_ptr<std::string>>> numbers;  // passed on as they are
+};
+
+// The trainer lies beside this program.
+std::filesystem::path trainer_path() {
+  const auto self = std::filesystem::read_symlink("/proc/self/exe");
+  for (const auto& path : {self.parent_path() / "mii-train", self.parent_path() / "train" / "mii-train"})
+    if (std::filesystem::exists(path)) return path;
+  throw Error(ErrorCode::unsupported, "no mii-train beside " + self.string() +
+                                          ": this build has no trainer (it needs LibTorch; see docs/training.md)");
+}
+
+int train(const Flags& flags) {
+  const auto trainer = trainer_path();
+  std::filesystem::path pack = flags.pack;
+  if (pack.empty()) {
+    if (flags.pack_flags.manifest.empty()) throw Error(ErrorCode::invalid_argument, "--manifest or --pack is needed");
+    pack = flags.out / "pack";
+    if (!flags.resume || !std::filesystem::exists(pack / "pack.safetensors")) {
+      const int status = make_pack(flags.pack_flags, pack);
+      if (status != kOk && status != kSomeInputsFailed) return status;
+    }
+  }
+  std::vector<std::string> arguments{trainer.string(), "--pack",   pack.string(), "--out",      flags.out.string(),
+                                     "--train",        flags.trained, "--device", flags.device};
+  if (!flags.pack_flags.model.empty()) {
+    arguments.push_back("--start-weights");
+    arguments.push_back(ModelFolder::find(flags.pack_flags.model).weights.string());
+  }
+  for (const auto& [name, value] : flags.numbers) {
+    if (value->empty()) continue;
+    arguments.push_back(name);
+    arguments.push_back(*value);
+  }
+  if (flags.resume) arguments.push_back("--resume");
+  if (flags.pack_flags.quiet) arguments.push_back("--quiet");
+
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  execv(pointers[0], pointers.data());
+  throw Error(ErrorCode::io, trainer.string() + ": cannot be started: " + std::strerror(errno));
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Command& chosen) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command = app.add_subcommand("train", "Train or fine-tune a model on labelled images");
+  command->add_option("--manifest", flags->pack_flags.manifest, "Table of images (TSV); packed into OUT/pack first")
+      ->check(CLI::ExistingFile);
+  command->add_option("--pack", flags->pack, "A pack that `mii pack` made")->check(CLI::ExistingDirectory)->excludes("--manifest");
+  command->add_option("-o,--out", flags->out, "Folder of the run: last/ and best/ are model folders")->required();
+  command->add_option("--train", flags->trained, "Weights that learn: all, text (image tower frozen), projections")
+      ->check(CLI::IsMember({"all", "text", "projections"}))->capture_default_str();
+  command->add_option("--device", flags->device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str();
+  command->add_flag("--resume", flags->resume, "Go on from the last checkpoint of OUT");
+  const std::pair<const char*, const char*> numbers[] = {
+      {"--epochs", "Passes over the images [12]"},
+      {"--batch", "Images of a step [64]"},
+      {"--learning-rate", "Highest learning rate, AdamW [0.001]"},
+      {"--weight-decay", "[0.05]"},
+      {"--warm-up", "Share of the steps with a rising learning rate [0.05]"},
+      {"--drop-path", "Highest rate of residual branches left out [0.05]"},
+      {"--clip-norm", "Longest gradient [1]"},
+      {"--average-decay", "Of the moving average of the weights [0.998]"},
+      {"--balance", "Label sets of n images are drawn n^balance times [0.5]"},
+      {"--seed", "[1]"},
+      {"--threads", "Of the arithmetic; 0: all cores [0]"},
+      {"--loaders", "Threads that augment [1]"},
+      {"--save-every", "Seconds between checkpoints [300]"}};
+  for (const auto& [name, text] : numbers) {
+    flags->numbers.emplace_back(name, std::make_shared<std::string>());
+    command->add_option(name, *flags->numbers.back().second, text)->check(CLI::Number);
+  }
+  add_pack_flags(*command, flags->pack_flags);
+  command->add_flag("-q,--quiet", flags->pack_flags.quiet, "No progress");
+  command->callback([&chosen, flags] { chosen = [flags] { return train(*flags); }; });
+}
+
+}  // namespace mii

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "weights/config.h"
+
+namespace mii {
+
+/// Whether a concept is true of an image.
+enum class Truth : uint8_t { no, yes, unknown };
+
+/// An image of the training or the validation set, decoded and resized once.
+struct PackedImage {
+  bool validation = false;
+  int32_t label_set = 0;        ///< index into Pack::label_sets
+  std::vector<std::byte> jpeg;  ///< grey or RGB, square
+};
+
+/// Something that captions say ("computed tomography of the head"), independent of the words.
+struct Concept {
+  std::string name;              ///< the plainest caption
+  int32_t field = -1;            ///< index into Pack::fields when it speaks of that field alone, else -1
+  float weight = 0;              ///< how often it is drawn, relative to the others that fit an image
+  std::vector<int32_t> drawn_by;  ///< label sets whose images may draw it, ascending
+};
+
+struct Caption {
+  int32_t concept_id = 0;
+  std::vector<int32_t> ids;  ///< of the tokenizer, start and end token included, no padding
+};
+
+/// All that training needs: what is left to do is to decode JPEG and to compute. On disk, a folder:
+///   pack.safetensors           labels, concepts, captions; the model's numbers as metadata
+///   images-001.safetensors ... the JPEG bytes, end to end
+///   model/                     config.yaml and the tokenizer, for the folder that training writes
+struct Pack {
+  ModelConfig model;
+  int64_t vocabulary_size = 0;
+  std::vector<PackedImage> images;
+  std::vector<std::string> label_sets;
+  std::vector<std::string> fields;
+  std::vector<Concept> concepts;
+  std::vector<Caption> captions;
+  std::vector<Truth> truth;  ///< [label_sets, concepts]
+
+  Truth truth_of(int32_t label_set, int32_t concept_id) const {
+    return truth[static_cast<size_t>(label_set) * concepts.size() + static_cast<size_t>(concept_id)];
+  }
+};
+
+constexpr uint64_t kMaxShardBytes = 15u << 20;
+
+/// Writes everything but model/. Throws Error{io}.
+void write_pack(const Pack& pack, const std::filesystem::path& folder, uint64_t max_shard_bytes = kMaxShardBytes);
+
+/// Throws Error{io} when a file is missing, Error{corrupt_weights} when the parts do not fit each other.
+Pack read_pack(const std::filesystem::path& folder);
+
+}  // namespace mii

@@ -1,0 +1,296 @@
+#include "train/augment.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <csetjmp>
+#include <cstdio>
+#include <string>
+
+#include <jpeglib.h>
+
+#include "mii/error.h"
+
+namespace mii {
+namespace {
+
+struct JpegError {
+  jpeg_error_mgr manager;
+  std::jmp_buf leave;
+  char message[JMSG_LENGTH_MAX];
+};
+
+[[noreturn]] void leave_decoder(j_common_ptr info) {
+  auto* error = reinterpret_cast<JpegError*>(info->err);
+  info->err->format_message(info, error->message);
+  std::longjmp(error->leave, 1);
+}
+
+// Maps a place of the result to a place of the source: x' = m[0] x + m[1] y + m[2], y' = m[3] x + m[4] y + m[5].
+using Affine = std::array<float, 6>;
+
+// Bilinear, edges repeated.
+void sample(const Picture& from, const Affine& m, Planes& to) {
+  const size_t plane = to.plane();
+  for (int y = 0; y < to.height; ++y) {
+    for (int x = 0; x < to.width; ++x) {
+      const float cx = static_cast<float>(x) + 0.5f, cy = static_cast<float>(y) + 0.5f;
+      const float sx = std::clamp(m[0] * cx + m[1] * cy + m[2] - 0.5f, 0.0f, static_cast<float>(from.width - 1));
+      const float sy = std::clamp(m[3] * cx + m[4] * cy + m[5] - 0.5f, 0.0f, static_cast<float>(from.height - 1));
+      const int x0 = static_cast<int>(sx), y0 = static_cast<int>(sy);
+      const int x1 = std::min(x0 + 1, from.width - 1), y1 = std::min(y0 + 1, from.height - 1);
+      const float fx = sx - static_cast<float>(x0), fy = sy - static_cast<float>(y0);
+      const size_t at = static_cast<size_t>(y) * static_cast<size_t>(to.width) + static_cast<size_t>(x);
+      for (int c = 0; c < 3; ++c) {
+        const int channel = from.channels == 3 ? c : 0;
+        const auto value = [&](int px, int py) {
+          return static_cast<float>(from.values[static_cast<size_t>((py * from.width + px) * from.channels + channel)]);
+        };
+        const float top = value(x0, y0) * (1 - fx) + value(x1, y0) * fx;
+        const float bottom = value(x0, y1) * (1 - fx) + value(x1, y1) * fx;
+        to.values[static_cast<size_t>(c) * plane + at] = (top * (1 - fy) + bottom * fy) / 255;
+      }
+    }
+  }
+}
+
+// A crop of a random share of the area and a random shape, turned, sheared or moved when asked for.
+Affine random_view(const Picture& from, int width, int height, Random& random, int geometric, float strength) {
+  const float area = random.uniform(0.8f, 1.0f);
+  const float aspect = std::exp(random.uniform(-0.2f, 0.2f));
+  const float w = std::min(1.0f, std::sqrt(area * aspect)), h = std::min(1.0f, std::sqrt(area / aspect));
+  const float left = random.uniform(0, 1 - w), top = random.uniform(0, 1 - h);
+  float turn[4] = {1, 0, 0, 1};
+  float moved_x = 0, moved_y = 0;
+  switch (geometric) {
+    case 0: {
+      const float angle = strength * 0.7854f;
+      turn[0] = turn[3] = std::cos(angle);
+      turn[1] = -std::sin(angle);
+      turn[2] = std::sin(angle);
+      break;
+    }
+    case 1: turn[1] = strength * 0.5f; break;
+    case 2: turn[2] = strength * 0.5f; break;
+    case 3: moved_x = strength * 0.25f; break;
+    case 4: moved_y = strength * 0.25f; break;
+    default: break;
+  }
+  // From the result to the unit square round its centre, turned, to the crop, to the source.
+  const float sw = static_cast<float>(from.width), sh = static_cast<float>(from.height);
+  const float ux = 1 / static_cast<float>(width), uy = 1 / static_cast<float>(height);
+  const float centre_x = left + w * (0.5f + moved_x), centre_y = top + h * (0.5f + moved_y);
+  Affine m{sw * w * turn[0] * ux, sw * w * turn[1] * uy, 0, sh * h * turn[2] * ux, sh * h * turn[3] * uy, 0};
+  m[2] = sw * (centre_x - w * 0.5f * (turn[0] + turn[1]));
+  m[5] = sh * (centre_y - h * 0.5f * (turn[2] + turn[3]));
+  return m;
+}
+
+void blend(Planes& x, const std::vector<float>& other, float factor) {
+  for (size_t i = 0; i < x.values.size(); ++i) x.values[i] = other[i] + factor * (x.values[i] - other[i]);
+}
+
+std::vector<float> luma(const Planes& x) {
+  std::vector<float> y(x.values.size());
+  const size_t n = x.plane();
+  for (size_t i = 0; i < n; ++i)
+    y[i] = y[n + i] = y[2 * n + i] = 0.299f * x.values[i] + 0.587f * x.values[n + i] + 0.114f * x.values[2 * n + i];
+  return y;
+}
+
+std::vector<float> blurred(const Planes& x) {
+  std::vector<float> y(x.values);
+  for (size_t c = 0; c < 3; ++c) {
+    const float* from = x.values.data() + c * x.plane();
+    float* to = y.data() + c * x.plane();
+    for (int row = 1; row + 1 < x.height; ++row) {
+      for (int column = 1; column + 1 < x.width; ++column) {
+        float sum = 0;
+        for (int dy = -1; dy <= 1; ++dy)
+          for (int dx = -1; dx <= 1; ++dx) sum += from[(row + dy) * x.width + column + dx];
+        to[row * x.width + column] = sum / 9;
+      }
+    }
+  }
+  return y;
+}
+
+void stretch_contrast(Planes& x) {
+  const auto [low, high] = std::minmax_element(x.values.begin(), x.values.end());
+  const float from = *low, scale = 1 / std::max(*high - *low, 1e-3f);
+  for (float& value : x.values) value = (value - from) * scale;
+}
+
+void equalize(Planes& x) {
+  std::array<float, 257> below{};
+  const auto bin = [](float value) { return static_cast<size_t>(std::clamp(value, 0.0f, 1.0f) * 255); };
+  for (const float value : x.values) below[bin(value) + 1] += 1;
+  for (size_t i = 1; i < below.size(); ++i) below[i] += below[i - 1];
+  for (float& value : x.values) value = below[bin(value)] / static_cast<float>(x.values.size());
+}
+
+// One of TrivialAugment's photometric changes; strength in [-1, 1].
+void change_photometry(Planes& x, int which, float strength) {
+  const float factor = 1 + 0.9f * strength;
+  switch (which) {
+    case 0:
+      for (float& value : x.values) value *= factor;
+      break;
+    case 1: {
+      float mean = 0;
+      for (const float value : luma(x)) mean += value;
+      blend(x, std::vector<float>(x.values.size(), mean / static_cast<float>(x.values.size())), factor);
+      break;
+    }
+    case 2: blend(x, luma(x), factor); break;
+    case 3: blend(x, blurred(x), 1 + 2 * strength); break;
+    case 4: {
+      const float levels = std::exp2(std::round(2 + 6 * (1 - std::abs(strength))));
+      for (float& value : x.values) value = std::floor(value * levels) / levels;
+      break;
+    }
+    case 5: stretch_contrast(x); break;
+    case 6: equalize(x); break;
+    case 7:
+      for (float& value : x.values) value = std::pow(std::max(value, 0.0f), std::exp(0.8f * strength));
+      break;
+    default: break;
+  }
+}
+
+Planes resampled(const Planes& from, int width, int height) {
+  Planes to(width, height);
+  // Each place of the result is the mean of the places that fall into it, or is interpolated when there are
+  // fewer.
+  const float sx = static_cast<float>(from.width) / static_cast<float>(width);
+  const float sy = static_cast<float>(from.height) / static_cast<float>(height);
+  for (size_t c = 0; c < 3; ++c) {
+    const float* source = from.values.data() + c * from.plane();
+    float* target = to.values.data() + c * to.plane();
+    for (int y = 0; y < height; ++y) {
+      for (int x = 0; x < width; ++x) {
+        float sum = 0, weight = 0;
+        const float cx = (static_cast<float>(x) + 0.5f) * sx - 0.5f, cy = (static_cast<float>(y) + 0.5f) * sy - 0.5f;
+        const float rx = std::max(sx, 1.0f), ry = std::max(sy, 1.0f);
+        for (int py = static_cast<int>(std::ceil(cy - ry)); py <= static_cast<int>(std::floor(cy + ry)); ++py) {
+          const float wy = 1 - std::abs(static_cast<float>(py) - cy) / ry;
+          const int row = std::clamp(py, 0, from.height - 1);
+          for (int px = static_cast<int>(std::ceil(cx - rx)); px <= static_cast<int>(std::floor(cx + rx)); ++px) {
+            const float w = wy * (1 - std::abs(static_cast<float>(px) - cx) / rx);
+            sum += w * source[row * from.width + std::clamp(px, 0, from.width - 1)];
+            weight += w;
+          }
+        }
+        target[y * width + x] = sum / weight;
+      }
+    }
+  }
+  return to;
+}
+
+// Through fewer pixels and back: what a small or a blurred original looks like.
+void lose_resolution(Planes& x, Random& random) {
+  const float keep = random.uniform(0.25f, 0.8f);
+  const auto size = [&](int n) { return std::max(8, static_cast<int>(keep * static_cast<float>(n))); };
+  x = resampled(resampled(x, size(x.width), size(x.height)), x.width, x.height);
+}
+
+void cast_colour(Planes& x, Random& random) {
+  for (size_t c = 0; c < 3; ++c) {
+    const float gain = random.uniform(0.7f, 1.3f), offset = random.uniform(-0.08f, 0.08f);
+    for (size_t i = 0; i < x.plane(); ++i) x.values[c * x.plane() + i] = x.values[c * x.plane() + i] * gain + offset;
+  }
+}
+
+// Smaller, in a frame of one shade.
+void add_border(Planes& x, Random& random) {
+  const auto share = [&] { return random.chance(0.5f) ? 1.0f : random.uniform(0.65f, 1.0f); };
+  const int w = std::max(8, static_cast<int>(share() * static_cast<float>(x.width)));
+  const int h = std::max(8, static_cast<int>(share() * static_cast<float>(x.height)));
+  const int left = static_cast<int>(random.below(x.width - w + 1)), top = static_cast<int>(random.below(x.height - h + 1));
+  const Planes small = resampled(x, w, h);
+  std::fill(x.values.begin(), x.values.end(), random.chance(0.8f) ? 0.0f : random.uniform());
+  for (size_t c = 0; c < 3; ++c)
+    for (int y = 0; y < h; ++y)
+      std::copy_n(small.values.begin() + static_cast<std::ptrdiff_t>(c * small.plane()) + y * w, w,
+                  x.values.begin() + static_cast<std::ptrdiff_t>(c * x.plane()) + (top + y) * x.width + left);
+}
+
+void add_noise(Planes& x, Random& random) {
+  const float sigma = random.uniform(0.01f, 0.08f);
+  for (size_t i = 0; i < x.plane(); ++i) {
+    const float noise = sigma * random.normal();
+    for (size_t c = 0; c < 3; ++c) x.values[c * x.plane() + i] += noise;
+  }
+}
+
+void erase(Planes& x, Random& random) {
+  const float area = random.uniform(0.02f, 0.2f), aspect = std::exp(random.uniform(-1.0f, 1.0f));
+  const int w = std::clamp(static_cast<int>(std::sqrt(area * aspect) * static_cast<float>(x.width)), 1, x.width);
+  const int h = std::clamp(static_cast<int>(std::sqrt(area / aspect) * static_cast<float>(x.height)), 1, x.height);
+  const int left = static_cast<int>(random.below(x.width - w + 1)), top = static_cast<int>(random.below(x.height - h + 1));
+  const float shade = random.uniform();
+  for (size_t c = 0; c < 3; ++c)
+    for (int y = top; y < top + h; ++y)
+      std::fill_n(x.values.begin() + static_cast<std::ptrdiff_t>(c * x.plane()) + y * x.width + left, w, shade);
+}
+
+}  // namespace
+
+Picture decode_jpeg(std::span<const std::byte> jpeg) {
+  jpeg_decompress_struct info{};
+  JpegError error{};
+  Picture picture;
+  info.err = jpeg_std_error(&error.manager);
+  error.manager.error_exit = leave_decoder;
+  error.manager.output_message = [](j_common_ptr) {};
+  if (setjmp(error.leave) != 0) {
+    jpeg_destroy_decompress(&info);
+    throw Error(ErrorCode::invalid_image, std::string("packed image: ") + error.message);
+  }
+  jpeg_create_decompress(&info);
+  jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(jpeg.data()), jpeg.size());
+  jpeg_read_header(&info, TRUE);
+  if (info.num_components != 1) info.out_color_space = JCS_RGB;
+  jpeg_start_decompress(&info);
+  picture.width = static_cast<int>(info.output_width);
+  picture.height = static_cast<int>(info.output_height);
+  picture.channels = info.output_components;
+  const size_t stride = static_cast<size_t>(picture.width) * static_cast<size_t>(picture.channels);
+  picture.values.resize(stride * static_cast<size_t>(picture.height));
+  while (info.output_scanline < info.output_height) {
+    JSAMPROW row = picture.values.data() + info.output_scanline * stride;
+    jpeg_read_scanlines(&info, &row, 1);
+  }
+  jpeg_finish_decompress(&info);
+  jpeg_destroy_decompress(&info);
+  return picture;
+}
+
+Planes resized(const Picture& picture, int width, int height) {
+  Planes full(picture.width, picture.height);
+  sample(picture, {1, 0, 0, 0, 1, 0}, full);
+  return resampled(full, width, height);
+}
+
+Planes augmented(const Picture& picture, int width, int height, Random& random) {
+  constexpr int kGeometric = 5, kPhotometric = 8;
+  const int change = static_cast<int>(random.below(kGeometric + kPhotometric + 1));  // the last: none
+  const float strength = random.uniform(-1.0f, 1.0f);
+  Planes x(width, height);
+  sample(picture, random_view(picture, width, height, random, change < kGeometric ? change : -1, strength), x);
+  if (change >= kGeometric) change_photometry(x, change - kGeometric, strength);
+
+  if (picture.channels == 3 && random.chance(0.3f)) cast_colour(x, random);
+  if (picture.channels == 3 && random.chance(0.15f)) x.values = luma(x);
+  if (picture.channels == 1 && random.chance(0.12f))
+    for (float& value : x.values) value = 1 - value;
+  if (random.chance(0.15f)) add_border(x, random);
+  if (random.chance(0.4f)) lose_resolution(x, random);
+  if (random.chance(0.15f)) add_noise(x, random);
+  for (float& value : x.values) value = std::clamp(value, 0.0f, 1.0f);
+  if (random.chance(0.25f)) erase(x, random);
+  return x;
+}
+
+}  // namespace mii

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "train/random.h"
+
+namespace mii {
+
+/// A decoded training image.
+struct Picture {
+  int width = 0;
+  int height = 0;
+  int channels = 0;  ///< 1 or 3, interleaved
+  std::vector<uint8_t> values;
+};
+
+/// Throws Error{invalid_image} for what is no grey or RGB JPEG.
+Picture decode_jpeg(std::span<const std::byte> jpeg);
+
+/// A picture in planes: red, green, blue; each [height, width], 0 to 1.
+struct Planes {
+  int width = 0;
+  int height = 0;
+  std::vector<float> values;
+
+  Planes(int w, int h) : width(w), height(h), values(size_t{3} * static_cast<size_t>(w) * static_cast<size_t>(h)) {}
+  size_t plane() const { return values.size() / 3; }
+};
+
+/// The picture at another size, bilinear.
+Planes resized(const Picture& picture, int width, int height);
+
+/// A random view of the picture that shows the same thing: a crop of 0.8 to 1 of the area, one geometric or
+/// photometric change of random strength (after TrivialAugmentWide, Müller and Hutter 2021), and what tells
+/// sources apart but not modalities: resolution, colour cast, grey, inversion, border, noise; random erasing.
+/// Never mirrored: left and right mean something.
+Planes augmented(const Picture& picture, int width, int height, Random& random);
+
+}  // namespace mii

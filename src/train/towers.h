@@ -1,0 +1,61 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "weights/config.h"
+
+namespace mii {
+
+/// Every weight of a model under its published name; gradients flow into those that are trained.
+using Parameters = std::map<std::string, torch::Tensor>;
+
+/// Fresh weights: truncated normal (0.02) for linear layers and embeddings, fan-out normal for convolutions,
+/// ones and zeros for norms and biases, logit_scale ln(1/0.07).
+Parameters initial_parameters(const ModelConfig& config, int64_t vocabulary_size);
+
+/// A batch of texts, padded on the right.
+struct TextBatch {
+  torch::Tensor ids;      ///< int64 [texts, longest]
+  torch::Tensor lengths;  ///< int64 [texts]
+};
+
+/// Both towers in LibTorch, for training; the same function as mii::Davit and mii::TextTransformer compute.
+class Towers {
+ public:
+  Towers(ModelConfig config, const Parameters& parameters) : config_(std::move(config)), parameters_(parameters) {}
+
+  /// pixels float32 [images, 3, height, width], normalised; returns unit rows [images, embedding_dim].
+  /// Above zero, drop_path leaves residual branches out of single images: at a rate that grows with depth from
+  /// zero to drop_path.
+  torch::Tensor encode_images(torch::Tensor pixels, double drop_path = 0) const;
+
+  /// Returns unit rows [texts, embedding_dim].
+  torch::Tensor encode_texts(const TextBatch& texts) const;
+
+ private:
+  struct Residual;
+  const torch::Tensor& p(const std::string& name) const { return parameters_.at(name); }
+  torch::Tensor layer_norm(const torch::Tensor& x, const std::string& name, double epsilon) const;
+  torch::Tensor linear(const torch::Tensor& x, const std::string& name) const;
+  torch::Tensor embed_patches(size_t stage, const torch::Tensor& x) const;
+  torch::Tensor convolve(const torch::Tensor& x, const std::string& name) const;
+  torch::Tensor window_attention(const torch::Tensor& x, const std::string& name, const StageConfig& stage) const;
+  torch::Tensor channel_attention(const torch::Tensor& x, const std::string& name,
+                                  const StageConfig& stage) const;
+  torch::Tensor block(torch::Tensor x, const std::string& name, const StageConfig& stage, bool spatial,
+                      double drop) const;
+
+  ModelConfig config_;
+  const Parameters& parameters_;
+};
+
+/// x + depthwise 3x3 convolution of x, zero padding of 1: x [images, height, width, channels], weight
+/// [channels, 1, 3, 3], bias [channels]. On a CPU in float32 by a kernel of our own, forward and backward.
+torch::Tensor add_depthwise_conv(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias);
+
+}  // namespace mii

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "pack/pack.h"
+
+namespace mii {
+
+/// Which weights learn.
+enum class Trained { all, text_tower, projections };
+
+struct TrainOptions {
+  std::filesystem::path pack;
+  std::filesystem::path out;
+  std::optional<std::filesystem::path> start_weights;  ///< safetensors; fresh weights when absent
+  Trained trained = Trained::all;
+  int64_t epochs = 12;
+  int64_t batch = 64;
+  double learning_rate = 1e-3;
+  double weight_decay = 0.05;
+  double warm_up = 0.05;  ///< share of all steps
+  double drop_path = 0.05;
+  double clip_norm = 1;
+  double average_decay = 0.998;  ///< of the moving average of the weights, which is what is kept
+  double balance = 0.5;          ///< a label set of n images is drawn n^balance times: 1 as it is, 0 all alike
+  uint64_t seed = 1;
+  int threads = 0;              ///< of the arithmetic; 0: all cores
+  int loaders = 1;              ///< threads that augment
+  std::string device = "auto";  ///< auto, cpu, cuda
+  bool resume = false;
+  bool quiet = false;
+  double save_every_s = 300;
+};
+
+/// Trains, writing into options.out:
+///   last/, best/       model folders in the published layout (weights averaged); best by validation
+///   checkpoint/        all state, in parts of at most 15 MiB
+///   train.tsv          step, epoch, images, loss, learning rate, temperature, gradient norm, images a second
+///   validation.tsv     after each epoch: top-1 of each field, recall@1 and @5
+/// stop() is asked after each step; when it returns true, the state is saved and the function returns false.
+/// Throws Error.
+bool train(const TrainOptions& options, const std::function<bool()>& stop);
+
+}  // namespace mii
