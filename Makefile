@@ -25,7 +25,10 @@ build:
 demo: build
 	scripts/demo.sh
 
-test: build
+test:
+	@scripts/install-packages build test train
+	cmake --preset release -DMII_BUILD_TRAINER=ON
+	cmake --build --preset release -j $(JOBS)
 	ctest --preset release -j $(JOBS)
 
 bench: build

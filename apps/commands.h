@@ -15,6 +15,7 @@ void add_classify(CLI::App& app, Command& chosen);
 void add_embed(CLI::App& app, Command& chosen);
 void add_info(CLI::App& app, Command& chosen);
 void add_convert(CLI::App& app, Command& chosen);
+void add_eval(CLI::App& app, Command& chosen);
 void add_pack(CLI::App& app, Command& chosen);
 void add_train(CLI::App& app, Command& chosen);
 void add_pull(CLI::App& app, Command& chosen);

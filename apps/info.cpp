@@ -40,12 +40,8 @@ void add_info(CLI::App& app, Command& chosen) {
   CLI::App* command =
       app.add_subcommand("info", "Say what a model folder holds and how it would be computed");
   flags->add_to(*command);
-  command->get_option("--model")->required(false);
   command->add_option("MODEL", flags->model, "The same as --model");
-  command->callback([flags, &chosen] {
-    if (flags->model.empty()) throw CLI::RequiredError("MODEL");
-    chosen = [flags] { return print_info(*flags); };
-  });
+  command->callback([flags, &chosen] { chosen = [flags] { return print_info(*flags); }; });
 }
 
 }  // namespace mii

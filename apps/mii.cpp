@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   mii::add_pull(app, chosen);
 #endif
   mii::add_bench(app, chosen);
+  mii::add_eval(app, chosen);
   mii::add_pack(app, chosen);
   mii::add_train(app, chosen);
   try {

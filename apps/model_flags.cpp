@@ -6,10 +6,20 @@
 
 namespace mii {
 
+std::filesystem::path built_in_model() {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  const auto installed = program.parent_path().parent_path() / "share" / "mii" / "models" / "starter";
+  const std::filesystem::path in_source = MII_SOURCE_DIR "/models/starter";
+  for (const auto& folder : {installed, in_source})
+    if (std::filesystem::exists(folder / "config.yaml", error)) return folder;
+  throw Error(ErrorCode::invalid_model, "no built-in model in " + installed.string() + " or " + in_source.string() +
+                                            "; name a model folder with --model");
+}
+
 void ModelFlags::add_to(CLI::App& command) {
-  command.add_option("--model", model, "Model folder in the published layout")
-      ->envname("MII_MODEL")
-      ->required();
+  command.add_option("--model", model, "Model folder in the published layout [the built-in model]")
+      ->envname("MII_MODEL");
   command.add_option("--precision", precision, "auto: bf16 where it is fast, else f32")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str();
@@ -32,7 +42,10 @@ Engine ModelFlags::open(bool cache_texts) const {
     options.warn = [](std::string_view s) {
       std::fprintf(stderr, "mii: warning: %.*s\n", static_cast<int>(s.size()), s.data());
     };
-  return Engine::open(model, options);
+  if (!model.empty()) return Engine::open(model, options);
+  const auto folder = built_in_model();
+  if (!quiet) std::fprintf(stderr, "mii: built-in model: %s\n", folder.c_str());
+  return Engine::open(folder, options);
 }
 
 }  // namespace mii

@@ -1,22 +1,27 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <string>
 
 #include "mii/engine.h"
 
 namespace mii {
 
+/// The folder of the model that comes with the program: where `make install` puts it, else in the source tree.
+/// Throws Error{invalid_model} when neither is there.
+std::filesystem::path built_in_model();
+
 /// The flags with which every command that computes opens its model.
 struct ModelFlags {
-  std::string model;
+  std::string model;  ///< empty: the built-in one
   std::string precision = "auto";
   std::string backend = "cpu";
   int threads = 0;
   bool quiet = false;
 
   void add_to(CLI::App& command);
-  /// Warnings go to stderr unless quiet. cache_texts = false: every text is computed again (for
+  /// Warnings, and which model is taken when none is named, go to stderr unless quiet. cache_texts = false: every text is computed again (for
   /// measurements).
   Engine open(bool cache_texts = true) const;
 };

@@ -22,12 +22,7 @@ constexpr const char* kTokenizerFolder = "language_model/clip_tokenizer_4.16.2";
 
 Manifest read_manifest(const PackFlags& flags) {
   Manifest manifest = Manifest::read(flags.manifest);
-  for (const std::string& condition : flags.where) {
-    const size_t equals = condition.find('=');
-    if (equals == std::string::npos)
-      throw Error(ErrorCode::invalid_argument, "--where: expected column=value,value; found '" + condition + "'");
-    manifest.keep_where(condition.substr(0, equals), CLI::detail::split(condition.substr(equals + 1), ','));
-  }
+  for (const std::string& condition : flags.where) manifest.keep_where(condition);
   return manifest;
 }
 

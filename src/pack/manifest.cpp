@@ -12,10 +12,10 @@ namespace {
 
 constexpr uint64_t kMaxBytes = 1u << 30;
 
-std::vector<std::string> cells(std::string_view line) {
+std::vector<std::string> split(std::string_view line, char separator) {
   std::vector<std::string> values;
   for (size_t begin = 0;;) {
-    const size_t end = line.find('\t', begin);
+    const size_t end = line.find(separator, begin);
     values.emplace_back(line.substr(begin, end - begin));
     if (end == std::string_view::npos) return values;
     begin = end + 1;
@@ -37,7 +37,7 @@ Manifest Manifest::read(const std::filesystem::path& file) {
     ++number;
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty()) continue;
-    auto values = cells(line);
+    auto values = split(line, '\t');
     const std::string where = file.string() + ":" + std::to_string(number) + ": ";
     if (manifest.columns_.empty()) {
       if (std::set(values.begin(), values.end()).size() != values.size())
@@ -68,11 +68,17 @@ const std::string& Manifest::at(size_t row, const std::string& name) const {
   return c < columns_.size() ? rows_[row][c] : kNone;
 }
 
-void Manifest::keep_where(const std::string& name, const std::vector<std::string>& values) {
+void Manifest::keep_where(const std::string& condition) {
+  const size_t equals = condition.find('=');
+  if (equals == std::string::npos)
+    throw Error(ErrorCode::invalid_argument, "expected column=value[,value...], found '" + condition + "'");
+  const std::string name = condition.substr(0, equals);
   const size_t c = column(name);
   if (c == columns_.size())
     throw Error(ErrorCode::invalid_argument, file_.string() + ": has no column '" + name + "'");
+  const auto values = split(condition.substr(equals + 1), ',');
   std::erase_if(rows_, [&](const auto& row) { return std::find(values.begin(), values.end(), row[c]) == values.end(); });
+  if (rows_.empty()) throw Error(ErrorCode::invalid_argument, file_.string() + ": no row with " + condition);
 }
 
 }  // namespace mii

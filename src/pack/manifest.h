@@ -20,9 +20,9 @@ class Manifest {
   const std::string& at(size_t row, const std::string& column) const;
   std::filesystem::path path(size_t row) const { return folder_ / at(row, "path"); }
 
-  /// Keeps the rows whose column has one of the values.
-  /// Throws Error{invalid_argument} when there is no such column.
-  void keep_where(const std::string& column, const std::vector<std::string>& values);
+  /// Keeps the rows that meet a condition "column=value[,value...]".
+  /// Throws Error{invalid_argument} when it is none, or there is no such column.
+  void keep_where(const std::string& condition);
 
  private:
   size_t column(const std::string& name) const;

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mii/image.h"
+
+namespace mii {
+
+/// Ways to pack the same picture differently, which should not change what a model says of it.
+enum class Alteration {
+  grey,      ///< luma in all three channels
+  inverted,  ///< 255 - v, as a MONOCHROME1 file shown the wrong way
+  border,    ///< a black frame of a fifth of the width and height on each side
+  jpeg,      ///< encoded as JPEG of quality 30
+  small,     ///< 64 x 64 pixels
+  large,     ///< longest side 1000 pixels
+};
+
+const std::vector<Alteration>& all_alterations();
+std::string to_string(Alteration alteration);
+
+Image altered(const Image& image, Alteration alteration);
+
+}  // namespace mii

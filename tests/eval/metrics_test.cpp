@@ -1,0 +1,99 @@
+#include "eval/metrics.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "eval/report.h"
+
+namespace mii {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+Matrix matrix(size_t cols, std::vector<float> values) {
+  Matrix m(values.size() / cols, cols);
+  std::ranges::copy(values, m.values().begin());
+  return m;
+}
+
+TEST(Metrics, TopKCountsTiesAgainstTheModel) {
+  const Matrix scores = matrix(3, {0.5f, 0.3f, 0.2f, 0.4f, 0.4f, 0.2f, 0.1f, 0.2f, 0.7f});
+  const std::vector<size_t> truth{0, 1, 0};
+  EXPECT_DOUBLE_EQ(top_k_accuracy(scores, truth, 1), 1.0 / 3);
+  EXPECT_DOUBLE_EQ(top_k_accuracy(scores, truth, 2), 2.0 / 3);
+  EXPECT_DOUBLE_EQ(top_k_accuracy(scores, truth, 3), 1.0);
+}
+
+TEST(Metrics, AucIsTheShareOfPairsInOrder) {
+  // Pairs of positive and negative: 0.8 > 0.6, 0.8 > 0.1, 0.6 = 0.6 (half), 0.6 > 0.1.
+  EXPECT_DOUBLE_EQ(roc_auc(std::vector{0.8f, 0.6f, 0.6f, 0.1f}, {true, true, false, false}), 3.5 / 4);
+  EXPECT_DOUBLE_EQ(roc_auc(std::vector{0.5f, 0.5f}, {true, false}), 0.5);
+  EXPECT_DOUBLE_EQ(roc_auc(std::vector{0.1f, 0.9f}, {true, false}), 0.0);
+  EXPECT_TRUE(std::isnan(roc_auc(std::vector{0.1f, 0.9f}, {true, true})));
+}
+
+TEST(Metrics, MacroAucLeavesOutLabelsWithoutImages) {
+  const Matrix scores = matrix(3, {0.9f, 0.1f, 0.0f, 0.2f, 0.8f, 0.0f, 0.6f, 0.4f, 0.0f});
+  EXPECT_DOUBLE_EQ(macro_auc(scores, std::vector<size_t>{0, 1, 0}), 1.0);
+}
+
+TEST(Metrics, RocCurveMovesThroughTiesAtOnce) {
+  const auto curve = roc_curve(std::vector{0.9f, 0.5f, 0.5f, 0.1f}, {true, true, false, false});
+  EXPECT_THAT(curve, ElementsAre(std::pair(0.0, 0.0), std::pair(0.0, 0.5), std::pair(0.5, 1.0), std::pair(1.0, 1.0)));
+}
+
+TEST(Metrics, ConfusionHasTruthInRows) {
+  const Matrix scores = matrix(2, {0.9f, 0.1f, 0.8f, 0.2f, 0.3f, 0.7f});
+  EXPECT_THAT(confusion(scores, std::vector<size_t>{0, 1, 1}), ElementsAre(1, 0, 1, 1));
+}
+
+TEST(Metrics, BootstrapDrawsWholePatients) {
+  // Ten images of one patient, all right, and ten of another, all wrong: a mean over patients is 0, 1/2 or 1.
+  std::vector<std::string> groups(10, "a");
+  groups.resize(20, "b");
+  const auto share = [](std::span<const size_t> rows) {
+    return static_cast<double>(std::ranges::count_if(rows, [](size_t r) { return r < 10; })) /
+           static_cast<double>(rows.size());
+  };
+  const Estimate e = bootstrap(groups, 500, 1, share);
+  EXPECT_DOUBLE_EQ(e.value, 0.5);
+  EXPECT_DOUBLE_EQ(e.low, 0);
+  EXPECT_DOUBLE_EQ(e.high, 1);
+  const Estimate again = bootstrap(groups, 500, 1, share);
+  EXPECT_EQ(again.low, e.low);
+}
+
+TEST(Metrics, NeighboursNeverComeFromTheSamePatient) {
+  const Matrix vectors = matrix(2, {1, 0, 0.99f, 0.1f, 0, 2, 0.1f, 1});
+  const std::vector<size_t> labels{0, 1, 2, 3};
+  const std::vector<std::string> patients{"a", "a", "b", "c"};
+  // The nearest of the first is the second, of the same patient; the next is the fourth.
+  EXPECT_THAT(nearest_neighbours(vectors, labels, patients, vectors, patients, 1), ElementsAre(3, 3, 3, 2));
+}
+
+TEST(Metrics, NeighboursVoteAndTheNearestBreaksATie) {
+  const Matrix references = matrix(2, {1, 0, 0.9f, 0.2f, 0.8f, 0.5f});
+  const Matrix query = matrix(2, {1, 0});
+  const std::vector<std::string> patients{"a", "b", "c"}, asked{"q"};
+  EXPECT_THAT(nearest_neighbours(references, std::vector<size_t>{0, 1, 1}, patients, query, asked, 3), ElementsAre(1));
+  EXPECT_THAT(nearest_neighbours(references, std::vector<size_t>{2, 1, 0}, patients, query, asked, 2), ElementsAre(2));
+}
+
+TEST(Report, EscapesWhatComesFromOutside) {
+  EvalReport report{"m", "d", 5, {}};
+  TaskResult task{.name = "<script>", .images = 1, .groups = 1};
+  task.labels = {{"a&\"b\"", 1, 1, NAN, {{0, 0}, {1, 1}}}};
+  task.confusion = {1};
+  report.tasks.push_back(task);
+  EXPECT_THAT(to_html(report), Not(HasSubstr("<script>")));
+  EXPECT_THAT(to_html(report), HasSubstr("a&amp;&quot;b&quot;"));
+  EXPECT_THAT(to_json(report), HasSubstr("\"auc\": null"));
+  EXPECT_THAT(to_json(report), HasSubstr(R"("a&\"b\"")"));
+  EXPECT_THAT(to_table(report), HasSubstr("sensitivity 100.0 %"));
+}
+
+}  // namespace
+}  // namespace mii
