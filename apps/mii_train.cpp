@@ -88,7 +88,8 @@ void restart_with_settings(char** argv) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f")) setenv("ATEN_CPU_CAPABILITY", "avx512", 0);  // else AVX2 is its choice
 #endif
-  execv("/proc/self/exe", argv);  // where it fails, training is only slower
+  char self[4096] = {};  // the path itself, so that the program keeps its name in lists of processes
+  if (readlink("/proc/self/exe", self, sizeof(self) - 1) > 0) execv(self, argv);  // where it fails, training is only slower
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ void copy_model_files(const PackFlags& flags, const std::vector<std::string>& ca
       throw Error(ErrorCode::invalid_argument, "--trim-vocabulary: the weights of --model belong to its whole vocabulary");
     trim_vocabulary(tokenizer, captions, to / kTokenizerFolder);
   } else {
-    fs::copy(tokenizer, to / kTokenizerFolder, fs::copy_options::overwrite_existing);
+    fs::copy(tokenizer, to / kTokenizerFolder, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   }
 }
 

@@ -72,6 +72,8 @@ class Composer {
   Composition compose() {
     for (size_t l = 0; l < label_sets_.size(); ++l)
       for (const auto& [uses, texts] : templates_) draw(l, uses, 0, Said(uses.size()));
+    for (const auto& [field, values] : rules_.distractors)
+      for (const std::string& value : values) add_distractor(field_index(field), value);
     Composition composition;
     for (const auto& [said, sets] : concepts_) composition.concepts.push_back(composed(said, sets));
     for (const LabelSet& set : label_sets_)
@@ -116,6 +118,15 @@ class Composer {
     }
   }
 
+  // A concept of one field that nothing draws. A value that images do have is none.
+  void add_distractor(size_t field, const std::string& value) {
+    Said said(rules_.fields.size());
+    said[field] = value;
+    std::vector<bool> uses(said.size());
+    uses[field] = true;
+    if (templates_.contains(uses)) concepts_.try_emplace(said);
+  }
+
   ComposedConcept composed(const Said& said, const std::set<int32_t>& sets) const {
     std::vector<bool> uses;
     int32_t single = -1, fields = 0;
@@ -134,7 +145,7 @@ class Composer {
     std::vector<std::string> kept;
     const size_t n = std::min(captions.size(), max_captions_);
     for (size_t i = 0; i < n; ++i) kept.push_back(captions[i * captions.size() / n]);
-    return {{kept.front(), fields == 1 ? single : -1, static_cast<float>(texts.size()), {sets.begin(), sets.end()}},
+    return {{kept.front(), fields == 1 ? single : -1, static_cast<float>(texts.size()), {sets.begin(), sets.end()}, sets.empty()},
             kept};
   }
 
@@ -200,7 +211,9 @@ CaptionRules CaptionRules::read(const std::filesystem::path& file) {
   }
   if (!root.IsMap()) fail(file, root, "expected a map with 'fields' and 'templates'");
   CaptionRules rules{text_list(file, root["fields"], "fields"), text_list(file, root["templates"], "templates"),
-                     value_lists(file, root["synonyms"], "synonyms"), value_lists(file, root["broader"], "broader")};
+                     value_lists(file, root["synonyms"], "synonyms"), value_lists(file, root["broader"], "broader"), {}};
+  for (const auto& field : root["distractors"])
+    rules.distractors[field.first.Scalar()] = text_list(file, field.second, "distractors");
   if (rules.fields.empty() || rules.templates.empty()) fail(file, root, "'fields' and 'templates' must not be empty");
   return rules;
 }

@@ -18,6 +18,8 @@ struct CaptionRules {
   std::map<std::string, std::map<std::string, std::vector<std::string>>> synonyms;
   /// field -> value -> values that are true as well
   std::map<std::string, std::map<std::string, std::vector<std::string>>> broader;
+  /// field -> values that no image has
+  std::map<std::string, std::vector<std::string>> distractors;
 
   /// Throws Error{invalid_argument} with the line for a file that is not as it should be.
   static CaptionRules read(const std::filesystem::path& file);

@@ -196,14 +196,15 @@ void read_concepts(const PackFile& index, Pack& pack) {
   const auto field = index.values<int32_t>("concept.field", DType::i32);
   const auto weight = index.values<float>("concept.weight", DType::f32);
   const auto drawn = index.values<uint8_t>("concept.drawn_by", DType::u8);
+  const auto distractor = index.values<uint8_t>("concept.distractor", DType::u8);
   const auto truth = index.values<uint8_t>("truth", DType::u8);
-  index.expect(field.size() == names.size() && weight.size() == names.size() &&
+  index.expect(field.size() == names.size() && distractor.size() == names.size() && weight.size() == names.size() &&
                    truth.size() == names.size() * pack.label_sets.size() && drawn.size() == truth.size(),
                "the tensors of the concepts have different lengths");
   for (size_t c = 0; c < names.size(); ++c) {
     index.expect(field[c] >= -1 && field[c] < static_cast<int32_t>(pack.fields.size()),
                  "concept '" + names[c] + "' has an unknown field");
-    pack.concepts.push_back({names[c], field[c], weight[c], {}});
+    pack.concepts.push_back({names[c], field[c], weight[c], {}, distractor[c] != 0});
     for (size_t l = 0; l < pack.label_sets.size(); ++l)
       if (drawn[l * names.size() + c] != 0) pack.concepts.back().drawn_by.push_back(static_cast<int32_t>(l));
   }
@@ -240,7 +241,7 @@ void write_pack(const Pack& pack, const std::filesystem::path& folder, uint64_t 
   std::filesystem::create_directories(folder);
   write_images(pack, folder, max_shard_bytes);
 
-  std::vector<uint8_t> validation, truth, drawn_by(pack.truth.size());
+  std::vector<uint8_t> validation, truth, distractor, drawn_by(pack.truth.size());
   std::vector<int32_t> label_set, field, caption_concept, caption_length, caption_ids;
   std::vector<int64_t> bytes;
   std::vector<float> weight;
@@ -255,6 +256,7 @@ void write_pack(const Pack& pack, const std::filesystem::path& folder, uint64_t 
     concepts.push_back(pack.concepts[c].name);
     field.push_back(pack.concepts[c].field);
     weight.push_back(pack.concepts[c].weight);
+    distractor.push_back(pack.concepts[c].distractor ? 1 : 0);
     for (const int32_t l : pack.concepts[c].drawn_by)
       drawn_by[static_cast<size_t>(l) * pack.concepts.size() + c] = 1;
   }
@@ -271,6 +273,7 @@ void write_pack(const Pack& pack, const std::filesystem::path& folder, uint64_t 
   list.add("truth", DType::u8, truth);
   list.add("concept.field", DType::i32, field);
   list.add("concept.weight", DType::f32, weight);
+  list.add("concept.distractor", DType::u8, distractor);
   list.add("concept.drawn_by", DType::u8, drawn_by);
   list.add("caption.concept", DType::i32, caption_concept);
   list.add("caption.length", DType::i32, caption_length);

@@ -56,8 +56,8 @@ void sample(const Picture& from, const Affine& m, Planes& to) {
 
 // A crop of a random share of the area and a random shape, turned, sheared or moved when asked for.
 Affine random_view(const Picture& from, int width, int height, Random& random, int geometric, float strength) {
-  const float area = random.uniform(0.8f, 1.0f);
-  const float aspect = std::exp(random.uniform(-0.2f, 0.2f));
+  const float area = random.uniform(0.6f, 1.0f);
+  const float aspect = std::exp(random.uniform(-0.25f, 0.25f));
   const float w = std::min(1.0f, std::sqrt(area * aspect)), h = std::min(1.0f, std::sqrt(area / aspect));
   const float left = random.uniform(0, 1 - w), top = random.uniform(0, 1 - h);
   float turn[4] = {1, 0, 0, 1};
@@ -204,9 +204,11 @@ void cast_colour(Planes& x, Random& random) {
 
 // Smaller, in a frame of one shade.
 void add_border(Planes& x, Random& random) {
-  const auto share = [&] { return random.chance(0.5f) ? 1.0f : random.uniform(0.65f, 1.0f); };
-  const int w = std::max(8, static_cast<int>(share() * static_cast<float>(x.width)));
-  const int h = std::max(8, static_cast<int>(share() * static_cast<float>(x.height)));
+  const bool all_round = random.chance(0.5f);
+  const auto share = [&] { return !all_round && random.chance(0.5f) ? 1.0f : random.uniform(0.6f, 1.0f); };
+  const float horizontal = share(), vertical = all_round ? horizontal : share();
+  const int w = std::max(8, static_cast<int>(horizontal * static_cast<float>(x.width)));
+  const int h = std::max(8, static_cast<int>(vertical * static_cast<float>(x.height)));
   const int left = static_cast<int>(random.below(x.width - w + 1)), top = static_cast<int>(random.below(x.height - h + 1));
   const Planes small = resampled(x, w, h);
   std::fill(x.values.begin(), x.values.end(), random.chance(0.8f) ? 0.0f : random.uniform());
@@ -281,11 +283,11 @@ Planes augmented(const Picture& picture, int width, int height, Random& random) 
   sample(picture, random_view(picture, width, height, random, change < kGeometric ? change : -1, strength), x);
   if (change >= kGeometric) change_photometry(x, change - kGeometric, strength);
 
-  if (picture.channels == 3 && random.chance(0.3f)) cast_colour(x, random);
-  if (picture.channels == 3 && random.chance(0.15f)) x.values = luma(x);
-  if (picture.channels == 1 && random.chance(0.12f))
+  if (picture.channels == 3 && random.chance(0.5f)) cast_colour(x, random);
+  if (picture.channels == 3 && random.chance(0.25f)) x.values = luma(x);
+  if (random.chance(0.2f))
     for (float& value : x.values) value = 1 - value;
-  if (random.chance(0.15f)) add_border(x, random);
+  if (random.chance(0.3f)) add_border(x, random);
   if (random.chance(0.4f)) lose_resolution(x, random);
   if (random.chance(0.15f)) add_noise(x, random);
   for (float& value : x.values) value = std::clamp(value, 0.0f, 1.0f);

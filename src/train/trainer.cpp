@@ -39,7 +39,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 struct Batch {
   Tensor pixels;  // [B, 3, H, W]
   TextBatch texts;
-  Tensor truth;  // uint8 [B, B]
+  Tensor truth;  // uint8 [B, texts]
 };
 
 TextBatch to_text_batch(const std::vector<const std::vector<int32_t>*>& texts) {
@@ -67,6 +67,8 @@ class Data {
     for (size_t c = 0; c < pack.concepts.size(); ++c)
       for (const int32_t l : pack.concepts[c].drawn_by)
         if (!captions_[c].empty()) drawn_[static_cast<size_t>(l)].push_back(static_cast<int32_t>(c));
+    for (size_t c = 0; c < pack.concepts.size(); ++c)
+      if (pack.concepts[c].distractor && !captions_[c].empty()) distractors_.push_back(static_cast<int32_t>(c));
     members_.resize(pack.label_sets.size());
     for (const PackedImage& image : pack.images) {
       const auto set = static_cast<size_t>(image.label_set);
@@ -88,8 +90,9 @@ class Data {
 
   Batch batch(int64_t step) const {
     const int64_t n = options_.batch;
+    const int64_t distractors = distractors_.empty() ? 0 : (n + 7) / 8;
     const auto width = static_cast<int>(pack_.model.image.width), height = static_cast<int>(pack_.model.image.height);
-    Batch batch{torch::empty({n, 3, height, width}), {}, torch::empty({n, n}, torch::kUInt8)};
+    Batch batch{torch::empty({n, 3, height, width}), {}, torch::empty({n, n + distractors}, torch::kUInt8)};
     std::vector<const std::vector<int32_t>*> texts;
     std::vector<int32_t> sets, concepts;
     for (int64_t i = 0; i < n; ++i) {
@@ -98,11 +101,15 @@ class Data {
       const auto& members = members_[set];
       const size_t image = members[static_cast<size_t>(random.below(static_cast<int64_t>(members.size())))];
       const int32_t concept_id = draw_concept(set, random);
-      const auto& captions = captions_[static_cast<size_t>(concept_id)];
-      texts.push_back(captions[static_cast<size_t>(random.below(static_cast<int64_t>(captions.size())))]);
+      texts.push_back(draw_caption(concept_id, random));
       sets.push_back(static_cast<int32_t>(set));
       concepts.push_back(concept_id);
       normalise(augmented(pictures_[image], width, height, random), batch.pixels.data_ptr<float>() + i * 3 * width * height);
+    }
+    Random random{options_.seed, static_cast<uint64_t>(step), static_cast<uint64_t>(n)};
+    for (int64_t i = 0; i < distractors; ++i) {
+      concepts.push_back(distractors_[static_cast<size_t>(random.below(static_cast<int64_t>(distractors_.size())))]);
+      texts.push_back(draw_caption(concepts.back(), random));
     }
     auto* truth = batch.truth.data_ptr<uint8_t>();
     for (const int32_t set : sets)
@@ -140,6 +147,11 @@ class Data {
     return drawn_[set].back();
   }
 
+  const std::vector<int32_t>* draw_caption(int32_t concept_id, Random& random) const {
+    const auto& captions = captions_[static_cast<size_t>(concept_id)];
+    return captions[static_cast<size_t>(random.below(static_cast<int64_t>(captions.size())))];
+  }
+
   void normalise(const Planes& planes, float* to) const {
     for (size_t c = 0; c < 3; ++c) {
       const float mean = pack_.model.image.mean[c], scale = 1 / pack_.model.image.std[c];
@@ -153,6 +165,7 @@ class Data {
   std::vector<Picture> pictures_;
   std::vector<std::vector<const std::vector<int32_t>*>> captions_;  // of each concept
   std::vector<std::vector<int32_t>> drawn_;                         // concepts of each label set
+  std::vector<int32_t> distractors_;                                // concepts
   std::vector<std::vector<size_t>> members_;                        // training images of each label set
   std::vector<double> cumulative_;
   int64_t training_images_ = 0;
