@@ -69,18 +69,20 @@ Matrix some_rows(const Matrix& m, const std::vector<size_t>& rows) {
 EncodedRows encode(const Engine& engine, Manifest manifest, bool quiet, std::vector<Failure>& failures) {
   EncodedRows encoded{std::move(manifest), {}, {}, {}, {}};
   std::vector<std::string> paths;
-  for (size_t row = 0; row < encoded.manifest.rows(); ++row) paths.push_back(encoded.manifest.path(row).string());
+  for (size_t row = 0; row < encoded.manifest.rows(); ++row)
+    paths.push_back(encoded.manifest.path(row).string());
   Matrix vectors(paths.size(), engine.info().embedding_dim), pixels(paths.size(), 32 * 32);
   size_t n = 0;
-  const auto failed = encode_image_files(engine, paths, quiet, [&](const std::vector<size_t>& indices, const Matrix& batch) {
-    for (size_t i = 0; i < indices.size(); ++i) {
-      read_luma(Image::read(paths[indices[i]]), pixels.row(n));
-      std::ranges::copy(batch.row(i), vectors.row(n).begin());
-      encoded.rows.push_back(indices[i]);
-      encoded.groups.push_back(group_of(encoded.manifest, indices[i]));
-      ++n;
-    }
-  });
+  const auto failed =
+      encode_image_files(engine, paths, quiet, [&](const std::vector<size_t>& indices, const Matrix& batch) {
+        for (size_t i = 0; i < indices.size(); ++i) {
+          read_luma(Image::read(paths[indices[i]]), pixels.row(n));
+          std::ranges::copy(batch.row(i), vectors.row(n).begin());
+          encoded.rows.push_back(indices[i]);
+          encoded.groups.push_back(group_of(encoded.manifest, indices[i]));
+          ++n;
+        }
+      });
   failures.insert(failures.end(), failed.begin(), failed.end());
   std::vector<size_t> kept(n);
   std::iota(kept.begin(), kept.end(), 0);
@@ -100,7 +102,8 @@ Asked asked_of(const EvalTask& task, const EncodedRows& data) {
   Asked asked;
   for (size_t i = 0; i < data.rows.size(); ++i) {
     const auto fits = [&](const auto& condition) {
-      return std::ranges::find(condition.second, data.manifest.at(data.rows[i], condition.first)) != condition.second.end();
+      return std::ranges::find(condition.second, data.manifest.at(data.rows[i], condition.first)) !=
+             condition.second.end();
     };
     if (!std::ranges::all_of(task.where, fits)) continue;
     const auto label = task.label_of(data.manifest.at(data.rows[i], task.field));
@@ -121,7 +124,8 @@ class Evaluation {
     if (task.labels.empty()) use_values_as_labels(task);
     const Asked asked = asked_of(task, data_);
     if (asked.items.empty())
-      throw Error(ErrorCode::invalid_argument, "task '" + task.name + "': no image of the manifest has one of its labels");
+      throw Error(ErrorCode::invalid_argument,
+                  "task '" + task.name + "': no image of the manifest has one of its labels");
     std::vector<std::string> labels;
     for (const auto& [label, values] : task.labels) labels.push_back(label);
     const ClassifyOptions options{.templates = task.templates};
@@ -140,7 +144,8 @@ class Evaluation {
     result.top5 = estimate([](const Matrix& s, const auto& truth) { return top_k_accuracy(s, truth, 5); });
     result.macro_auc = estimate([](const Matrix& s, const auto& truth) { return macro_auc(s, truth); });
     result.confusion = confusion(scores, asked.truth);
-    for (size_t c = 0; c < labels.size(); ++c) result.labels.push_back(label_result(labels[c], c, scores, asked, result));
+    for (size_t c = 0; c < labels.size(); ++c)
+      result.labels.push_back(label_result(labels[c], c, scores, asked, result));
     add_neighbours(task, asked, result);
     add_examples(labels, scores, asked, result);
     if (task.corruptions) add_corruptions(labels, options, scores, asked, result);
@@ -152,7 +157,8 @@ class Evaluation {
     std::set<std::string> values;
     for (size_t i = 0; i < data_.rows.size(); ++i) {
       const auto fits = [&](const auto& condition) {
-        return std::ranges::find(condition.second, data_.manifest.at(data_.rows[i], condition.first)) != condition.second.end();
+        return std::ranges::find(condition.second, data_.manifest.at(data_.rows[i], condition.first)) !=
+               condition.second.end();
       };
       if (const std::string& value = data_.manifest.at(data_.rows[i], task.field);
           !value.empty() && std::ranges::all_of(task.where, fits))
@@ -161,8 +167,8 @@ class Evaluation {
     for (const std::string& value : values) task.labels.emplace_back(value, std::vector{value});
   }
 
-  static LabelResult label_result(const std::string& label, size_t c, const Matrix& scores, const Asked& asked,
-                                  const TaskResult& result) {
+  static LabelResult label_result(const std::string& label, size_t c, const Matrix& scores,
+                                  const Asked& asked, const TaskResult& result) {
     std::vector<float> column;
     std::vector<bool> positive;
     for (size_t r = 0; r < scores.rows(); ++r) {
@@ -185,7 +191,8 @@ class Evaluation {
                                                 some_rows(queries, asked.items), asked.groups, flags_.k);
       result.neighbours.emplace_back(
           name, bootstrap(asked.groups, flags_.resamples, 1, [&](std::span<const size_t> rows) {
-            const auto right = std::ranges::count_if(rows, [&](size_t r) { return predicted[r] == asked.truth[r]; });
+            const auto right =
+                std::ranges::count_if(rows, [&](size_t r) { return predicted[r] == asked.truth[r]; });
             return static_cast<double>(right) / static_cast<double>(rows.size());
           }));
     };
@@ -211,16 +218,19 @@ class Evaluation {
           const auto row = scores.row(r);
           const auto best = static_cast<size_t>(std::ranges::max_element(row) - row.begin());
           const auto path = data_.manifest.path(data_.rows[asked.items[r]]);
-          result.examples.push_back({labels[c], labels[best], row[best],
-                                     encode_jpeg(resize_bicubic(Image::read(path), kThumbnail, kThumbnail), 70)});
+          result.examples.push_back(
+              {labels[c], labels[best], row[best],
+               encode_jpeg(resize_bicubic(Image::read(path), kThumbnail, kThumbnail), 70)});
         }
       }
     }
   }
 
-  void add_corruptions(const std::vector<std::string>& labels, const ClassifyOptions& options, const Matrix& scores,
-                       const Asked& asked, TaskResult& result) const {
-    const auto answer = [](std::span<const float> row) { return std::ranges::max_element(row) - row.begin(); };
+  void add_corruptions(const std::vector<std::string>& labels, const ClassifyOptions& options,
+                       const Matrix& scores, const Asked& asked, TaskResult& result) const {
+    const auto answer = [](std::span<const float> row) {
+      return std::ranges::max_element(row) - row.begin();
+    };
     for (const Alteration alteration : all_alterations()) {
       CorruptionResult altered_result{to_string(alteration), 0, 0};
       const size_t batch = engine_.image_batch();
@@ -257,7 +267,8 @@ void write_text(const std::string& path, const std::string& text) {
 int evaluate(const Flags& flags) {
   std::vector<EvalTask> tasks = flags.tasks.empty() ? std::vector<EvalTask>{} : read_tasks(flags.tasks);
   for (const std::string& field : flags.fields) tasks.push_back({.name = field, .field = field});
-  if (tasks.empty()) throw Error(ErrorCode::invalid_argument, "nothing is asked: --tasks or --field is needed");
+  if (tasks.empty())
+    throw Error(ErrorCode::invalid_argument, "nothing is asked: --tasks or --field is needed");
   Manifest asked = Manifest::read(flags.manifest);
   for (const std::string& condition : flags.where) asked.keep_where(condition);
   for (const EvalTask& task : tasks)
@@ -293,18 +304,32 @@ int evaluate(const Flags& flags) {
 void add_eval(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("eval", "Measure a model on labelled images, without training");
-  command->add_option("manifest", flags->manifest, "Table of images: path, patient, and columns with the truth (TSV)")
-      ->required()->check(CLI::ExistingFile);
-  command->add_option("--tasks", flags->tasks, "What to ask: label sets for some of the images (YAML)")->check(CLI::ExistingFile);
-  command->add_option("--field", flags->fields, "Ask about a column, with its values as labels; may be repeated")
-      ->expected(1)->take_all();
-  command->add_option("--where", flags->where, "Use rows with column=value[,value...]; may be repeated")->expected(1)->take_all();
-  command->add_option("--neighbours-from", flags->neighbours_from,
-                      "Take the nearest neighbours from rows with column=value; else from other patients of the same rows")
-      ->expected(1)->take_all();
-  command->add_option("-k", flags->k, "Nearest neighbours that vote")->check(CLI::Range(1, 1000))->capture_default_str();
+  command
+      ->add_option("manifest", flags->manifest,
+                   "Table of images: path, patient, and columns with the truth (TSV)")
+      ->required()
+      ->check(CLI::ExistingFile);
+  command->add_option("--tasks", flags->tasks, "What to ask: label sets for some of the images (YAML)")
+      ->check(CLI::ExistingFile);
+  command
+      ->add_option("--field", flags->fields, "Ask about a column, with its values as labels; may be repeated")
+      ->expected(1)
+      ->take_all();
+  command->add_option("--where", flags->where, "Use rows with column=value[,value...]; may be repeated")
+      ->expected(1)
+      ->take_all();
+  command
+      ->add_option("--neighbours-from", flags->neighbours_from,
+                   "Take the nearest neighbours from rows with column=value; else from other patients of the "
+                   "same rows")
+      ->expected(1)
+      ->take_all();
+  command->add_option("-k", flags->k, "Nearest neighbours that vote")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   command->add_option("--resamples", flags->resamples, "Bootstrap draws for the confidence intervals")
-      ->check(CLI::Range(0, 1000000))->capture_default_str();
+      ->check(CLI::Range(0, 1000000))
+      ->capture_default_str();
   command->add_option("--html", flags->html, "Also write a page with plots and example pictures");
   command->add_option("--json", flags->json, "Also write all figures as JSON");
   flags->model.add_to(*command);

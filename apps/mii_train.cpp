@@ -1,5 +1,5 @@
-// The trainer: a program of its own because LibTorch is its only dependency beside a JPEG decoder. `mii train`
-// checks the flags and starts it.
+// The trainer: a program of its own because LibTorch is its only dependency beside a JPEG decoder. `mii
+// train` checks the flags and starts it.
 #include <unistd.h>
 
 #include <csignal>
@@ -32,13 +32,16 @@ mii::Trained trained(const std::string& text) {
   if (text == "all") return mii::Trained::all;
   if (text == "text") return mii::Trained::text_tower;
   if (text == "projections") return mii::Trained::projections;
-  throw mii::Error(mii::ErrorCode::invalid_argument, "--train: '" + text + "' is none of all, text, projections");
+  throw mii::Error(mii::ErrorCode::invalid_argument,
+                   "--train: '" + text + "' is none of all, text, projections");
 }
 
 mii::TrainOptions parse(int argc, char** argv) {
   mii::TrainOptions options;
   using Set = std::function<void(const std::string&)>;
-  const auto real = [](const char* name, double& to) { return [=, &to](const std::string& v) { to = number(name, v); }; };
+  const auto real = [](const char* name, double& to) {
+    return [=, &to](const std::string& v) { to = number(name, v); };
+  };
   const auto whole = [](const char* name, auto& to) {
     return [=, &to](const std::string& v) { to = static_cast<std::decay_t<decltype(to)>>(number(name, v)); };
   };
@@ -68,7 +71,8 @@ mii::TrainOptions parse(int argc, char** argv) {
       continue;
     }
     const auto found = known.find(name);
-    if (found == known.end()) throw mii::Error(mii::ErrorCode::invalid_argument, "unknown option '" + name + "'");
+    if (found == known.end())
+      throw mii::Error(mii::ErrorCode::invalid_argument, "unknown option '" + name + "'");
     if (i + 1 == argc) throw mii::Error(mii::ErrorCode::invalid_argument, name + " needs a value");
     found->second(argv[++i]);
   }
@@ -79,17 +83,19 @@ mii::TrainOptions parse(int argc, char** argv) {
   return options;
 }
 
-// LibTorch, its BLAS and the thread that computes gradients each keep OpenMP or other threads, which by default
-// burn their cores while they wait for each other: half of the speed on two cores. The libraries read this before
-// main() begins, hence the second start.
+// LibTorch, its BLAS and the thread that computes gradients each keep OpenMP or other threads, which by
+// default burn their cores while they wait for each other: half of the speed on two cores. The libraries read
+// this before main() begins, hence the second start.
 void restart_with_settings(char** argv) {
   if (getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", 1);
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) setenv("ATEN_CPU_CAPABILITY", "avx512", 0);  // else AVX2 is its choice
+  if (__builtin_cpu_supports("avx512f"))
+    setenv("ATEN_CPU_CAPABILITY", "avx512", 0);  // else AVX2 is its choice
 #endif
   char self[4096] = {};  // the path itself, so that the program keeps its name in lists of processes
-  if (readlink("/proc/self/exe", self, sizeof(self) - 1) > 0) execv(self, argv);  // where it fails, training is only slower
+  if (readlink("/proc/self/exe", self, sizeof(self) - 1) > 0)
+    execv(self, argv);  // where it fails, training is only slower
 }
 
 }  // namespace

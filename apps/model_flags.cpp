@@ -13,8 +13,8 @@ std::filesystem::path built_in_model() {
   const std::filesystem::path in_source = MII_SOURCE_DIR "/models/starter";
   for (const auto& folder : {installed, in_source})
     if (std::filesystem::exists(folder / "config.yaml", error)) return folder;
-  throw Error(ErrorCode::invalid_model, "no built-in model in " + installed.string() + " or " + in_source.string() +
-                                            "; name a model folder with --model");
+  throw Error(ErrorCode::invalid_model, "no built-in model in " + installed.string() + " or " +
+                                            in_source.string() + "; name a model folder with --model");
 }
 
 void ModelFlags::add_to(CLI::App& command) {

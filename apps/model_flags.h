@@ -8,8 +8,8 @@
 
 namespace mii {
 
-/// The folder of the model that comes with the program: where `make install` puts it, else in the source tree.
-/// Throws Error{invalid_model} when neither is there.
+/// The folder of the model that comes with the program: where `make install` puts it, else in the source
+/// tree. Throws Error{invalid_model} when neither is there.
 std::filesystem::path built_in_model();
 
 /// The flags with which every command that computes opens its model.
@@ -21,8 +21,8 @@ struct ModelFlags {
   bool quiet = false;
 
   void add_to(CLI::App& command);
-  /// Warnings, and which model is taken when none is named, go to stderr unless quiet. cache_texts = false: every text is computed again (for
-  /// measurements).
+  /// Warnings, and which model is taken when none is named, go to stderr unless quiet. cache_texts = false:
+  /// every text is computed again (for measurements).
   Engine open(bool cache_texts = true) const;
 };
 

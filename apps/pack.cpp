@@ -43,10 +43,12 @@ void copy_model_files(const PackFlags& flags, const std::vector<std::string>& ca
   fs::copy_file(config, to / "config.yaml");
   if (flags.trim_vocabulary) {
     if (!flags.model.empty())
-      throw Error(ErrorCode::invalid_argument, "--trim-vocabulary: the weights of --model belong to its whole vocabulary");
+      throw Error(ErrorCode::invalid_argument,
+                  "--trim-vocabulary: the weights of --model belong to its whole vocabulary");
     trim_vocabulary(tokenizer, captions, to / kTokenizerFolder);
   } else {
-    fs::copy(tokenizer, to / kTokenizerFolder, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    fs::copy(tokenizer, to / kTokenizerFolder,
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   }
 }
 
@@ -63,8 +65,8 @@ int make_pack(const PackFlags& flags, const std::filesystem::path& out) {
   const CaptionRules rules = CaptionRules::read(flags.captions);
   for (const std::string& field : rules.fields)
     if (!manifest.has(field))
-      throw Error(ErrorCode::invalid_argument, flags.manifest.string() + ": has no column '" + field + "', a field of " +
-                                                   flags.captions.string());
+      throw Error(ErrorCode::invalid_argument, flags.manifest.string() + ": has no column '" + field +
+                                                   "', a field of " + flags.captions.string());
   std::map<LabelSet, int32_t> numbers;
   std::vector<LabelSet> sets;
   for (size_t row = 0; row < manifest.rows(); ++row) {
@@ -96,7 +98,9 @@ int make_pack(const PackFlags& flags, const std::filesystem::path& out) {
           {id, tokenizer.encode(caption, static_cast<size_t>(pack.model.text.context_length))});
   }
 
-  const auto with_margin = [&](int64_t size) { return static_cast<size_t>(size) * (100 + flags.margin_percent) / 100; };
+  const auto with_margin = [&](int64_t size) {
+    return static_cast<size_t>(size) * (100 + flags.margin_percent) / 100;
+  };
   Progress progress(manifest.rows(), "images", flags.quiet);
   size_t failed = 0, bytes = 0;
   for (size_t row = 0; row < manifest.rows(); ++row) {
@@ -105,7 +109,8 @@ int make_pack(const PackFlags& flags, const std::filesystem::path& out) {
       const Image image = resize_bicubic(Image::read(manifest.path(row)), with_margin(pack.model.image.width),
                                          with_margin(pack.model.image.height));
       const std::string& split = manifest.at(row, "split");
-      pack.images.push_back({!split.empty() && split != "train", numbers.at(label_set_of(manifest, row, rules.fields)),
+      pack.images.push_back({!split.empty() && split != "train",
+                             numbers.at(label_set_of(manifest, row, rules.fields)),
                              encode_jpeg(image, flags.quality)});
       bytes += pack.images.back().jpeg.size();
     } catch (const Error& error) {
@@ -116,23 +121,35 @@ int make_pack(const PackFlags& flags, const std::filesystem::path& out) {
   write_pack(pack, out);
   if (!flags.quiet)
     std::fprintf(stderr, "%zu images (%.1f MiB), %zu label sets, %zu concepts, %zu captions, %lld tokens\n",
-                 pack.images.size(), static_cast<double>(bytes) / (1 << 20), sets.size(), pack.concepts.size(),
-                 pack.captions.size(), static_cast<long long>(pack.vocabulary_size));
+                 pack.images.size(), static_cast<double>(bytes) / (1 << 20), sets.size(),
+                 pack.concepts.size(), pack.captions.size(), static_cast<long long>(pack.vocabulary_size));
   return failed == 0 ? kOk : kSomeInputsFailed;
 }
 
 void add_pack_flags(CLI::App& command, PackFlags& flags) {
-  command.add_option("--captions", flags.captions, "Templates and synonyms (YAML)")->check(CLI::ExistingFile)->capture_default_str();
+  command.add_option("--captions", flags.captions, "Templates and synonyms (YAML)")
+      ->check(CLI::ExistingFile)
+      ->capture_default_str();
   command.add_option("--model", flags.model, "Go on from this model folder")->check(CLI::ExistingDirectory);
   command.add_option("--config", flags.config, "Start from nothing: a config.yaml")->check(CLI::ExistingFile);
-  command.add_option("--tokenizer", flags.tokenizer, "Start from nothing: folder with vocab.json and merges.txt")
+  command
+      .add_option("--tokenizer", flags.tokenizer, "Start from nothing: folder with vocab.json and merges.txt")
       ->check(CLI::ExistingDirectory);
   command.add_flag("--trim-vocabulary", flags.trim_vocabulary, "Keep only the tokens that the captions use");
-  command.add_option("--where", flags.where, "Use rows with column=value[,value...]; may be repeated")->expected(1)->take_all();
-  command.add_option("--max-captions", flags.max_captions, "Captions kept of each concept")->check(CLI::Range(1, 10000))->capture_default_str();
-  command.add_option("--margin", flags.margin_percent, "Keep images this much larger than the model's input, per cent")
-      ->check(CLI::Range(0, 300))->capture_default_str();
-  command.add_option("--quality", flags.quality, "JPEG quality of the packed images")->check(CLI::Range(1, 100))->capture_default_str();
+  command.add_option("--where", flags.where, "Use rows with column=value[,value...]; may be repeated")
+      ->expected(1)
+      ->take_all();
+  command.add_option("--max-captions", flags.max_captions, "Captions kept of each concept")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  command
+      .add_option("--margin", flags.margin_percent,
+                  "Keep images this much larger than the model's input, per cent")
+      ->check(CLI::Range(0, 300))
+      ->capture_default_str();
+  command.add_option("--quality", flags.quality, "JPEG quality of the packed images")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
 }
 
 void add_pack(CLI::App& app, Command& chosen) {
@@ -142,8 +159,11 @@ void add_pack(CLI::App& app, Command& chosen) {
   };
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("pack", "Decode, resize and label images once, for training");
-  command->add_option("manifest", flags->pack.manifest, "Table of images: path, split, and the fields of the captions (TSV)")
-      ->required()->check(CLI::ExistingFile);
+  command
+      ->add_option("manifest", flags->pack.manifest,
+                   "Table of images: path, split, and the fields of the captions (TSV)")
+      ->required()
+      ->check(CLI::ExistingFile);
   command->add_option("-o,--out", flags->out, "Folder to write")->required();
   add_pack_flags(*command, flags->pack);
   command->add_flag("-q,--quiet", flags->pack.quiet, "No progress");

@@ -27,23 +27,26 @@ std::filesystem::path trainer_path() {
   const auto self = std::filesystem::read_symlink("/proc/self/exe");
   for (const auto& path : {self.parent_path() / "mii-train", self.parent_path() / "train" / "mii-train"})
     if (std::filesystem::exists(path)) return path;
-  throw Error(ErrorCode::unsupported, "no mii-train beside " + self.string() +
-                                          ": this build has no trainer (it needs LibTorch; see docs/training.md)");
+  throw Error(ErrorCode::unsupported,
+              "no mii-train beside " + self.string() +
+                  ": this build has no trainer (it needs LibTorch; see docs/training.md)");
 }
 
 int train(const Flags& flags) {
   const auto trainer = trainer_path();
   std::filesystem::path pack = flags.pack;
   if (pack.empty()) {
-    if (flags.pack_flags.manifest.empty()) throw Error(ErrorCode::invalid_argument, "--manifest or --pack is needed");
+    if (flags.pack_flags.manifest.empty())
+      throw Error(ErrorCode::invalid_argument, "--manifest or --pack is needed");
     pack = flags.out / "pack";
     if (!flags.resume || !std::filesystem::exists(pack / "pack.safetensors")) {
       const int status = make_pack(flags.pack_flags, pack);
       if (status != kOk && status != kSomeInputsFailed) return status;
     }
   }
-  std::vector<std::string> arguments{trainer.string(), "--pack",   pack.string(), "--out",      flags.out.string(),
-                                     "--train",        flags.trained, "--device", flags.device};
+  std::vector<std::string> arguments{trainer.string(), "--pack",           pack.string(),
+                                     "--out",          flags.out.string(), "--train",
+                                     flags.trained,    "--device",         flags.device};
   if (!flags.pack_flags.model.empty()) {
     arguments.push_back("--start-weights");
     arguments.push_back(ModelFolder::find(flags.pack_flags.model).weights.string());
@@ -68,13 +71,23 @@ int train(const Flags& flags) {
 void add_train(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("train", "Train or fine-tune a model on labelled images");
-  command->add_option("--manifest", flags->pack_flags.manifest, "Table of images (TSV); packed into OUT/pack first")
+  command
+      ->add_option("--manifest", flags->pack_flags.manifest,
+                   "Table of images (TSV); packed into OUT/pack first")
       ->check(CLI::ExistingFile);
-  command->add_option("--pack", flags->pack, "A pack that `mii pack` made")->check(CLI::ExistingDirectory)->excludes("--manifest");
-  command->add_option("-o,--out", flags->out, "Folder of the run: last/ and best/ are model folders")->required();
-  command->add_option("--train", flags->trained, "Weights that learn: all, text (image tower frozen), projections")
-      ->check(CLI::IsMember({"all", "text", "projections"}))->capture_default_str();
-  command->add_option("--device", flags->device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str();
+  command->add_option("--pack", flags->pack, "A pack that `mii pack` made")
+      ->check(CLI::ExistingDirectory)
+      ->excludes("--manifest");
+  command->add_option("-o,--out", flags->out, "Folder of the run: last/ and best/ are model folders")
+      ->required();
+  command
+      ->add_option("--train", flags->trained,
+                   "Weights that learn: all, text (image tower frozen), projections")
+      ->check(CLI::IsMember({"all", "text", "projections"}))
+      ->capture_default_str();
+  command->add_option("--device", flags->device, "auto, cpu or cuda")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
   command->add_flag("--resume", flags->resume, "Go on from the last checkpoint of OUT");
   const std::pair<const char*, const char*> numbers[] = {
       {"--epochs", "Passes over the images [12]"},

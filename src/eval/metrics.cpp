@@ -53,7 +53,8 @@ double roc_auc(std::span<const float> scores, const std::vector<bool>& positive)
   for (size_t begin = 0; begin < order.size();) {
     size_t end = begin;
     double here = 0;
-    for (; end < order.size() && scores[order[end]] == scores[order[begin]]; ++end) here += positive[order[end]] ? 1 : 0;
+    for (; end < order.size() && scores[order[end]] == scores[order[begin]]; ++end)
+      here += positive[order[end]] ? 1 : 0;
     rank_sum += here * static_cast<double>(begin + 1 + end) / 2;  // the mean rank of a tie
     positives += here;
     begin = end;
@@ -109,7 +110,9 @@ Estimate bootstrap(std::span<const std::string> groups, size_t resamples, uint64
   }
   if (values.empty()) return estimate;
   std::ranges::sort(values);
-  const auto at = [&](double share) { return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1) + 0.5)]; };
+  const auto at = [&](double share) {
+    return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+  };
   estimate.low = at(0.025);
   estimate.high = at(0.975);
   return estimate;
@@ -142,7 +145,8 @@ std::vector<size_t> nearest_neighbours(const Matrix& references, std::span<const
   return predicted;
 }
 
-std::vector<std::pair<double, double>> roc_curve(std::span<const float> scores, const std::vector<bool>& positive) {
+std::vector<std::pair<double, double>> roc_curve(std::span<const float> scores,
+                                                 const std::vector<bool>& positive) {
   std::vector<size_t> order(scores.size());
   std::iota(order.begin(), order.end(), 0);
   std::ranges::sort(order, [&](size_t a, size_t b) { return scores[a] > scores[b]; });

@@ -37,11 +37,20 @@ std::string escaped(const std::string& text) {
   std::string html;
   for (const char c : text) {
     switch (c) {
-      case '&': html += "&amp;"; break;
-      case '<': html += "&lt;"; break;
-      case '>': html += "&gt;"; break;
-      case '"': html += "&quot;"; break;
-      default: html += c;
+      case '&':
+        html += "&amp;";
+        break;
+      case '<':
+        html += "&lt;";
+        break;
+      case '>':
+        html += "&gt;";
+        break;
+      case '"':
+        html += "&quot;";
+        break;
+      default:
+        html += c;
     }
   }
   return html;
@@ -52,7 +61,8 @@ std::string base64(const std::vector<std::byte>& bytes) {
   std::string text;
   for (size_t i = 0; i < bytes.size(); i += 3) {
     unsigned block = 0;
-    for (size_t j = 0; j < 3; ++j) block = block << 8 | (i + j < bytes.size() ? static_cast<unsigned>(bytes[i + j]) : 0u);
+    for (size_t j = 0; j < 3; ++j)
+      block = block << 8 | (i + j < bytes.size() ? static_cast<unsigned>(bytes[i + j]) : 0u);
     for (size_t j = 0; j < 4; ++j) text += i + j <= bytes.size() ? kDigits[block >> (18 - 6 * j) & 63] : '=';
   }
   return text;
@@ -65,24 +75,28 @@ std::string confusion_svg(const TaskResult& task) {
   const size_t n = task.labels.size();
   const int cell = n > 16 ? 22 : 34, left = 230, top = 160;
   const int size = static_cast<int>(n) * cell;
-  std::string svg = format("<svg width=\"%d\" height=\"%d\" role=\"img\" aria-label=\"confusion matrix\">", left + size + 10,
-                           top + size + 10);
+  std::string svg = format("<svg width=\"%d\" height=\"%d\" role=\"img\" aria-label=\"confusion matrix\">",
+                           left + size + 10, top + size + 10);
   for (size_t r = 0; r < n; ++r) {
     size_t total = 0;
     for (size_t c = 0; c < n; ++c) total += task.confusion[r * n + c];
     const int y = top + static_cast<int>(r) * cell;
-    svg += format("<text x=\"%d\" y=\"%d\" text-anchor=\"end\">", left - 6, y + cell * 2 / 3) + escaped(task.labels[r].label) + "</text>";
-    svg += format("<text transform=\"translate(%d,%d) rotate(-50)\">", left + static_cast<int>(r) * cell + cell / 2, top - 6) +
+    svg += format("<text x=\"%d\" y=\"%d\" text-anchor=\"end\">", left - 6, y + cell * 2 / 3) +
+           escaped(task.labels[r].label) + "</text>";
+    svg += format("<text transform=\"translate(%d,%d) rotate(-50)\">",
+                  left + static_cast<int>(r) * cell + cell / 2, top - 6) +
            escaped(task.labels[r].label) + "</text>";
     for (size_t c = 0; c < n; ++c) {
       const size_t count = task.confusion[r * n + c];
       const double share = total == 0 ? 0 : static_cast<double>(count) / static_cast<double>(total);
       const int x = left + static_cast<int>(c) * cell;
-      svg += format("<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"%s\" fill-opacity=\"%.3f\" stroke=\"#ddd\"/>", x, y,
-                    cell, cell, r == c ? "#1a7f37" : "#c62828", share);
+      svg += format(
+          "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"%s\" fill-opacity=\"%.3f\" "
+          "stroke=\"#ddd\"/>",
+          x, y, cell, cell, r == c ? "#1a7f37" : "#c62828", share);
       if (count > 0)
-        svg += format("<text x=\"%d\" y=\"%d\" text-anchor=\"middle\"%s>%zu</text>", x + cell / 2, y + cell * 2 / 3,
-                      share > 0.6 ? " fill=\"#fff\"" : "", count);
+        svg += format("<text x=\"%d\" y=\"%d\" text-anchor=\"middle\"%s>%zu</text>", x + cell / 2,
+                      y + cell * 2 / 3, share > 0.6 ? " fill=\"#fff\"" : "", count);
     }
   }
   return svg + "</svg>";
@@ -90,47 +104,56 @@ std::string confusion_svg(const TaskResult& task) {
 
 std::string roc_svg(const TaskResult& task) {
   constexpr int kSize = 300, kMargin = 34;
-  std::string svg = format("<svg width=\"%d\" height=\"%d\" role=\"img\" aria-label=\"ROC curves\">", kSize + 2 * kMargin,
-                           kSize + 2 * kMargin);
-  svg += format("<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"none\" stroke=\"#999\"/>", kMargin, kMargin, kSize, kSize);
-  svg += format("<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#ccc\"/>", kMargin, kMargin + kSize, kMargin + kSize, kMargin);
+  std::string svg = format("<svg width=\"%d\" height=\"%d\" role=\"img\" aria-label=\"ROC curves\">",
+                           kSize + 2 * kMargin, kSize + 2 * kMargin);
+  svg += format("<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"none\" stroke=\"#999\"/>", kMargin,
+                kMargin, kSize, kSize);
+  svg += format("<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#ccc\"/>", kMargin, kMargin + kSize,
+                kMargin + kSize, kMargin);
   for (size_t i = 0; i < task.labels.size(); ++i) {
     svg += "<polyline fill=\"none\" stroke-width=\"1.5\" stroke=\"" + colour_of(i) + "\" points=\"";
-    for (const auto& [x, y] : task.labels[i].roc) svg += format("%.1f,%.1f ", kMargin + x * kSize, kMargin + (1 - y) * kSize);
+    for (const auto& [x, y] : task.labels[i].roc)
+      svg += format("%.1f,%.1f ", kMargin + x * kSize, kMargin + (1 - y) * kSize);
     svg += "\"><title>" + escaped(task.labels[i].label) + "</title></polyline>";
   }
-  svg += format("<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">1 - specificity</text>", kMargin + kSize / 2, kMargin + kSize + 24);
-  svg += format("<text transform=\"translate(20,%d) rotate(-90)\" text-anchor=\"middle\">sensitivity</text>", kMargin + kSize / 2);
+  svg += format("<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">1 - specificity</text>", kMargin + kSize / 2,
+                kMargin + kSize + 24);
+  svg += format("<text transform=\"translate(20,%d) rotate(-90)\" text-anchor=\"middle\">sensitivity</text>",
+                kMargin + kSize / 2);
   return svg + "</svg>";
 }
 
 std::string task_html(const TaskResult& task, size_t k) {
-  std::string html = "<h2>" + escaped(task.name) + "</h2><table><tr><th>images</th><th>top-1</th><th>top-5</th><th>macro AUC</th>";
-  for (const auto& [name, estimate] : task.neighbours) html += format("<th>%zu-NN, ", k) + escaped(name) + "</th>";
-  html += format("</tr><tr><td>%zu of %zu patients</td>", task.images, task.groups) + "<td>" + percent(task.top1) + "</td><td>" +
-          percent(task.top5) + "</td><td>" + fraction(task.macro_auc) + "</td>";
+  std::string html = "<h2>" + escaped(task.name) +
+                     "</h2><table><tr><th>images</th><th>top-1</th><th>top-5</th><th>macro AUC</th>";
+  for (const auto& [name, estimate] : task.neighbours)
+    html += format("<th>%zu-NN, ", k) + escaped(name) + "</th>";
+  html += format("</tr><tr><td>%zu of %zu patients</td>", task.images, task.groups) + "<td>" +
+          percent(task.top1) + "</td><td>" + percent(task.top5) + "</td><td>" + fraction(task.macro_auc) +
+          "</td>";
   for (const auto& [name, estimate] : task.neighbours) html += "<td>" + percent(estimate) + "</td>";
   html += "</tr></table><div class=\"plots\">" + confusion_svg(task) + roc_svg(task) + "</div>";
   html += "<table><tr><th></th><th>label</th><th>images</th><th>sensitivity</th><th>AUC</th></tr>";
   for (size_t i = 0; i < task.labels.size(); ++i) {
     const LabelResult& label = task.labels[i];
-    html += "<tr><td><span class=\"key\" style=\"background:" + colour_of(i) + "\"></span></td><td>" + escaped(label.label) +
-            format("</td><td>%zu</td><td>", label.images) + percent(label.recall) + "</td><td>" +
-            (std::isnan(label.auc) ? "-" : format("%.4f", label.auc)) + "</td></tr>";
+    html += "<tr><td><span class=\"key\" style=\"background:" + colour_of(i) + "\"></span></td><td>" +
+            escaped(label.label) + format("</td><td>%zu</td><td>", label.images) + percent(label.recall) +
+            "</td><td>" + (std::isnan(label.auc) ? "-" : format("%.4f", label.auc)) + "</td></tr>";
   }
   html += "</table>";
   if (!task.corruptions.empty()) {
     html += "<h3>The same images, altered</h3><table><tr><th></th><th>top-1</th><th>same answer</th></tr>";
     for (const CorruptionResult& c : task.corruptions)
-      html += "<tr><td>" + escaped(c.name) + "</td><td>" + percent(c.accuracy) + "</td><td>" + percent(c.agreement) + "</td></tr>";
+      html += "<tr><td>" + escaped(c.name) + "</td><td>" + percent(c.accuracy) + "</td><td>" +
+              percent(c.agreement) + "</td></tr>";
     html += "</table>";
   }
   if (!task.examples.empty()) {
     html += "<h3>Examples</h3><div class=\"examples\">";
     for (const Example& e : task.examples)
       html += std::string("<figure class=\"") + (e.truth == e.predicted ? "right" : "wrong") +
-              "\"><img alt=\"\" src=\"data:image/jpeg;base64," + base64(e.jpeg) + "\"><figcaption>" + escaped(e.predicted) +
-              format(" %.0f %%", 100 * e.probability) +
+              "\"><img alt=\"\" src=\"data:image/jpeg;base64," + base64(e.jpeg) + "\"><figcaption>" +
+              escaped(e.predicted) + format(" %.0f %%", 100 * e.probability) +
               (e.truth == e.predicted ? "" : "<br>is: " + escaped(e.truth)) + "</figcaption></figure>";
     html += "</div>";
   }
@@ -142,8 +165,8 @@ std::string task_html(const TaskResult& task, size_t k) {
 std::string to_table(const EvalReport& report) {
   std::string text = "model: " + report.model + "\ndata:  " + report.data + "\n";
   for (const TaskResult& task : report.tasks) {
-    text += format("\n%s: %zu images of %zu patients, %zu labels\n", task.name.c_str(), task.images, task.groups,
-                   task.labels.size());
+    text += format("\n%s: %zu images of %zu patients, %zu labels\n", task.name.c_str(), task.images,
+                   task.groups, task.labels.size());
     text += "  zero-shot top-1     " + percent(task.top1) + "\n";
     if (task.labels.size() > 5) text += "  zero-shot top-5     " + percent(task.top5) + "\n";
     text += "  zero-shot macro-AUC " + fraction(task.macro_auc) + "\n";
@@ -151,10 +174,11 @@ std::string to_table(const EvalReport& report) {
       text += format("  %2zu-NN %-12s  ", report.k, name.c_str()) + percent(estimate) + "\n";
     for (const LabelResult& label : task.labels)
       text += format("    %-34s %5zu images  sensitivity %7s  AUC %s\n", label.label.c_str(), label.images,
-                     percent(label.recall).c_str(), std::isnan(label.auc) ? "-" : format("%.4f", label.auc).c_str());
+                     percent(label.recall).c_str(),
+                     std::isnan(label.auc) ? "-" : format("%.4f", label.auc).c_str());
     for (const CorruptionResult& c : task.corruptions)
-      text += format("    altered: %-25s top-1 %7s  same answer %7s\n", c.name.c_str(), percent(c.accuracy).c_str(),
-                     percent(c.agreement).c_str());
+      text += format("    altered: %-25s top-1 %7s  same answer %7s\n", c.name.c_str(),
+                     percent(c.accuracy).c_str(), percent(c.agreement).c_str());
   }
   return text;
 }
@@ -165,8 +189,9 @@ std::string to_json(const EvalReport& report) {
   const char* separator = "";
   for (const TaskResult& task : report.tasks) {
     text += separator + std::string("{\"name\": ") + json_text(task.name) +
-            format(", \"images\": %zu, \"patients\": %zu", task.images, task.groups) + ", \"top1\": " + json(task.top1) +
-            ", \"top5\": " + json(task.top5) + ", \"macro_auc\": " + json(task.macro_auc) + ", \"nearest_neighbours\": {";
+            format(", \"images\": %zu, \"patients\": %zu", task.images, task.groups) +
+            ", \"top1\": " + json(task.top1) + ", \"top5\": " + json(task.top5) +
+            ", \"macro_auc\": " + json(task.macro_auc) + ", \"nearest_neighbours\": {";
     separator = "";
     for (const auto& [name, estimate] : task.neighbours) {
       text += separator + json_text(name) + ": " + json(estimate);
@@ -175,8 +200,9 @@ std::string to_json(const EvalReport& report) {
     text += "}, \"labels\": [";
     separator = "";
     for (const LabelResult& label : task.labels) {
-      text += separator + std::string("{\"label\": ") + json_text(label.label) + format(", \"images\": %zu", label.images) +
-              ", \"sensitivity\": " + json(label.recall) + ", \"auc\": " + json(label.auc) + "}";
+      text += separator + std::string("{\"label\": ") + json_text(label.label) +
+              format(", \"images\": %zu", label.images) + ", \"sensitivity\": " + json(label.recall) +
+              ", \"auc\": " + json(label.auc) + "}";
       separator = ", ";
     }
     text += "], \"confusion\": [";
@@ -199,11 +225,15 @@ std::string to_json(const EvalReport& report) {
 
 std::string to_html(const EvalReport& report) {
   std::string html =
-      "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
+      "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width\">"
       "<title>Evaluation</title><style>"
       "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}"
-      "table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ddd;padding:.25em .7em;text-align:left}"
-      "svg{font:11px system-ui,sans-serif;max-width:100%}.plots{display:flex;flex-wrap:wrap;gap:1em;align-items:start;overflow-x:auto}"
+      "table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ddd;padding:.25em "
+      ".7em;text-align:left}"
+      "svg{font:11px "
+      "system-ui,sans-serif;max-width:100%}.plots{display:flex;flex-wrap:wrap;gap:1em;align-items:start;"
+      "overflow-x:auto}"
       ".key{display:inline-block;width:1em;height:1em}.examples{display:flex;flex-wrap:wrap;gap:.6em}"
       "figure{margin:0;width:112px;font-size:11px;line-height:1.3}figure img{width:100%;border:3px solid}"
       ".right img{border-color:#1a7f37}.wrong img{border-color:#c62828}</style>"

@@ -31,7 +31,8 @@ class TaskReader {
 
  private:
   [[noreturn]] void fail(const YAML::Node& node, const std::string& what) const {
-    throw Error(ErrorCode::invalid_argument, file_.string() + ":" + std::to_string(node.Mark().line + 1) + ": " + what);
+    throw Error(ErrorCode::invalid_argument,
+                file_.string() + ":" + std::to_string(node.Mark().line + 1) + ": " + what);
   }
 
   std::string text(const YAML::Node& node, const std::string& what) const {

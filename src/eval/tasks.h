@@ -11,10 +11,11 @@ namespace mii {
 /// A question that is put to the model about some of a manifest's images.
 struct EvalTask {
   std::string name;
-  std::string field;                                      ///< column with the truth
-  std::map<std::string, std::vector<std::string>> where;  ///< column -> values; images with others are left out
-  /// Labels as they are given to the model, each with the values of `field` that it is right for. Empty: every
-  /// value that occurs is its own label.
+  std::string field;  ///< column with the truth
+  std::map<std::string, std::vector<std::string>>
+      where;  ///< column -> values; images with others are left out
+  /// Labels as they are given to the model, each with the values of `field` that it is right for. Empty:
+  /// every value that occurs is its own label.
   std::vector<std::pair<std::string, std::vector<std::string>>> labels;
   std::vector<std::string> templates;  ///< prompts with {}; empty: the label alone
   bool corruptions = false;            ///< also ask about altered copies of the images

@@ -35,12 +35,18 @@ const std::vector<Alteration>& all_alterations() {
 
 std::string to_string(Alteration alteration) {
   switch (alteration) {
-    case Alteration::grey: return "grey";
-    case Alteration::inverted: return "inverted";
-    case Alteration::border: return "black border";
-    case Alteration::jpeg: return "JPEG quality 30";
-    case Alteration::small: return "64 px";
-    case Alteration::large: return "1000 px";
+    case Alteration::grey:
+      return "grey";
+    case Alteration::inverted:
+      return "inverted";
+    case Alteration::border:
+      return "black border";
+    case Alteration::jpeg:
+      return "JPEG quality 30";
+    case Alteration::small:
+      return "64 px";
+    case Alteration::large:
+      return "1000 px";
   }
   return "";
 }
@@ -55,9 +61,12 @@ Image altered(const Image& image, Alteration alteration) {
       return changed(image, [](uint8_t* p) {
         for (int c = 0; c < 3; ++c) p[c] = static_cast<uint8_t>(255 - p[c]);
       });
-    case Alteration::border: return framed(image);
-    case Alteration::jpeg: return Image::decode(encode_jpeg(image, 30));
-    case Alteration::small: return resize_bicubic(image, 64, 64);
+    case Alteration::border:
+      return framed(image);
+    case Alteration::jpeg:
+      return Image::decode(encode_jpeg(image, 30));
+    case Alteration::small:
+      return resize_bicubic(image, 64, 64);
     case Alteration::large: {
       const size_t longest = std::max(image.width(), image.height());
       return resize_bicubic(image, std::max<size_t>(1, image.width() * 1000 / longest),

@@ -17,10 +17,12 @@ constexpr uint64_t kMaxBytes = 16 << 20;
 using Said = std::vector<std::string>;
 
 [[noreturn]] void fail(const std::filesystem::path& file, const YAML::Node& node, const std::string& what) {
-  throw Error(ErrorCode::invalid_argument, file.string() + ":" + std::to_string(node.Mark().line + 1) + ": " + what);
+  throw Error(ErrorCode::invalid_argument,
+              file.string() + ":" + std::to_string(node.Mark().line + 1) + ": " + what);
 }
 
-std::vector<std::string> text_list(const std::filesystem::path& file, const YAML::Node& node, const std::string& what) {
+std::vector<std::string> text_list(const std::filesystem::path& file, const YAML::Node& node,
+                                   const std::string& what) {
   if (!node || !node.IsSequence()) fail(file, node, "expected a list of texts: " + what);
   std::vector<std::string> values;
   for (const YAML::Node& item : node) {
@@ -93,8 +95,9 @@ class Composer {
     return listed(rules_.broader, field, value);
   }
 
-  std::vector<std::string> listed(const std::map<std::string, std::map<std::string, std::vector<std::string>>>& lists,
-                                  size_t field, const std::string& value) const {
+  std::vector<std::string> listed(
+      const std::map<std::string, std::map<std::string, std::vector<std::string>>>& lists, size_t field,
+      const std::string& value) const {
     const auto of_field = lists.find(rules_.fields[field]);
     if (of_field == lists.end()) return {};
     const auto found = of_field->second.find(value);
@@ -145,7 +148,11 @@ class Composer {
     std::vector<std::string> kept;
     const size_t n = std::min(captions.size(), max_captions_);
     for (size_t i = 0; i < n; ++i) kept.push_back(captions[i * captions.size() / n]);
-    return {{kept.front(), fields == 1 ? single : -1, static_cast<float>(texts.size()), {sets.begin(), sets.end()}, sets.empty()},
+    return {{kept.front(),
+             fields == 1 ? single : -1,
+             static_cast<float>(texts.size()),
+             {sets.begin(), sets.end()},
+             sets.empty()},
             kept};
   }
 
@@ -210,11 +217,15 @@ CaptionRules CaptionRules::read(const std::filesystem::path& file) {
     throw Error(ErrorCode::invalid_argument, file.string() + ": not valid YAML: " + e.what());
   }
   if (!root.IsMap()) fail(file, root, "expected a map with 'fields' and 'templates'");
-  CaptionRules rules{text_list(file, root["fields"], "fields"), text_list(file, root["templates"], "templates"),
-                     value_lists(file, root["synonyms"], "synonyms"), value_lists(file, root["broader"], "broader"), {}};
+  CaptionRules rules{text_list(file, root["fields"], "fields"),
+                     text_list(file, root["templates"], "templates"),
+                     value_lists(file, root["synonyms"], "synonyms"),
+                     value_lists(file, root["broader"], "broader"),
+                     {}};
   for (const auto& field : root["distractors"])
     rules.distractors[field.first.Scalar()] = text_list(file, field.second, "distractors");
-  if (rules.fields.empty() || rules.templates.empty()) fail(file, root, "'fields' and 'templates' must not be empty");
+  if (rules.fields.empty() || rules.templates.empty())
+    fail(file, root, "'fields' and 'templates' must not be empty");
   return rules;
 }
 

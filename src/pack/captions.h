@@ -39,9 +39,9 @@ struct Composition {
   std::vector<Truth> truth;  ///< [label sets, concepts]
 };
 
-/// Every concept that a template makes of a label set, at most max_captions (drawn evenly) for each, and what is
-/// true of what: a concept is unknown where a field that it speaks of is empty and might hold its value, or
-/// where the image's value is broader.
+/// Every concept that a template makes of a label set, at most max_captions (drawn evenly) for each, and what
+/// is true of what: a concept is unknown where a field that it speaks of is empty and might hold its value,
+/// or where the image's value is broader.
 Composition compose(const CaptionRules& rules, const std::vector<LabelSet>& label_sets, size_t max_captions);
 
 }  // namespace mii

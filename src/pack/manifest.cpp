@@ -44,9 +44,11 @@ Manifest Manifest::read(const std::filesystem::path& file) {
         throw Error(ErrorCode::invalid_argument, where + "a column is named twice");
       manifest.columns_ = std::move(values);
       if (!manifest.has("path"))
-        throw Error(ErrorCode::invalid_argument, where + "expected tab-separated column names with a column 'path'");
+        throw Error(ErrorCode::invalid_argument,
+                    where + "expected tab-separated column names with a column 'path'");
     } else if (values.size() != manifest.columns_.size()) {
-      throw Error(ErrorCode::invalid_argument, where + "has " + std::to_string(values.size()) + " values, expected " +
+      throw Error(ErrorCode::invalid_argument, where + "has " + std::to_string(values.size()) +
+                                                   " values, expected " +
                                                    std::to_string(manifest.columns_.size()));
     } else {
       manifest.rows_.push_back(std::move(values));
@@ -77,7 +79,9 @@ void Manifest::keep_where(const std::string& condition) {
   if (c == columns_.size())
     throw Error(ErrorCode::invalid_argument, file_.string() + ": has no column '" + name + "'");
   const auto values = split(condition.substr(equals + 1), ',');
-  std::erase_if(rows_, [&](const auto& row) { return std::find(values.begin(), values.end(), row[c]) == values.end(); });
+  std::erase_if(rows_, [&](const auto& row) {
+    return std::find(values.begin(), values.end(), row[c]) == values.end();
+  });
   if (rows_.empty()) throw Error(ErrorCode::invalid_argument, file_.string() + ": no row with " + condition);
 }
 

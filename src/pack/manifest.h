@@ -7,11 +7,12 @@
 
 namespace mii {
 
-/// A table of images: tab-separated, a header line, no quoting. Column "path" is relative to the table's folder.
+/// A table of images: tab-separated, a header line, no quoting. Column "path" is relative to the table's
+/// folder.
 class Manifest {
  public:
-  /// Throws Error{io}; Error{invalid_argument} with the line for a row of another length, no column "path", or a
-  /// column named twice.
+  /// Throws Error{io}; Error{invalid_argument} with the line for a row of another length, no column "path",
+  /// or a column named twice.
   static Manifest read(const std::filesystem::path& file);
 
   size_t rows() const { return rows_.size(); }

@@ -62,7 +62,9 @@ void describe_model(const ModelConfig& model, Metadata& metadata) {
 class PackFile {
  public:
   explicit PackFile(const std::filesystem::path& path)
-      : name_(path.string()), file_(MappedFile::open(path)), content_(parse_safetensors(file_.bytes(), name_)) {}
+      : name_(path.string()),
+        file_(MappedFile::open(path)),
+        content_(parse_safetensors(file_.bytes(), name_)) {}
 
   template <typename T>
   std::vector<T> values(const std::string& name, DType dtype) const {
@@ -198,8 +200,9 @@ void read_concepts(const PackFile& index, Pack& pack) {
   const auto drawn = index.values<uint8_t>("concept.drawn_by", DType::u8);
   const auto distractor = index.values<uint8_t>("concept.distractor", DType::u8);
   const auto truth = index.values<uint8_t>("truth", DType::u8);
-  index.expect(field.size() == names.size() && distractor.size() == names.size() && weight.size() == names.size() &&
-                   truth.size() == names.size() * pack.label_sets.size() && drawn.size() == truth.size(),
+  index.expect(field.size() == names.size() && distractor.size() == names.size() &&
+                   weight.size() == names.size() && truth.size() == names.size() * pack.label_sets.size() &&
+                   drawn.size() == truth.size(),
                "the tensors of the concepts have different lengths");
   for (size_t c = 0; c < names.size(); ++c) {
     index.expect(field[c] >= -1 && field[c] < static_cast<int32_t>(pack.fields.size()),

@@ -22,9 +22,9 @@ struct PackedImage {
 
 /// Something that captions say ("computed tomography of the head"), independent of the words.
 struct Concept {
-  std::string name;              ///< the plainest caption
-  int32_t field = -1;            ///< index into Pack::fields when it speaks of that field alone, else -1
-  float weight = 0;              ///< how often it is drawn, relative to the others that fit an image
+  std::string name;               ///< the plainest caption
+  int32_t field = -1;             ///< index into Pack::fields when it speaks of that field alone, else -1
+  float weight = 0;               ///< how often it is drawn, relative to the others that fit an image
   std::vector<int32_t> drawn_by;  ///< label sets whose images may draw it, ascending
   bool distractor = false;        ///< true of no image: its captions are only there to be wrong
 };
@@ -56,7 +56,8 @@ struct Pack {
 constexpr uint64_t kMaxShardBytes = 15u << 20;
 
 /// Writes everything but model/. Throws Error{io}.
-void write_pack(const Pack& pack, const std::filesystem::path& folder, uint64_t max_shard_bytes = kMaxShardBytes);
+void write_pack(const Pack& pack, const std::filesystem::path& folder,
+                uint64_t max_shard_bytes = kMaxShardBytes);
 
 /// Throws Error{io} when a file is missing, Error{corrupt_weights} when the parts do not fit each other.
 Pack read_pack(const std::filesystem::path& folder);

@@ -15,7 +15,8 @@ namespace mii {
 namespace {
 
 constexpr uint64_t kMaxFileBytes = 64 << 20;
-constexpr size_t kByteSymbols = 512;  // each byte, inside a word and at its end; the first ids of the vocabulary
+constexpr size_t kByteSymbols =
+    512;  // each byte, inside a word and at its end; the first ids of the vocabulary
 
 struct Merge {
   std::string left;
@@ -30,7 +31,8 @@ int64_t trim_vocabulary(const std::filesystem::path& tokenizer, const std::vecto
   const ClipTokenizer full = ClipTokenizer::load(tokenizer);
   std::vector<std::string> tokens(static_cast<size_t>(full.vocabulary_size()));
   const auto parsed = boost::json::parse(read_text_file(tokenizer / "vocab.json", kMaxFileBytes));
-  for (const auto& [token, id] : parsed.as_object()) tokens[static_cast<size_t>(id.as_int64())] = std::string(token);
+  for (const auto& [token, id] : parsed.as_object())
+    tokens[static_cast<size_t>(id.as_int64())] = std::string(token);
 
   std::istringstream file(read_text_file(tokenizer / "merges.txt", kMaxFileBytes));
   std::string version, line;
@@ -45,8 +47,8 @@ int64_t trim_vocabulary(const std::filesystem::path& tokenizer, const std::vecto
     made_by.emplace(merges.back().left + merges.back().right, merges.size() - 1);
   }
 
-  // A token is made by its merge from two symbols, and so on down to bytes: these merges are all that encoding
-  // the text applied, in the same order.
+  // A token is made by its merge from two symbols, and so on down to bytes: these merges are all that
+  // encoding the text applied, in the same order.
   std::set<size_t> kept;
   std::vector<std::string> open;
   for (const std::string& text : texts)
@@ -72,14 +74,16 @@ int64_t trim_vocabulary(const std::filesystem::path& tokenizer, const std::vecto
   for (size_t id = 0; id < vocabulary.size(); ++id)
     json += (id == 0 ? "{" : ", ") + json_text(vocabulary[id]) + ": " + std::to_string(id);
   std::filesystem::create_directories(out);
-  for (const auto& [name, content] : std::map<std::string, std::string>{{"vocab.json", json + "}"}, {"merges.txt", merges_text}}) {
+  for (const auto& [name, content] :
+       std::map<std::string, std::string>{{"vocab.json", json + "}"}, {"merges.txt", merges_text}}) {
     AtomicFile to(out / name);
     to.write(content);
     to.commit();
   }
   for (const char* name : {"special_tokens_map.json", "tokenizer_config.json"})
     if (std::filesystem::exists(tokenizer / name))
-      std::filesystem::copy_file(tokenizer / name, out / name, std::filesystem::copy_options::overwrite_existing);
+      std::filesystem::copy_file(tokenizer / name, out / name,
+                                 std::filesystem::copy_options::overwrite_existing);
   return static_cast<int64_t>(vocabulary.size());
 }
 

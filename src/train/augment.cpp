@@ -26,7 +26,8 @@ struct JpegError {
   std::longjmp(error->leave, 1);
 }
 
-// Maps a place of the result to a place of the source: x' = m[0] x + m[1] y + m[2], y' = m[3] x + m[4] y + m[5].
+// Maps a place of the result to a place of the source: x' = m[0] x + m[1] y + m[2], y' = m[3] x + m[4] y +
+// m[5].
 using Affine = std::array<float, 6>;
 
 // Bilinear, edges repeated.
@@ -35,8 +36,10 @@ void sample(const Picture& from, const Affine& m, Planes& to) {
   for (int y = 0; y < to.height; ++y) {
     for (int x = 0; x < to.width; ++x) {
       const float cx = static_cast<float>(x) + 0.5f, cy = static_cast<float>(y) + 0.5f;
-      const float sx = std::clamp(m[0] * cx + m[1] * cy + m[2] - 0.5f, 0.0f, static_cast<float>(from.width - 1));
-      const float sy = std::clamp(m[3] * cx + m[4] * cy + m[5] - 0.5f, 0.0f, static_cast<float>(from.height - 1));
+      const float sx =
+          std::clamp(m[0] * cx + m[1] * cy + m[2] - 0.5f, 0.0f, static_cast<float>(from.width - 1));
+      const float sy =
+          std::clamp(m[3] * cx + m[4] * cy + m[5] - 0.5f, 0.0f, static_cast<float>(from.height - 1));
       const int x0 = static_cast<int>(sx), y0 = static_cast<int>(sy);
       const int x1 = std::min(x0 + 1, from.width - 1), y1 = std::min(y0 + 1, from.height - 1);
       const float fx = sx - static_cast<float>(x0), fy = sy - static_cast<float>(y0);
@@ -44,7 +47,8 @@ void sample(const Picture& from, const Affine& m, Planes& to) {
       for (int c = 0; c < 3; ++c) {
         const int channel = from.channels == 3 ? c : 0;
         const auto value = [&](int px, int py) {
-          return static_cast<float>(from.values[static_cast<size_t>((py * from.width + px) * from.channels + channel)]);
+          return static_cast<float>(
+              from.values[static_cast<size_t>((py * from.width + px) * from.channels + channel)]);
         };
         const float top = value(x0, y0) * (1 - fx) + value(x1, y0) * fx;
         const float bottom = value(x0, y1) * (1 - fx) + value(x1, y1) * fx;
@@ -55,7 +59,8 @@ void sample(const Picture& from, const Affine& m, Planes& to) {
 }
 
 // A crop of a random share of the area and a random shape, turned, sheared or moved when asked for.
-Affine random_view(const Picture& from, int width, int height, Random& random, int geometric, float strength) {
+Affine random_view(const Picture& from, int width, int height, Random& random, int geometric,
+                   float strength) {
   const float area = random.uniform(0.6f, 1.0f);
   const float aspect = std::exp(random.uniform(-0.25f, 0.25f));
   const float w = std::min(1.0f, std::sqrt(area * aspect)), h = std::min(1.0f, std::sqrt(area / aspect));
@@ -70,11 +75,20 @@ Affine random_view(const Picture& from, int width, int height, Random& random, i
       turn[2] = std::sin(angle);
       break;
     }
-    case 1: turn[1] = strength * 0.5f; break;
-    case 2: turn[2] = strength * 0.5f; break;
-    case 3: moved_x = strength * 0.25f; break;
-    case 4: moved_y = strength * 0.25f; break;
-    default: break;
+    case 1:
+      turn[1] = strength * 0.5f;
+      break;
+    case 2:
+      turn[2] = strength * 0.5f;
+      break;
+    case 3:
+      moved_x = strength * 0.25f;
+      break;
+    case 4:
+      moved_y = strength * 0.25f;
+      break;
+    default:
+      break;
   }
   // From the result to the unit square round its centre, turned, to the crop, to the source.
   const float sw = static_cast<float>(from.width), sh = static_cast<float>(from.height);
@@ -94,7 +108,8 @@ std::vector<float> luma(const Planes& x) {
   std::vector<float> y(x.values.size());
   const size_t n = x.plane();
   for (size_t i = 0; i < n; ++i)
-    y[i] = y[n + i] = y[2 * n + i] = 0.299f * x.values[i] + 0.587f * x.values[n + i] + 0.114f * x.values[2 * n + i];
+    y[i] = y[n + i] = y[2 * n + i] =
+        0.299f * x.values[i] + 0.587f * x.values[n + i] + 0.114f * x.values[2 * n + i];
   return y;
 }
 
@@ -142,19 +157,28 @@ void change_photometry(Planes& x, int which, float strength) {
       blend(x, std::vector<float>(x.values.size(), mean / static_cast<float>(x.values.size())), factor);
       break;
     }
-    case 2: blend(x, luma(x), factor); break;
-    case 3: blend(x, blurred(x), 1 + 2 * strength); break;
+    case 2:
+      blend(x, luma(x), factor);
+      break;
+    case 3:
+      blend(x, blurred(x), 1 + 2 * strength);
+      break;
     case 4: {
       const float levels = std::exp2(std::round(2 + 6 * (1 - std::abs(strength))));
       for (float& value : x.values) value = std::floor(value * levels) / levels;
       break;
     }
-    case 5: stretch_contrast(x); break;
-    case 6: equalize(x); break;
+    case 5:
+      stretch_contrast(x);
+      break;
+    case 6:
+      equalize(x);
+      break;
     case 7:
       for (float& value : x.values) value = std::pow(std::max(value, 0.0f), std::exp(0.8f * strength));
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -170,12 +194,15 @@ Planes resampled(const Planes& from, int width, int height) {
     for (int y = 0; y < height; ++y) {
       for (int x = 0; x < width; ++x) {
         float sum = 0, weight = 0;
-        const float cx = (static_cast<float>(x) + 0.5f) * sx - 0.5f, cy = (static_cast<float>(y) + 0.5f) * sy - 0.5f;
+        const float cx = (static_cast<float>(x) + 0.5f) * sx - 0.5f,
+                    cy = (static_cast<float>(y) + 0.5f) * sy - 0.5f;
         const float rx = std::max(sx, 1.0f), ry = std::max(sy, 1.0f);
-        for (int py = static_cast<int>(std::ceil(cy - ry)); py <= static_cast<int>(std::floor(cy + ry)); ++py) {
+        for (int py = static_cast<int>(std::ceil(cy - ry)); py <= static_cast<int>(std::floor(cy + ry));
+             ++py) {
           const float wy = 1 - std::abs(static_cast<float>(py) - cy) / ry;
           const int row = std::clamp(py, 0, from.height - 1);
-          for (int px = static_cast<int>(std::ceil(cx - rx)); px <= static_cast<int>(std::floor(cx + rx)); ++px) {
+          for (int px = static_cast<int>(std::ceil(cx - rx)); px <= static_cast<int>(std::floor(cx + rx));
+               ++px) {
             const float w = wy * (1 - std::abs(static_cast<float>(px) - cx) / rx);
             sum += w * source[row * from.width + std::clamp(px, 0, from.width - 1)];
             weight += w;
@@ -198,7 +225,8 @@ void lose_resolution(Planes& x, Random& random) {
 void cast_colour(Planes& x, Random& random) {
   for (size_t c = 0; c < 3; ++c) {
     const float gain = random.uniform(0.7f, 1.3f), offset = random.uniform(-0.08f, 0.08f);
-    for (size_t i = 0; i < x.plane(); ++i) x.values[c * x.plane() + i] = x.values[c * x.plane() + i] * gain + offset;
+    for (size_t i = 0; i < x.plane(); ++i)
+      x.values[c * x.plane() + i] = x.values[c * x.plane() + i] * gain + offset;
   }
 }
 
@@ -209,7 +237,8 @@ void add_border(Planes& x, Random& random) {
   const float horizontal = share(), vertical = all_round ? horizontal : share();
   const int w = std::max(8, static_cast<int>(horizontal * static_cast<float>(x.width)));
   const int h = std::max(8, static_cast<int>(vertical * static_cast<float>(x.height)));
-  const int left = static_cast<int>(random.below(x.width - w + 1)), top = static_cast<int>(random.below(x.height - h + 1));
+  const int left = static_cast<int>(random.below(x.width - w + 1)),
+            top = static_cast<int>(random.below(x.height - h + 1));
   const Planes small = resampled(x, w, h);
   std::fill(x.values.begin(), x.values.end(), random.chance(0.8f) ? 0.0f : random.uniform());
   for (size_t c = 0; c < 3; ++c)
@@ -228,13 +257,17 @@ void add_noise(Planes& x, Random& random) {
 
 void erase(Planes& x, Random& random) {
   const float area = random.uniform(0.02f, 0.2f), aspect = std::exp(random.uniform(-1.0f, 1.0f));
-  const int w = std::clamp(static_cast<int>(std::sqrt(area * aspect) * static_cast<float>(x.width)), 1, x.width);
-  const int h = std::clamp(static_cast<int>(std::sqrt(area / aspect) * static_cast<float>(x.height)), 1, x.height);
-  const int left = static_cast<int>(random.below(x.width - w + 1)), top = static_cast<int>(random.below(x.height - h + 1));
+  const int w =
+      std::clamp(static_cast<int>(std::sqrt(area * aspect) * static_cast<float>(x.width)), 1, x.width);
+  const int h =
+      std::clamp(static_cast<int>(std::sqrt(area / aspect) * static_cast<float>(x.height)), 1, x.height);
+  const int left = static_cast<int>(random.below(x.width - w + 1)),
+            top = static_cast<int>(random.below(x.height - h + 1));
   const float shade = random.uniform();
   for (size_t c = 0; c < 3; ++c)
     for (int y = top; y < top + h; ++y)
-      std::fill_n(x.values.begin() + static_cast<std::ptrdiff_t>(c * x.plane()) + y * x.width + left, w, shade);
+      std::fill_n(x.values.begin() + static_cast<std::ptrdiff_t>(c * x.plane()) + y * x.width + left, w,
+                  shade);
 }
 
 }  // namespace
@@ -280,7 +313,8 @@ Planes augmented(const Picture& picture, int width, int height, Random& random) 
   const int change = static_cast<int>(random.below(kGeometric + kPhotometric + 1));  // the last: none
   const float strength = random.uniform(-1.0f, 1.0f);
   Planes x(width, height);
-  sample(picture, random_view(picture, width, height, random, change < kGeometric ? change : -1, strength), x);
+  sample(picture, random_view(picture, width, height, random, change < kGeometric ? change : -1, strength),
+         x);
   if (change >= kGeometric) change_photometry(x, change - kGeometric, strength);
 
   if (picture.channels == 3 && random.chance(0.5f)) cast_colour(x, random);

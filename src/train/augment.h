@@ -26,7 +26,8 @@ struct Planes {
   int height = 0;
   std::vector<float> values;
 
-  Planes(int w, int h) : width(w), height(h), values(size_t{3} * static_cast<size_t>(w) * static_cast<size_t>(h)) {}
+  Planes(int w, int h)
+      : width(w), height(h), values(size_t{3} * static_cast<size_t>(w) * static_cast<size_t>(h)) {}
   size_t plane() const { return values.size() / 3; }
 };
 

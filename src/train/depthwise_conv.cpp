@@ -28,7 +28,8 @@ struct Grid {
 };
 
 // y = x + sum over taps of weight[tap] * x[shifted by tap], plus bias where there is one. weight [9, C].
-MII_ALL_CPUS void convolve_image(const float* x, const Grid grid, const float* weight, const float* bias, float* y) {
+MII_ALL_CPUS void convolve_image(const float* x, const Grid grid, const float* weight, const float* bias,
+                                 float* y) {
   const int64_t c = grid.channels;
   for (int64_t row = 0; row < grid.height; ++row) {
     for (int64_t column = 0; column < grid.width; ++column) {

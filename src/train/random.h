@@ -22,9 +22,7 @@ class Random {
   int64_t below(int64_t n) { return static_cast<int64_t>(bits() % static_cast<uint64_t>(n)); }
   bool chance(float probability) { return uniform() < probability; }
   /// Mean 0, variance 1.
-  float normal() {
-    return std::sqrt(-2 * std::log(1 - uniform())) * std::cos(6.2831853f * uniform());
-  }
+  float normal() { return std::sqrt(-2 * std::log(1 - uniform())) * std::cos(6.2831853f * uniform()); }
 
  private:
   static uint64_t mixed(uint64_t z) {

@@ -29,8 +29,8 @@ constexpr Group kGroups[] = {{"parameters/", &TrainState::parameters},
                              {"first_moment/", &TrainState::first_moment},
                              {"second_moment/", &TrainState::second_moment}};
 
-void write_tensors(const std::vector<std::pair<std::string, Tensor>>& tensors, const std::filesystem::path& file,
-                   const std::map<std::string, std::string>& metadata) {
+void write_tensors(const std::vector<std::pair<std::string, Tensor>>& tensors,
+                   const std::filesystem::path& file, const std::map<std::string, std::string>& metadata) {
   std::vector<SafetensorsWriter::Entry> entries;
   for (const auto& [name, tensor] : tensors) entries.push_back({name, DType::f32, tensor.sizes().vec()});
   SafetensorsWriter writer(file, entries, metadata);
@@ -43,13 +43,20 @@ void write_tensors(const std::vector<std::pair<std::string, Tensor>>& tensors, c
 
 torch::ScalarType scalar_type(DType dtype) {
   switch (dtype) {
-    case DType::f32: return torch::kFloat32;
-    case DType::f16: return torch::kFloat16;
-    case DType::bf16: return torch::kBFloat16;
-    case DType::f64: return torch::kFloat64;
-    case DType::i64: return torch::kInt64;
-    case DType::i32: return torch::kInt32;
-    case DType::u8: return torch::kUInt8;
+    case DType::f32:
+      return torch::kFloat32;
+    case DType::f16:
+      return torch::kFloat16;
+    case DType::bf16:
+      return torch::kBFloat16;
+    case DType::f64:
+      return torch::kFloat64;
+    case DType::i64:
+      return torch::kInt64;
+    case DType::i32:
+      return torch::kInt32;
+    case DType::u8:
+      return torch::kUInt8;
   }
   throw Error(ErrorCode::internal, "unknown type");
 }
@@ -68,7 +75,8 @@ std::filesystem::path part_path(const std::filesystem::path& folder, size_t numb
 
 }  // namespace
 
-void write_state(const TrainState& state, const std::filesystem::path& folder, const std::string& fingerprint) {
+void write_state(const TrainState& state, const std::filesystem::path& folder,
+                 const std::string& fingerprint) {
   const std::filesystem::path fresh = folder.string() + ".new", old = folder.string() + ".old";
   std::filesystem::remove_all(fresh);
   std::filesystem::create_directories(fresh);
@@ -100,10 +108,12 @@ void write_state(const TrainState& state, const std::filesystem::path& folder, c
   std::filesystem::remove_all(old);
 }
 
-TrainState read_state(const std::filesystem::path& folder, const std::string& fingerprint, const TrainState& like) {
+TrainState read_state(const std::filesystem::path& folder, const std::string& fingerprint,
+                      const TrainState& like) {
   // A kill between the two renames of write_state leaves the state under the other name.
   const std::filesystem::path old = folder.string() + ".old";
-  const std::filesystem::path from = !std::filesystem::exists(folder) && std::filesystem::exists(old) ? old : folder;
+  const std::filesystem::path from =
+      !std::filesystem::exists(folder) && std::filesystem::exists(old) ? old : folder;
   TrainState state = like;
   size_t parts = 1, read = 0;
   for (size_t part = 1; part <= parts; ++part) {
@@ -117,8 +127,9 @@ TrainState read_state(const std::filesystem::path& folder, const std::string& fi
       return found->second;
     };
     if (text("run") != fingerprint)
-      throw Error(ErrorCode::invalid_argument, from.string() + " belongs to a run with other options: it was started with " +
-                                                   text("run") + "; asked for now: " + fingerprint);
+      throw Error(ErrorCode::invalid_argument,
+                  from.string() + " belongs to a run with other options: it was started with " + text("run") +
+                      "; asked for now: " + fingerprint);
     const std::string count = text("parts"), step = text("step");
     std::from_chars(count.data(), count.data() + count.size(), parts);
     std::from_chars(step.data(), step.data() + step.size(), state.step);
@@ -131,7 +142,8 @@ TrainState read_state(const std::filesystem::path& folder, const std::string& fi
       Parameters& tensors = state.*group->tensors;
       const auto found = tensors.find(name.substr(std::string_view(group->prefix).size()));
       if (found == tensors.end() || found->second.sizes() != torch::IntArrayRef(stored.shape))
-        throw Error(ErrorCode::corrupt_weights, path.string() + ": tensor '" + name + "' is not of this model");
+        throw Error(ErrorCode::corrupt_weights,
+                    path.string() + ": tensor '" + name + "' is not of this model");
       found->second = to_tensor(stored.view(name, path.string()));
       ++read;
     }
@@ -139,12 +151,13 @@ TrainState read_state(const std::filesystem::path& folder, const std::string& fi
   size_t expected = 0;
   for (const Group& group : kGroups) expected += (state.*group.tensors).size();
   if (read != expected)
-    throw Error(ErrorCode::corrupt_weights, from.string() + ": has " + std::to_string(read) + " tensors, expected " +
-                                                std::to_string(expected));
+    throw Error(ErrorCode::corrupt_weights, from.string() + ": has " + std::to_string(read) +
+                                                " tensors, expected " + std::to_string(expected));
   return state;
 }
 
-Parameters load_parameters(const std::filesystem::path& file, const ModelConfig& config, int64_t vocabulary_size) {
+Parameters load_parameters(const std::filesystem::path& file, const ModelConfig& config,
+                           int64_t vocabulary_size) {
   const Checkpoint checkpoint = Checkpoint::open(file, config, vocabulary_size);
   Parameters parameters;
   for (const TensorSpec& spec : tensor_specs(config, vocabulary_size))

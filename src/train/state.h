@@ -20,16 +20,19 @@ struct TrainState {
   Parameters second_moment;  ///< of the weights that learn
 };
 
-/// Writes into folder: parts of at most 15 MiB (or one tensor), which appear together. The fingerprint says what
-/// run this is.
-void write_state(const TrainState& state, const std::filesystem::path& folder, const std::string& fingerprint);
+/// Writes into folder: parts of at most 15 MiB (or one tensor), which appear together. The fingerprint says
+/// what run this is.
+void write_state(const TrainState& state, const std::filesystem::path& folder,
+                 const std::string& fingerprint);
 
 /// Throws Error{io} when there is none, Error{corrupt_weights} when it is damaged or of another model than
 /// `like`, Error{invalid_argument} when it belongs to a run with other options.
-TrainState read_state(const std::filesystem::path& folder, const std::string& fingerprint, const TrainState& like);
+TrainState read_state(const std::filesystem::path& folder, const std::string& fingerprint,
+                      const TrainState& like);
 
 /// The weights of a safetensors file in the published naming, as float32. Throws Error{corrupt_weights}.
-Parameters load_parameters(const std::filesystem::path& file, const ModelConfig& config, int64_t vocabulary_size);
+Parameters load_parameters(const std::filesystem::path& file, const ModelConfig& config,
+                           int64_t vocabulary_size);
 
 /// Writes them as float32 in the published naming.
 void save_parameters(const Parameters& parameters, const ModelConfig& config, int64_t vocabulary_size,

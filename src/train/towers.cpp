@@ -21,7 +21,8 @@ Tensor initial_value(const TensorSpec& spec) {
   if (spec.name == "logit_scale") return torch::full({}, std::log(1 / 0.07), torch::kFloat32);
   if (spec.shape.size() == 4) {  // [out, in / groups, height, width]
     const bool depthwise = spec.shape[1] == 1;
-    const double fan_out = static_cast<double>(spec.shape[2] * spec.shape[3] * (depthwise ? 1 : spec.shape[0]));
+    const double fan_out =
+        static_cast<double>(spec.shape[2] * spec.shape[3] * (depthwise ? 1 : spec.shape[0]));
     return torch::randn(shape) * std::sqrt((depthwise ? 0.5 : 2.0) / fan_out);
   }
   if (spec.shape.size() == 2) return torch::randn(shape).clamp_(-2, 2) * 0.02;
@@ -62,8 +63,8 @@ Tensor Towers::embed_patches(size_t s, const Tensor& x) const {
   const std::string name = "image_encoder.convs." + std::to_string(s);
   const bool norm_first = stage.patch_prenorm && s > 0;  // a norm over pixels is never applied
   Tensor y = norm_first ? layer_norm(x, name + ".norm", kImageEpsilon) : x;
-  y = torch::conv2d(y.permute({0, 3, 1, 2}), p(name + ".proj.weight"), p(name + ".proj.bias"), stage.patch_stride,
-                    stage.patch_padding);
+  y = torch::conv2d(y.permute({0, 3, 1, 2}), p(name + ".proj.weight"), p(name + ".proj.bias"),
+                    stage.patch_stride, stage.patch_padding);
   y = y.permute({0, 2, 3, 1}).contiguous();
   return stage.patch_prenorm ? y : layer_norm(y, name + ".norm", kImageEpsilon);
 }
@@ -86,7 +87,8 @@ Tensor Towers::window_attention(const Tensor& x, const std::string& name, const 
             .reshape({b, rows, size, columns, size, 3, stage.heads, d})
             .permute({5, 0, 1, 3, 6, 2, 4, 7})
             .reshape({3, b * rows * columns, stage.heads, size * size, d});
-  const Tensor scores = torch::matmul(qkv[0] * std::pow(static_cast<double>(d), -0.5), qkv[1].transpose(-2, -1));
+  const Tensor scores =
+      torch::matmul(qkv[0] * std::pow(static_cast<double>(d), -0.5), qkv[1].transpose(-2, -1));
   Tensor y = torch::matmul(torch::softmax(scores, -1), qkv[2])
                  .reshape({b, rows, columns, stage.heads, size, size, d})
                  .permute({0, 1, 4, 2, 5, 3, 6})
@@ -130,7 +132,8 @@ Tensor Towers::encode_images(Tensor pixels, double drop_path) const {
     for (int64_t pair = 0; pair < stage.depth; ++pair) {
       const std::string name = "image_encoder.blocks." + std::to_string(s) + "." + std::to_string(pair);
       for (const bool spatial : {true, false}) {
-        const double drop = blocks > 1 ? drop_path * static_cast<double>(index) / static_cast<double>(blocks - 1) : 0;
+        const double drop =
+            blocks > 1 ? drop_path * static_cast<double>(index) / static_cast<double>(blocks - 1) : 0;
         x = block(x, name + (spatial ? ".spatial_block" : ".channel_block"), stage, spatial, drop);
         ++index;
       }
@@ -152,20 +155,22 @@ Tensor Towers::encode_texts(const TextBatch& texts) const {
              p("lang_encoder.positional_embedding").slice(0, 0, n);
   for (int64_t layer = 0; layer < config.layers; ++layer) {
     const std::string name = "lang_encoder.resblocks." + std::to_string(layer);
-    const Tensor qkv = torch::linear(layer_norm(x, name + ".ln_1", kTextEpsilon), p(name + ".attn.in_proj_weight"),
-                                     p(name + ".attn.in_proj_bias"))
+    const Tensor qkv = torch::linear(layer_norm(x, name + ".ln_1", kTextEpsilon),
+                                     p(name + ".attn.in_proj_weight"), p(name + ".attn.in_proj_bias"))
                            .reshape({b, n, 3, config.heads, d})
                            .permute({2, 0, 3, 1, 4});
     const Tensor scores =
         torch::matmul(qkv[0] * std::pow(static_cast<double>(d), -0.5), qkv[1].transpose(-2, -1))
             .masked_fill(blocked, -1e9);
-    const Tensor y = torch::matmul(torch::softmax(scores, -1), qkv[2]).transpose(1, 2).reshape({b, n, config.width});
+    const Tensor y =
+        torch::matmul(torch::softmax(scores, -1), qkv[2]).transpose(1, 2).reshape({b, n, config.width});
     x = x + linear(y, name + ".attn.out_proj");
     const Tensor hidden = linear(layer_norm(x, name + ".ln_2", kTextEpsilon), name + ".mlp.c_fc");
     x = x + linear(hidden * torch::sigmoid(1.702 * hidden), name + ".mlp.c_proj");
   }
   // Read at the first largest id, the end token.
-  const Tensor end = texts.ids.masked_fill(positions.unsqueeze(0) >= texts.lengths.unsqueeze(1), -1).argmax(1);
+  const Tensor end =
+      texts.ids.masked_fill(positions.unsqueeze(0) >= texts.lengths.unsqueeze(1), -1).argmax(1);
   x = x.index({torch::arange(b, texts.ids.options()), end});
   x = layer_norm(x, "lang_encoder.ln_final", kTextEpsilon);
   return F::normalize(torch::matmul(x, p("lang_projection")).to(torch::kFloat32));

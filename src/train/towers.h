@@ -27,11 +27,12 @@ struct TextBatch {
 /// Both towers in LibTorch, for training; the same function as mii::Davit and mii::TextTransformer compute.
 class Towers {
  public:
-  Towers(ModelConfig config, const Parameters& parameters) : config_(std::move(config)), parameters_(parameters) {}
+  Towers(ModelConfig config, const Parameters& parameters)
+      : config_(std::move(config)), parameters_(parameters) {}
 
   /// pixels float32 [images, 3, height, width], normalised; returns unit rows [images, embedding_dim].
-  /// Above zero, drop_path leaves residual branches out of single images: at a rate that grows with depth from
-  /// zero to drop_path.
+  /// Above zero, drop_path leaves residual branches out of single images: at a rate that grows with depth
+  /// from zero to drop_path.
   torch::Tensor encode_images(torch::Tensor pixels, double drop_path = 0) const;
 
   /// Returns unit rows [texts, embedding_dim].
@@ -44,7 +45,8 @@ class Towers {
   torch::Tensor linear(const torch::Tensor& x, const std::string& name) const;
   torch::Tensor embed_patches(size_t stage, const torch::Tensor& x) const;
   torch::Tensor convolve(const torch::Tensor& x, const std::string& name) const;
-  torch::Tensor window_attention(const torch::Tensor& x, const std::string& name, const StageConfig& stage) const;
+  torch::Tensor window_attention(const torch::Tensor& x, const std::string& name,
+                                 const StageConfig& stage) const;
   torch::Tensor channel_attention(const torch::Tensor& x, const std::string& name,
                                   const StageConfig& stage) const;
   torch::Tensor block(torch::Tensor x, const std::string& name, const StageConfig& stage, bool spatial,
@@ -56,6 +58,7 @@ class Towers {
 
 /// x + depthwise 3x3 convolution of x, zero padding of 1: x [images, height, width, channels], weight
 /// [channels, 1, 3, 3], bias [channels]. On a CPU in float32 by a kernel of our own, forward and backward.
-torch::Tensor add_depthwise_conv(const torch::Tensor& x, const torch::Tensor& weight, const torch::Tensor& bias);
+torch::Tensor add_depthwise_conv(const torch::Tensor& x, const torch::Tensor& weight,
+                                 const torch::Tensor& bias);
 
 }  // namespace mii

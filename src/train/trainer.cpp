@@ -33,7 +33,9 @@ using torch::Tensor;
 
 constexpr double kMaxLogitScale = 4.6052;  // ln(100), as CLIP
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// What one step learns from.
 struct Batch {
@@ -68,7 +70,8 @@ class Data {
       for (const int32_t l : pack.concepts[c].drawn_by)
         if (!captions_[c].empty()) drawn_[static_cast<size_t>(l)].push_back(static_cast<int32_t>(c));
     for (size_t c = 0; c < pack.concepts.size(); ++c)
-      if (pack.concepts[c].distractor && !captions_[c].empty()) distractors_.push_back(static_cast<int32_t>(c));
+      if (pack.concepts[c].distractor && !captions_[c].empty())
+        distractors_.push_back(static_cast<int32_t>(c));
     members_.resize(pack.label_sets.size());
     for (const PackedImage& image : pack.images) {
       const auto set = static_cast<size_t>(image.label_set);
@@ -83,7 +86,8 @@ class Data {
       if (!members.empty()) sum += std::pow(static_cast<double>(members.size()), options.balance);
       cumulative_.push_back(sum);
     }
-    if (training_images_ == 0) throw Error(ErrorCode::invalid_argument, "the pack has no training image with a caption");
+    if (training_images_ == 0)
+      throw Error(ErrorCode::invalid_argument, "the pack has no training image with a caption");
   }
 
   int64_t training_images() const { return training_images_; }
@@ -91,7 +95,8 @@ class Data {
   Batch batch(int64_t step) const {
     const int64_t n = options_.batch;
     const int64_t distractors = distractors_.empty() ? 0 : (n + 7) / 8;
-    const auto width = static_cast<int>(pack_.model.image.width), height = static_cast<int>(pack_.model.image.height);
+    const auto width = static_cast<int>(pack_.model.image.width),
+               height = static_cast<int>(pack_.model.image.height);
     Batch batch{torch::empty({n, 3, height, width}), {}, torch::empty({n, n + distractors}, torch::kUInt8)};
     std::vector<const std::vector<int32_t>*> texts;
     std::vector<int32_t> sets, concepts;
@@ -104,23 +109,27 @@ class Data {
       texts.push_back(draw_caption(concept_id, random));
       sets.push_back(static_cast<int32_t>(set));
       concepts.push_back(concept_id);
-      normalise(augmented(pictures_[image], width, height, random), batch.pixels.data_ptr<float>() + i * 3 * width * height);
+      normalise(augmented(pictures_[image], width, height, random),
+                batch.pixels.data_ptr<float>() + i * 3 * width * height);
     }
     Random random{options_.seed, static_cast<uint64_t>(step), static_cast<uint64_t>(n)};
     for (int64_t i = 0; i < distractors; ++i) {
-      concepts.push_back(distractors_[static_cast<size_t>(random.below(static_cast<int64_t>(distractors_.size())))]);
+      concepts.push_back(
+          distractors_[static_cast<size_t>(random.below(static_cast<int64_t>(distractors_.size())))]);
       texts.push_back(draw_caption(concepts.back(), random));
     }
     auto* truth = batch.truth.data_ptr<uint8_t>();
     for (const int32_t set : sets)
-      for (const int32_t concept_id : concepts) *truth++ = static_cast<uint8_t>(pack_.truth_of(set, concept_id));
+      for (const int32_t concept_id : concepts)
+        *truth++ = static_cast<uint8_t>(pack_.truth_of(set, concept_id));
     batch.texts = to_text_batch(texts);
     return batch;
   }
 
   /// Images [from, to) of `images`, as they are.
   Tensor plain(const std::vector<size_t>& images, size_t from, size_t to) const {
-    const auto width = static_cast<int>(pack_.model.image.width), height = static_cast<int>(pack_.model.image.height);
+    const auto width = static_cast<int>(pack_.model.image.width),
+               height = static_cast<int>(pack_.model.image.height);
     Tensor pixels = torch::empty({static_cast<int64_t>(to - from), 3, height, width});
     for (size_t i = from; i < to; ++i)
       normalise(resized(pictures_[images[i]], width, height),
@@ -128,12 +137,15 @@ class Data {
     return pixels;
   }
 
-  const std::vector<const std::vector<int32_t>*>& captions(size_t concept_id) const { return captions_[concept_id]; }
+  const std::vector<const std::vector<int32_t>*>& captions(size_t concept_id) const {
+    return captions_[concept_id];
+  }
 
  private:
   size_t draw_set(Random& random) const {
     const double at = static_cast<double>(random.bits() >> 11) * 0x1p-53 * cumulative_.back();
-    return static_cast<size_t>(std::upper_bound(cumulative_.begin(), cumulative_.end(), at) - cumulative_.begin());
+    return static_cast<size_t>(std::upper_bound(cumulative_.begin(), cumulative_.end(), at) -
+                               cumulative_.begin());
   }
 
   int32_t draw_concept(size_t set, Random& random) const {
@@ -226,7 +238,10 @@ struct Scores {
 class Training {
  public:
   Training(const TrainOptions& options, Pack pack)
-      : options_(options), pack_(std::move(pack)), data_(pack_, options_), device_(choose_device(options.device)) {
+      : options_(options),
+        pack_(std::move(pack)),
+        data_(pack_, options_),
+        device_(choose_device(options.device)) {
     torch::manual_seed(options.seed);
     state_.parameters = options.start_weights
                             ? load_parameters(*options.start_weights, pack_.model, pack_.vocabulary_size)
@@ -243,12 +258,15 @@ class Training {
     if (options.resume) {
       state_ = read_state(options.out / "checkpoint", fingerprint_, state_);
     } else if (std::filesystem::exists(options.out / "checkpoint")) {
-      throw Error(ErrorCode::invalid_argument,
-                  options.out.string() + " holds a checkpoint: go on with --resume, or choose another folder");
+      throw Error(
+          ErrorCode::invalid_argument,
+          options.out.string() + " holds a checkpoint: go on with --resume, or choose another folder");
     }
-    for (Parameters* tensors : {&state_.parameters, &state_.average, &state_.first_moment, &state_.second_moment})
+    for (Parameters* tensors :
+         {&state_.parameters, &state_.average, &state_.first_moment, &state_.second_moment})
       for (auto& [name, value] : *tensors) value = value.to(device_);
-    for (auto& [name, value] : state_.parameters) value.set_requires_grad(state_.first_moment.count(name) != 0);
+    for (auto& [name, value] : state_.parameters)
+      value.set_requires_grad(state_.first_moment.count(name) != 0);
   }
 
   bool run(const std::function<bool()>& stop) {
@@ -276,7 +294,8 @@ class Training {
   static torch::Device choose_device(const std::string& name) {
     if (name == "cpu" || (name == "auto" && !torch::cuda::is_available())) return torch::kCPU;
     if (!torch::cuda::is_available())
-      throw Error(ErrorCode::invalid_argument, "device '" + name + "' asked for, but this LibTorch sees no CUDA device");
+      throw Error(ErrorCode::invalid_argument,
+                  "device '" + name + "' asked for, but this LibTorch sees no CUDA device");
     return torch::kCUDA;
   }
 
@@ -284,10 +303,11 @@ class Training {
   std::string fingerprint() const {
     std::ostringstream text;
     text << "batch " << options_.batch << ", epochs " << options_.epochs << ", learning rate "
-         << options_.learning_rate << ", weight decay " << options_.weight_decay << ", warm-up " << options_.warm_up
-         << ", drop path " << options_.drop_path << ", clip norm " << options_.clip_norm << ", average "
-         << options_.average_decay << ", balance " << options_.balance << ", seed " << options_.seed << ", images "
-         << data_.training_images() << ", trained " << static_cast<int>(options_.trained);
+         << options_.learning_rate << ", weight decay " << options_.weight_decay << ", warm-up "
+         << options_.warm_up << ", drop path " << options_.drop_path << ", clip norm " << options_.clip_norm
+         << ", average " << options_.average_decay << ", balance " << options_.balance << ", seed "
+         << options_.seed << ", images " << data_.training_images() << ", trained "
+         << static_cast<int>(options_.trained);
     return text.str();
   }
 
@@ -304,13 +324,15 @@ class Training {
     const Towers towers(pack_.model, state_.parameters);
     const Tensor images = towers.encode_images(batch.pixels.to(device_), options_.drop_path);
     const Tensor texts = towers.encode_texts({batch.texts.ids.to(device_), batch.texts.lengths.to(device_)});
-    const Tensor logits = torch::matmul(images, texts.t()).to(torch::kFloat32) * state_.parameters.at("logit_scale").exp();
+    const Tensor logits =
+        torch::matmul(images, texts.t()).to(torch::kFloat32) * state_.parameters.at("logit_scale").exp();
     return unicl_loss(logits, batch.truth.to(device_));
   }
 
   void step(const Batch& batch) {
     const auto begin = Clock::now();
-    // Drop path draws from LibTorch's generator: a fixed start for each step lets a resumed run draw the same.
+    // Drop path draws from LibTorch's generator: a fixed start for each step lets a resumed run draw the
+    // same.
     torch::manual_seed(Random{options_.seed, static_cast<uint64_t>(state_.step)}.bits());
     const Tensor loss = loss_of(batch);
     loss.backward();
@@ -394,9 +416,8 @@ class Training {
     std::vector<size_t> found;
     for (size_t c = 0; c < pack_.concepts.size(); ++c) {
       if (!wanted(pack_.concepts[c]) || data_.captions(c).empty()) continue;
-      if (std::any_of(sets.begin(), sets.end(), [&](int32_t l) {
-            return pack_.truth_of(l, static_cast<int32_t>(c)) == Truth::yes;
-          }))
+      if (std::any_of(sets.begin(), sets.end(),
+                      [&](int32_t l) { return pack_.truth_of(l, static_cast<int32_t>(c)) == Truth::yes; }))
         found.push_back(c);
     }
     return found;
@@ -415,11 +436,14 @@ class Training {
     int64_t right = 0, counted = 0;
     for (size_t i = 0; i < images.size(); ++i) {
       const int32_t set = pack_.images[images[i]].label_set;
-      const auto is_true = [&](size_t c) { return pack_.truth_of(set, static_cast<int32_t>(c)) == Truth::yes; };
+      const auto is_true = [&](size_t c) {
+        return pack_.truth_of(set, static_cast<int32_t>(c)) == Truth::yes;
+      };
       if (std::none_of(concepts.begin(), concepts.end(), is_true)) continue;
       ++counted;
       for (int64_t r = 0; r < best.size(1); ++r) {
-        if (!is_true(concepts[static_cast<size_t>(best[static_cast<int64_t>(i)][r].item<int64_t>())])) continue;
+        if (!is_true(concepts[static_cast<size_t>(best[static_cast<int64_t>(i)][r].item<int64_t>())]))
+          continue;
         ++right;
         break;
       }
@@ -450,10 +474,12 @@ class Training {
   void write_model(const std::string& name) const {
     const auto folder = options_.out / name;
     if (std::filesystem::exists(options_.pack / "model"))
-      std::filesystem::copy(options_.pack / "model", folder,
-                            std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
+      std::filesystem::copy(
+          options_.pack / "model", folder,
+          std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
     std::filesystem::create_directories(folder / "vision_model");
-    save_parameters(state_.average, pack_.model, pack_.vocabulary_size, folder / "vision_model" / "model.safetensors");
+    save_parameters(state_.average, pack_.model, pack_.vocabulary_size,
+                    folder / "vision_model" / "model.safetensors");
   }
 
   // A run that goes on writes the rows after its checkpoint anew.
@@ -482,28 +508,29 @@ class Training {
       all += value.numel();
       if (state_.first_moment.count(name) != 0) learning += value.numel();
     }
-    std::fprintf(stderr, "%ld images, %zu label sets, %zu captions; %.2f M weights, %.2f M learn; %ld steps on %s\n",
+    std::fprintf(stderr,
+                 "%ld images, %zu label sets, %zu captions; %.2f M weights, %.2f M learn; %ld steps on %s\n",
                  static_cast<long>(data_.training_images()), pack_.label_sets.size(), pack_.captions.size(),
-                 static_cast<double>(all) / 1e6, static_cast<double>(learning) / 1e6, static_cast<long>(last_step_),
-                 device_.str().c_str());
+                 static_cast<double>(all) / 1e6, static_cast<double>(learning) / 1e6,
+                 static_cast<long>(last_step_), device_.str().c_str());
   }
 
   void log_step(double loss, double rate, double norm, double images_per_s) {
     std::ofstream log(options_.out / "train.tsv", std::ios::app);
     const double temperature = state_.parameters.at("logit_scale").item<double>();
     log.precision(9);
-    log << state_.step << '\t' << static_cast<double>(state_.step) / static_cast<double>(steps_per_epoch_) << '\t'
-        << state_.step * options_.batch << '\t' << loss << '\t' << rate << '\t' << std::exp(temperature) << '\t'
-        << norm << '\t' << images_per_s << '\n';
+    log << state_.step << '\t' << static_cast<double>(state_.step) / static_cast<double>(steps_per_epoch_)
+        << '\t' << state_.step * options_.batch << '\t' << loss << '\t' << rate << '\t'
+        << std::exp(temperature) << '\t' << norm << '\t' << images_per_s << '\n';
     mean_loss_ = mean_loss_ == 0 ? loss : 0.98 * mean_loss_ + 0.02 * loss;
     if (options_.quiet || (!isatty(2) && state_.step % 50 != 0)) return;
     const double spent = seconds_since(started_);
     const double each = spent / static_cast<double>(state_.step - start_step_);
     const auto left = static_cast<long>(each * static_cast<double>(last_step_ - state_.step));
-    std::fprintf(stderr, "%sstep %ld of %ld  loss %.4f  %.1f images/s  %ld:%02ld:%02ld left%s", isatty(2) ? "\r\033[K" : "",
-                 static_cast<long>(state_.step), static_cast<long>(last_step_), mean_loss_,
-                 static_cast<double>(options_.batch) / each, left / 3600, left / 60 % 60, left % 60,
-                 isatty(2) && state_.step < last_step_ ? "" : "\n");
+    std::fprintf(stderr, "%sstep %ld of %ld  loss %.4f  %.1f images/s  %ld:%02ld:%02ld left%s",
+                 isatty(2) ? "\r\033[K" : "", static_cast<long>(state_.step), static_cast<long>(last_step_),
+                 mean_loss_, static_cast<double>(options_.batch) / each, left / 3600, left / 60 % 60,
+                 left % 60, isatty(2) && state_.step < last_step_ ? "" : "\n");
   }
 
   const TrainOptions& options_;
@@ -522,7 +549,8 @@ class Training {
 }  // namespace
 
 bool train(const TrainOptions& options, const std::function<bool()>& stop) {
-  const int threads = options.threads > 0 ? options.threads : static_cast<int>(std::thread::hardware_concurrency());
+  const int threads =
+      options.threads > 0 ? options.threads : static_cast<int>(std::thread::hardware_concurrency());
   at::set_num_threads(threads);
   return Training(options, read_pack(options.pack)).run(stop);
 }

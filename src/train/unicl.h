@@ -5,11 +5,10 @@
 namespace mii {
 
 /// Image-text contrast in both directions in which every true pair is a positive (UniCL, Yang et al. 2022):
-/// for an image, the probability over the texts is to be spread evenly over those that are true of it, and the
-/// other way round. Pairs of which nobody knows take no part.
-/// logits float32 [images, texts]; truth uint8 of the same shape, values of mii::Truth, with at least one yes in
-/// each row; a text that is true of none of the images is only a wrong answer. Returns the mean of the two cross
-/// entropies.
+/// for an image, the probability over the texts is to be spread evenly over those that are true of it, and
+/// the other way round. Pairs of which nobody knows take no part. logits float32 [images, texts]; truth uint8
+/// of the same shape, values of mii::Truth, with at least one yes in each row; a text that is true of none of
+/// the images is only a wrong answer. Returns the mean of the two cross entropies.
 inline torch::Tensor unicl_loss(const torch::Tensor& logits, const torch::Tensor& truth) {
   const torch::Tensor yes = (truth == 1).to(logits.dtype());
   const torch::Tensor known = logits.masked_fill(truth == 2, -1e9);

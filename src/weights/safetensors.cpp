@@ -106,7 +106,8 @@ class HeaderReader {
   }
 
   void skip_space() {
-    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos) ++at_;
+    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos)
+      ++at_;
   }
 
   bool take(char c) {
@@ -255,9 +256,8 @@ std::string describe(const std::vector<SafetensorsWriter::Entry>& entries,
     std::string shape = to_string(entry.shape);
     std::erase(shape, ' ');
     header += header.empty() ? '{' : ',';
-    header += json_text(entry.name) + ":{\"dtype\":\"" + to_string(entry.dtype) +
-              "\",\"shape\":" + shape + ",\"data_offsets\":[" + std::to_string(total) + "," +
-              std::to_string(total + bytes) + "]}";
+    header += json_text(entry.name) + ":{\"dtype\":\"" + to_string(entry.dtype) + "\",\"shape\":" + shape +
+              ",\"data_offsets\":[" + std::to_string(total) + "," + std::to_string(total + bytes) + "]}";
     total += bytes;
   }
   return header.empty() ? "{}" : header + "}";

@@ -42,7 +42,8 @@ TEST(Metrics, MacroAucLeavesOutLabelsWithoutImages) {
 
 TEST(Metrics, RocCurveMovesThroughTiesAtOnce) {
   const auto curve = roc_curve(std::vector{0.9f, 0.5f, 0.5f, 0.1f}, {true, true, false, false});
-  EXPECT_THAT(curve, ElementsAre(std::pair(0.0, 0.0), std::pair(0.0, 0.5), std::pair(0.5, 1.0), std::pair(1.0, 1.0)));
+  EXPECT_THAT(
+      curve, ElementsAre(std::pair(0.0, 0.0), std::pair(0.0, 0.5), std::pair(0.5, 1.0), std::pair(1.0, 1.0)));
 }
 
 TEST(Metrics, ConfusionHasTruthInRows) {
@@ -78,8 +79,10 @@ TEST(Metrics, NeighboursVoteAndTheNearestBreaksATie) {
   const Matrix references = matrix(2, {1, 0, 0.9f, 0.2f, 0.8f, 0.5f});
   const Matrix query = matrix(2, {1, 0});
   const std::vector<std::string> patients{"a", "b", "c"}, asked{"q"};
-  EXPECT_THAT(nearest_neighbours(references, std::vector<size_t>{0, 1, 1}, patients, query, asked, 3), ElementsAre(1));
-  EXPECT_THAT(nearest_neighbours(references, std::vector<size_t>{2, 1, 0}, patients, query, asked, 2), ElementsAre(2));
+  EXPECT_THAT(nearest_neighbours(references, std::vector<size_t>{0, 1, 1}, patients, query, asked, 3),
+              ElementsAre(1));
+  EXPECT_THAT(nearest_neighbours(references, std::vector<size_t>{2, 1, 0}, patients, query, asked, 2),
+              ElementsAre(2));
 }
 
 TEST(Report, EscapesWhatComesFromOutside) {

@@ -34,7 +34,8 @@ std::string refusal(const std::string& yaml) {
 TEST(Tasks, AreRead) {
   const auto tasks = read(
       "tasks:\n- field: finding\n  name: chest\n  where: {anatomy: chest, modality: [X-Ray, CT]}\n"
-      "  labels: {normal: [no finding, normal], pneumonia: pneumonia}\n  corruptions: true\n- field: modality\n");
+      "  labels: {normal: [no finding, normal], pneumonia: pneumonia}\n  corruptions: true\n- field: "
+      "modality\n");
   ASSERT_EQ(tasks.size(), 2u);
   EXPECT_EQ(tasks[0].name, "chest");
   EXPECT_EQ(tasks[0].where.at("modality").size(), 2u);

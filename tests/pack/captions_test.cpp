@@ -18,7 +18,8 @@ const CaptionRules kRules{
     .synonyms = {{"modality", {{"CT", {"computed tomography"}}}}},
     .broader = {{"finding", {{"viral pneumonia", {"pneumonia"}}}}},
 };
-const std::vector<LabelSet> kSets{{"CT", "viral pneumonia"}, {"CT", ""}, {"X-Ray", "fracture"}, {"CT", "pneumonia"}};
+const std::vector<LabelSet> kSets{
+    {"CT", "viral pneumonia"}, {"CT", ""}, {"X-Ray", "fracture"}, {"CT", "pneumonia"}};
 
 size_t index_of(const Composition& c, const std::string& name) {
   for (size_t i = 0; i < c.concepts.size(); ++i)
@@ -89,7 +90,8 @@ TEST(Captions, WrongRulesAreRefusedWithTheLine) {
   EXPECT_THAT(refusal("fields: [a]\n"), HasSubstr("templates"));
   EXPECT_THAT(refusal("- a\n"), HasSubstr(":1: expected a map"));
   EXPECT_THAT(refusal("a: [\n"), HasSubstr("not valid YAML"));
-  EXPECT_THAT(refusal("fields: [a]\ntemplates: ['{a}']\nsynonyms: {a: {v: [[1]]}}\n"), HasSubstr(":3: expected a text"));
+  EXPECT_THAT(refusal("fields: [a]\ntemplates: ['{a}']\nsynonyms: {a: {v: [[1]]}}\n"),
+              HasSubstr(":3: expected a text"));
 }
 
 TEST(Captions, ATemplateWithAnUnknownFieldIsRefused) {

@@ -15,7 +15,8 @@ using testing::HasSubstr;
 
 Pack sample() {
   Pack pack;
-  pack.model.image = {.width = 64, .height = 32, .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
+  pack.model.image = {
+      .width = 64, .height = 32, .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
   pack.model.image.stages = {{8, 1, 2, 4, 7, 4, 3, false}, {16, 2, 4, 4, 3, 2, 1, true}};
   pack.model.image.window_size = 5;
   pack.model.image.dynamic_scale = false;
@@ -35,7 +36,8 @@ Pack sample() {
 class PackTest : public testing::Test {
  protected:
   void TearDown() override { std::filesystem::remove_all(folder_); }
-  std::filesystem::path folder_ = std::filesystem::temp_directory_path() / ("mii-pack-" + std::to_string(getpid()));
+  std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / ("mii-pack-" + std::to_string(getpid()));
 };
 
 TEST_F(PackTest, ComesBackAsItWasWrittenInShardsOfTheSizeAskedFor) {
