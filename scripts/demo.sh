@@ -1,19 +1,34 @@
 #!/bin/bash
-# The main job on a model of the published size. Its weights are made by a formula, not trained.
+# demo.sh                the main jobs with the built-in model, on real pictures
+# demo.sh --model-only   only makes build/demo-model, a model of the published size with weights by formula
 set -euo pipefail
 cd "$(dirname "$0")/.."
 golden=tests/data/golden
-model=build/demo-model
+published=build/demo-model
+pictures=build/demo-pictures
 
-if [[ ! -f $model/vision_model/medimageinsigt-v1.0.0.pt ]]; then
-  echo "making a model of the published size in $model (2.5 GB) ..."
-  build/release/mii-procedural $golden/full/config.yaml $golden/full/language_model/clip_tokenizer_4.16.2 $model
+if [[ "${1:-}" == --model-only ]]; then
+  [[ -f $published/vision_model/medimageinsigt-v1.0.0.pt ]] ||
+    build/release/mii-procedural $golden/full/config.yaml $golden/full/language_model/clip_tokenizer_4.16.2 $published
+  exit 0
 fi
-[[ "${1:-}" == --model-only ]] && exit 0
 
-run() { echo "\$ $*"; "$@"; }
-run build/release/mii info $model
-run build/release/mii classify --model $model $golden/synthetic/baseline.jpg $golden/synthetic/rgba.png \
-  --labels X-Ray Ultrasound "Computed Tomography" "Magnetic Resonance Imaging"
-run build/release/mii embed --model $model --images $golden/synthetic/{cmyk.jpg,grey16.png,lzw.tiff} --output build/demo.npy
-echo "random weights: the scores mean nothing"
+# Real pictures that anyone may use come with a Debian package; it is unpacked, not installed.
+if [[ ! -d $pictures ]]; then
+  echo "getting pictures (20 MB) ..."
+  mkdir -p build/demo-package
+  if (cd build/demo-package && apt-get download -qq python3-skimage && dpkg -x python3-skimage_*.deb .); then
+    mkdir -p $pictures
+    data=build/demo-package/usr/lib/python3/dist-packages/skimage/data
+    cp $data/retina.jpg $data/microaneurysms.png $data/ihc.png $data/cell.png $pictures
+  else
+    echo "no pictures: the Debian package python3-skimage cannot be had here; taking drawn ones, whose answers mean nothing" >&2
+    pictures=$golden/synthetic
+  fi
+fi
+
+run() { printf '$'; printf ' %q' "$@"; echo; "$@"; }
+run build/release/mii info
+run build/release/mii classify $pictures --labels X-Ray Ultrasound "Computed Tomography" "Magnetic Resonance Imaging" \
+  "Fundus Photography" Histopathology Microscopy Dermoscopy
+run build/release/mii embed --images $pictures --output build/demo.npy

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <cmath>
+#include <fstream>
 #include <thread>
 
 #include "mii/error.h"
@@ -203,6 +206,60 @@ TEST_F(EngineTest, ThreadsChangeNoMoreThanRounding) {
   const Matrix one = open({.precision = Precision::f32, .threads = 1}).encode_images(images);
   const Matrix two = open({.precision = Precision::f32, .threads = 2}).encode_images(images);
   EXPECT_LE(largest_difference(one.values(), two.values()), 2e-6f);
+}
+
+// The published model has four stages, square pictures and a text tower that sees both ways. Folders with
+// other numbers are promised as well: here the fast backend against the plain one.
+TEST(OtherLayouts, GiveTheSameVectorsOnBothBackends) {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("mii-layout-" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "odd.yaml") << R"(
+IMAGE_ENCODER:
+  IMAGE_SIZE: [50, 34]
+  IMAGE_MEAN: [0.5, 0.4, 0.3]
+  IMAGE_STD: [0.2, 0.3, 0.4]
+  SPEC:
+    PATCH_SIZE: [5, 2, 3]
+    PATCH_STRIDE: [3, 2, 1]
+    PATCH_PADDING: [2, 0, 1]
+    PATCH_PRENORM: [true, false, true]
+    DIM_EMBED: [24, 40, 48]
+    NUM_HEADS: [3, 5, 2]
+    NUM_GROUPS: [2, 4, 6]
+    DEPTHS: [2, 1, 1]
+    WINDOW_SIZE: 3
+    CONV_AT_FFN: false
+    DYNAMIC_SCALE: false
+LANG_ENCODER:
+  TOKENIZER: clip
+  CONTEXT_LENGTH: 16
+  WIDTH: 24
+  HEADS: 3
+  LAYERS: 2
+  AUTOGRESSIVE: true
+UNICL_MODEL:
+  DIM_PROJECTION: 20
+AUG:
+  INTERPOLATION: bicubic
+TEST:
+  CENTER_CROP: false
+)";
+  const std::filesystem::path tokenizer = Golden("tiny-a").tokenizer();
+  write_procedural_model(folder / "odd.yaml", tokenizer, ClipTokenizer::load(tokenizer).vocabulary_size(),
+                         folder / "model");
+  const Engine fast = Engine::open(folder / "model", {.precision = Precision::f32});
+  const Engine plain =
+      Engine::open(folder / "model", {.precision = Precision::f32, .backend = BackendKind::reference});
+  const auto images = pictures(3);
+  const std::vector<std::string> texts{
+      "x", "an x-ray of the chest",
+      "a text that is longer than the sixteen tokens that this model's context has"};
+  // float32 against double accumulation, values of at most 1: 1e-5 as for the stages of the golden models.
+  EXPECT_LE(largest_difference(fast.encode_images(images).values(), plain.encode_images(images).values()),
+            1e-5);
+  EXPECT_LE(largest_difference(fast.encode_texts(texts).values(), plain.encode_texts(texts).values()), 1e-5);
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -31,8 +31,8 @@ using torch::Tensor;
 
 class TowersOf : public testing::TestWithParam<const char*> {};
 
-// Both compute the same function; LibTorch's sums and ours differ in their order, over at most 4 * dim terms a
-// layer: 1e-4 is asked of the product, two orders above what float32 rounding gives at these sizes.
+// Both compute the same function; LibTorch's sums and ours differ in their order, over at most 4 * dim terms
+// a layer: 1e-4 is asked of the product, two orders above what float32 rounding gives at these sizes.
 TEST_P(TowersOf, TrainingAgreeWithTheEngine) {
   const ProceduralModel model(GetParam());
   const Golden golden(GetParam());
@@ -44,7 +44,8 @@ TEST_P(TowersOf, TrainingAgreeWithTheEngine) {
   const Engine engine = Engine::open(model.folder(), {.precision = Precision::f32});
   torch::NoGradGuard no_gradient;
 
-  const auto width = static_cast<size_t>(config.image.width), height = static_cast<size_t>(config.image.height);
+  const auto width = static_cast<size_t>(config.image.width),
+             height = static_cast<size_t>(config.image.height);
   std::vector<uint8_t> pixels(width * height * 3);
   for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>((i * 7 + i / 91 * 13) % 256);
   Tensor input = torch::empty({1, 3, config.image.height, config.image.width});
@@ -65,7 +66,8 @@ TEST_P(TowersOf, TrainingAgreeWithTheEngine) {
   const std::vector<std::string> texts{"x-ray", "a computed tomography image of the chest"};
   TextBatch batch{torch::zeros({2, 20}, torch::kInt64), torch::zeros({2}, torch::kInt64)};
   for (int64_t t = 0; t < 2; ++t) {
-    const auto ids = tokenizer.encode(texts[static_cast<size_t>(t)], static_cast<size_t>(config.text.context_length));
+    const auto ids =
+        tokenizer.encode(texts[static_cast<size_t>(t)], static_cast<size_t>(config.text.context_length));
     for (size_t i = 0; i < ids.size(); ++i) batch.ids[t][static_cast<int64_t>(i)] = ids[i];
     batch.lengths[t] = static_cast<int64_t>(ids.size());
   }
@@ -73,28 +75,31 @@ TEST_P(TowersOf, TrainingAgreeWithTheEngine) {
   const Tensor actual_texts = towers.encode_texts(batch);
   for (size_t t = 0; t < 2; ++t)
     for (size_t i = 0; i < expected_texts.cols(); ++i)
-      ASSERT_NEAR(actual_texts[static_cast<int64_t>(t)][static_cast<int64_t>(i)].item<float>(), expected_texts.row(t)[i],
-                  1e-4);
+      ASSERT_NEAR(actual_texts[static_cast<int64_t>(t)][static_cast<int64_t>(i)].item<float>(),
+                  expected_texts.row(t)[i], 1e-4);
 }
 INSTANTIATE_TEST_SUITE_P(Tiny, TowersOf, testing::Values("tiny-a", "tiny-b"));
 
 TEST(DepthwiseConv, HasTheValuesAndGradientsOfLibTorchs) {
   torch::manual_seed(1);
   const auto inputs = [] {
-    return std::vector<Tensor>{torch::randn({3, 5, 7, 12}).requires_grad_(), torch::randn({12, 1, 3, 3}).requires_grad_(),
+    return std::vector<Tensor>{torch::randn({3, 5, 7, 12}).requires_grad_(),
+                               torch::randn({12, 1, 3, 3}).requires_grad_(),
                                torch::randn({12}).requires_grad_()};
   };
   auto ours = inputs();
   std::vector<Tensor> theirs;
   for (const Tensor& t : ours) theirs.push_back(t.detach().clone().requires_grad_());
   const Tensor y = add_depthwise_conv(ours[0], ours[1], ours[2]);
-  const Tensor z = theirs[0] + torch::conv2d(theirs[0].permute({0, 3, 1, 2}), theirs[1], theirs[2], 1, 1, 1, 12)
-                                   .permute({0, 2, 3, 1});
+  const Tensor z =
+      theirs[0] +
+      torch::conv2d(theirs[0].permute({0, 3, 1, 2}), theirs[1], theirs[2], 1, 1, 1, 12).permute({0, 2, 3, 1});
   EXPECT_TRUE(torch::allclose(y, z, 1e-5, 1e-5));
   const Tensor weights = torch::randn_like(y);
   (y * weights).sum().backward();
   (z * weights).sum().backward();
-  for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(torch::allclose(ours[i].grad(), theirs[i].grad(), 1e-4, 1e-4)) << i;
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_TRUE(torch::allclose(ours[i].grad(), theirs[i].grad(), 1e-4, 1e-4)) << i;
 }
 
 // ---- objective
@@ -227,17 +232,21 @@ class TrainRun : public testing::Test {
   static bool never() { return false; }
 
   static constexpr const char* kConfig =
-      "IMAGE_ENCODER:\n  IMAGE_SIZE: [32, 32]\n  IMAGE_MEAN: [0.485, 0.456, 0.406]\n  IMAGE_STD: [0.229, 0.224, 0.225]\n"
-      "  SPEC:\n    PATCH_SIZE: [7, 3]\n    PATCH_STRIDE: [4, 2]\n    PATCH_PADDING: [3, 1]\n    PATCH_PRENORM: [false, true]\n"
-      "    DIM_EMBED: [16, 32]\n    NUM_HEADS: [1, 2]\n    NUM_GROUPS: [1, 2]\n    DEPTHS: [1, 1]\n    WINDOW_SIZE: 4\n"
-      "LANG_ENCODER:\n  TOKENIZER: clip\n  CONTEXT_LENGTH: 77\n  WIDTH: 32\n  HEADS: 2\n  LAYERS: 1\n  AUTOGRESSIVE: false\n"
+      "IMAGE_ENCODER:\n  IMAGE_SIZE: [32, 32]\n  IMAGE_MEAN: [0.485, 0.456, 0.406]\n  IMAGE_STD: [0.229, "
+      "0.224, 0.225]\n"
+      "  SPEC:\n    PATCH_SIZE: [7, 3]\n    PATCH_STRIDE: [4, 2]\n    PATCH_PADDING: [3, 1]\n    "
+      "PATCH_PRENORM: [false, true]\n"
+      "    DIM_EMBED: [16, 32]\n    NUM_HEADS: [1, 2]\n    NUM_GROUPS: [1, 2]\n    DEPTHS: [1, 1]\n    "
+      "WINDOW_SIZE: 4\n"
+      "LANG_ENCODER:\n  TOKENIZER: clip\n  CONTEXT_LENGTH: 77\n  WIDTH: 32\n  HEADS: 2\n  LAYERS: 1\n  "
+      "AUTOGRESSIVE: false\n"
       "UNICL_MODEL:\n  DIM_PROJECTION: 16\nAUG:\n  INTERPOLATION: bicubic\nTEST:\n  CENTER_CROP: false\n";
   fs::path folder_ = fs::temp_directory_path() / ("mii-train-" + std::to_string(getpid()));
 };
 
-// With ten images of each of three shapes in a batch and all true pairs as targets, the least that the loss can be
-// is what is left to choose among equals, about ln 10; chance is ln 34 for images and ln 30 for texts. Telling the
-// three apart in all but the worst of the augmented views comes within 0.35 of the least.
+// With ten images of each of three shapes in a batch and all true pairs as targets, the least that the loss
+// can be is what is left to choose among equals, about ln 10; chance is ln 34 for images and ln 30 for texts.
+// Telling the three apart in all but the worst of the augmented views comes within 0.35 of the least.
 TEST_F(TrainRun, ReachesTheLossThatTellingTheShapesApartGives) {
   TrainOptions o = options("run");
   o.epochs = 40;

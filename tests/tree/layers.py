@@ -6,7 +6,11 @@ import sys
 src = pathlib.Path(sys.argv[1]) / "src"
 uses = {}
 for cmake in src.glob("*/CMakeLists.txt"):
-    target = re.search(r"mii_component\(\s*(\w+)(.*?)\n?\)", cmake.read_text(), re.S)
+    text = cmake.read_text()
+    target = re.search(r"mii_component\(\s*(\w+)(.*?)\n?\)", text, re.S)
+    if not target:  # the trainer, which also builds alone
+        uses[cmake.parent.name] = set(re.findall(r"mii::(\w+)", text))
+        continue
     listed = re.search(r"USES ([\w ]+?)(\n|LINKS|\)|$)", target.group(2))
     uses[target.group(1)] = set(listed.group(1).split()) if listed else set()
 

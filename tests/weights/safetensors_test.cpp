@@ -72,6 +72,15 @@ TEST(Safetensors, TooShortOrLongHeader) {
   EXPECT_NE(refusal(file_of("{}", 0, UINT64_MAX - 8)), "accepted");
 }
 
+TEST(Safetensors, EscapesInTheHeaderAreRead) {
+  const std::string header =
+      R"({ "__metadata__" : {"k\u00e9\n" : "\ud83d\ude00\"\/"} , "t\\":{"shape":[ ],"dtype":"F32","data_offsets":[0, 4]} } )";
+  const auto bytes = file_of(header, 4);
+  const Safetensors file = parse_safetensors(bytes, "f");
+  EXPECT_EQ(file.metadata.at("k\xC3\xA9\n"), "\xF0\x9F\x98\x80\"/");
+  EXPECT_TRUE(file.tensors.at("t\\").shape.empty());
+}
+
 struct Damage {
   const char* what;
   const char* header;
@@ -112,6 +121,11 @@ INSTANTIATE_TEST_SUITE_P(
             "same name twice",
             R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
             4},
+        Damage{"half a surrogate pair", R"({"__metadata__":{"k":"\ud83d"}})", 0},
+        Damage{"unknown escape", R"({"__metadata__":{"k":"\x"}})", 0},
+        Damage{"leading zero", R"({"a":{"dtype":"F32","shape":[01],"data_offsets":[0,4]}})", 4},
+        Damage{"something after the end", "{}{}", 0}, Damage{"an unclosed text", R"({"a)", 0},
+        Damage{"unknown member", R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}})", 4},
         Damage{"metadata that is no text", R"({"__metadata__":{"k":1}})", 0}));
 
 }  // namespace
