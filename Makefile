@@ -61,8 +61,9 @@ format:
 	@scripts/install-packages lint
 	clang-format -i $(SOURCES)
 
+# The trainer is left out: it is not in this build, which needs no LibTorch.
 lint:
 	@scripts/install-packages build test lint
 	clang-format --dry-run -Werror $(SOURCES)
 	cmake --preset debug
-	clang-tidy --quiet -p build/debug $(filter src/%.cpp apps/%.cpp,$(SOURCES))
+	clang-tidy --quiet -p build/debug $(filter-out src/train/% apps/mii_train.cpp,$(filter src/%.cpp apps/%.cpp,$(SOURCES)))

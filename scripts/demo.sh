@@ -17,7 +17,7 @@ fi
 if [[ ! -d $pictures ]]; then
   echo "getting pictures (20 MB) ..."
   mkdir -p build/demo-package
-  if (cd build/demo-package && apt-get download -qq python3-skimage && dpkg -x python3-skimage_*.deb .); then
+  if (cd build/demo-package && apt-get download -qq python3-skimage 2>/dev/null && dpkg -x python3-skimage_*.deb .); then
     mkdir -p $pictures
     data=build/demo-package/usr/lib/python3/dist-packages/skimage/data
     cp $data/retina.jpg $data/microaneurysms.png $data/ihc.png $data/cell.png $pictures
@@ -32,3 +32,4 @@ run build/release/mii info
 run build/release/mii classify $pictures --labels X-Ray Ultrasound "Computed Tomography" "Magnetic Resonance Imaging" \
   "Fundus Photography" Histopathology Microscopy Dermoscopy
 run build/release/mii embed --images $pictures --output build/demo.npy
+echo "The built-in model is small and for demonstration; what it can and cannot do: docs/models/starter.md"
