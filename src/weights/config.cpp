@@ -17,8 +17,8 @@ constexpr uint64_t kMaxConfigBytes = 1 << 20;
 // A place in the file: its node and its name, for messages.
 class Section {
  public:
-  Section(YAML::Node node, std::string name, std::string_view file)
-      : node_(std::move(node)), name_(std::move(name)), file_(file) {}
+  Section(const YAML::Node& node, std::string name, std::string_view file)
+      : node_(node), name_(std::move(name)), file_(file) {}
 
   [[noreturn]] void fail(const std::string& what) const {
     throw Error(ErrorCode::invalid_model, std::string(file_) + ": " + name_ + " " + what);

@@ -48,7 +48,7 @@ void write_tensor(const Checkpoint& checkpoint, const SafetensorsWriter::Entry& 
 
 ModelFolder copy_model_texts(const fs::path& config_yaml, const fs::path& tokenizer_folder,
                              const fs::path& out_folder) {
-  const ModelFolder out{.config = out_folder / "config.yaml",
+  ModelFolder out{.config = out_folder / "config.yaml",
                         .weights = out_folder / "vision_model" / "medimageinsigt-v1.0.0.pt",
                         .tokenizer = out_folder / "language_model" / "clip_tokenizer_4.16.2"};
   make_folder(out.weights.parent_path());
@@ -77,7 +77,7 @@ void convert_model(const fs::path& folder, int64_t vocabulary_size, DType dtype,
   std::vector<SafetensorsWriter::Entry> entries;
   for (const TensorSpec& spec : tensor_specs(config, vocabulary_size))
     entries.push_back({spec.name, is_matrix(spec.shape) ? dtype : DType::f32, spec.shape});
-  const ModelFolder out = copy_model_texts(from.config, from.tokenizer, out_folder);
+  ModelFolder out = copy_model_texts(from.config, from.tokenizer, out_folder);
   SafetensorsWriter writer(out.weights, entries);
   for (const auto& entry : entries) write_tensor(checkpoint, entry, writer);
   writer.commit();
