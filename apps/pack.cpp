@@ -86,9 +86,9 @@ int make_pack(const PackFlags& flags, const std::filesystem::path& out) {
   pack.fields = rules.fields;
   pack.truth = composition.truth;
   for (const LabelSet& set : sets) {
-    std::string name;
-    for (const std::string& value : set) name += (name.empty() ? "" : " | ") + value;
-    pack.label_sets.push_back(name);
+    std::string values = set.front();
+    for (size_t f = 1; f < set.size(); ++f) values += '\t' + set[f];
+    pack.label_sets.push_back(values);
   }
   for (const ComposedConcept& composed : composition.concepts) {
     const auto id = static_cast<int32_t>(pack.concepts.size());

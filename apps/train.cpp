@@ -98,7 +98,7 @@ void add_train(CLI::App& app, Command& chosen) {
       {"--drop-path", "Highest rate of residual branches left out [0.05]"},
       {"--clip-norm", "Longest gradient [1]"},
       {"--average-decay", "Of the moving average of the weights [0.998]"},
-      {"--balance", "Label sets of n images are drawn n^balance times [0.5]"},
+      {"--balance", "Values of n images are drawn n^balance times, field by field [0.5]"},
       {"--seed", "[1]"},
       {"--threads", "Of the arithmetic; 0: all cores [0]"},
       {"--loaders", "Threads that augment [1]"},

@@ -42,7 +42,7 @@ struct Pack {
   ModelConfig model;
   int64_t vocabulary_size = 0;
   std::vector<PackedImage> images;
-  std::vector<std::string> label_sets;
+  std::vector<std::string> label_sets;  ///< values of the fields, a tab between them
   std::vector<std::string> fields;
   std::vector<Concept> concepts;
   std::vector<Caption> captions;

@@ -61,8 +61,10 @@ void sample(const Picture& from, const Affine& m, Planes& to) {
 // A crop of a random share of the area and a random shape, turned, sheared or moved when asked for.
 Affine random_view(const Picture& from, int width, int height, Random& random, int geometric,
                    float strength) {
-  const float area = random.uniform(0.6f, 1.0f);
-  const float aspect = std::exp(random.uniform(-0.25f, 0.25f));
+  // Mostly the whole picture; now and then a close look, as another camera would take it.
+  const float area =
+      random.chance(0.65f) ? random.uniform(0.6f, 1.0f) : std::exp(random.uniform(-2.1f, -0.5f));
+  const float aspect = std::exp(random.uniform(-0.35f, 0.35f));
   const float w = std::min(1.0f, std::sqrt(area * aspect)), h = std::min(1.0f, std::sqrt(area / aspect));
   const float left = random.uniform(0, 1 - w), top = random.uniform(0, 1 - h);
   float turn[4] = {1, 0, 0, 1};
@@ -247,6 +249,31 @@ void add_border(Planes& x, Random& random) {
                   x.values.begin() + static_cast<std::ptrdiff_t>(c * x.plane()) + (top + y) * x.width + left);
 }
 
+// What lies outside a round or eight-cornered field of view becomes black, as scopes show it.
+void mask_field(Planes& x, Random& random) {
+  const float cx = random.uniform(0.4f, 0.6f), cy = random.uniform(0.4f, 0.6f);
+  const float radius = random.uniform(0.42f, 0.7f), soft = random.uniform(0.005f, 0.12f);
+  const bool round = random.chance(0.7f);
+  const float corner = random.uniform(1.1f, 1.4f);
+  for (int row = 0; row < x.height; ++row) {
+    for (int column = 0; column < x.width; ++column) {
+      const float dx = std::abs((static_cast<float>(column) + 0.5f) / static_cast<float>(x.width) - cx);
+      const float dy = std::abs((static_cast<float>(row) + 0.5f) / static_cast<float>(x.height) - cy);
+      const float distance = round ? std::hypot(dx, dy) : std::max({dx, dy, (dx + dy) / corner});
+      const float inside = std::clamp((radius - distance) / soft, 0.0f, 1.0f);
+      for (size_t c = 0; c < 3; ++c)
+        x.values[c * x.plane() + static_cast<size_t>(row * x.width + column)] *= inside;
+    }
+  }
+}
+
+// Another grey-level window: what lies beyond two levels is cut off, what is between is spread, and bent.
+void change_window(Planes& x, Random& random) {
+  const float low = random.uniform(-0.1f, 0.25f), high = random.uniform(0.6f, 1.2f);
+  const float bend = std::exp(random.uniform(-0.5f, 0.5f));
+  for (float& value : x.values) value = std::pow(std::clamp((value - low) / (high - low), 0.0f, 1.0f), bend);
+}
+
 void add_noise(Planes& x, Random& random) {
   const float sigma = random.uniform(0.01f, 0.08f);
   for (size_t i = 0; i < x.plane(); ++i) {
@@ -318,9 +345,11 @@ Planes augmented(const Picture& picture, int width, int height, Random& random) 
   if (change >= kGeometric) change_photometry(x, change - kGeometric, strength);
 
   if (picture.channels == 3 && random.chance(0.5f)) cast_colour(x, random);
-  if (picture.channels == 3 && random.chance(0.25f)) x.values = luma(x);
+  if (picture.channels == 3 && random.chance(0.3f)) x.values = luma(x);
+  if (random.chance(0.3f)) change_window(x, random);
   if (random.chance(0.2f))
     for (float& value : x.values) value = 1 - value;
+  if (random.chance(0.12f)) mask_field(x, random);
   if (random.chance(0.3f)) add_border(x, random);
   if (random.chance(0.4f)) lose_resolution(x, random);
   if (random.chance(0.15f)) add_noise(x, random);

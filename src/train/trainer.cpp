@@ -20,6 +20,7 @@
 #include "core/file.h"
 #include "mii/error.h"
 #include "train/augment.h"
+#include "train/balance.h"
 #include "train/random.h"
 #include "train/state.h"
 #include "train/towers.h"
@@ -82,10 +83,10 @@ class Data {
       pictures_.push_back(decode_jpeg(image.jpeg));
     }
     double sum = 0;
-    for (const auto& members : members_) {
-      if (!members.empty()) sum += std::pow(static_cast<double>(members.size()), options.balance);
-      cumulative_.push_back(sum);
-    }
+    std::vector<size_t> counts;
+    for (const auto& members : members_) counts.push_back(members.size());
+    for (const double share : draw_shares(pack.label_sets, counts, options.balance))
+      cumulative_.push_back(sum += share);
     if (training_images_ == 0)
       throw Error(ErrorCode::invalid_argument, "the pack has no training image with a caption");
   }

@@ -26,7 +26,7 @@ struct TrainOptions {
   double drop_path = 0.05;
   double clip_norm = 1;
   double average_decay = 0.998;  ///< of the moving average of the weights, which is what is kept
-  double balance = 0.5;  ///< a label set of n images is drawn n^balance times: 1 as it is, 0 all alike
+  double balance = 0.5;          ///< see train/balance.h: 1 draws images as they are, 0 all values alike
   uint64_t seed = 1;
   int threads = 0;              ///< of the arithmetic; 0: all cores
   int loaders = 1;              ///< threads that augment

@@ -23,7 +23,7 @@ Pack sample() {
   pack.model.text = {77, 16, 2, 3, false};
   pack.model.embedding_dim = 12;
   pack.vocabulary_size = 100;
-  pack.label_sets = {"X-Ray | chest", "CT | "};
+  pack.label_sets = {"X-Ray\tchest", "CT\t"};
   pack.fields = {"modality", "anatomy"};
   pack.concepts = {{"X-Ray", 0, 2, {0}}, {"chest", 1, 1, {0}}, {"CT", 0, 2, {1}}};
   pack.captions = {{0, {98, 5, 99}}, {2, {98, 7, 8, 99}}};

@@ -15,6 +15,7 @@
 #include "procedural_model.h"
 #include "text/clip_tokenizer.h"
 #include "train/augment.h"
+#include "train/balance.h"
 #include "train/state.h"
 #include "train/towers.h"
 #include "train/unicl.h"
@@ -100,6 +101,21 @@ TEST(DepthwiseConv, HasTheValuesAndGradientsOfLibTorchs) {
   (z * weights).sum().backward();
   for (size_t i = 0; i < 3; ++i)
     EXPECT_TRUE(torch::allclose(ours[i].grad(), theirs[i].grad(), 1e-4, 1e-4)) << i;
+}
+
+// ---- sampling
+
+TEST(DrawShares, BalanceFieldByField) {
+  const std::vector<std::string> sets{"CT\tchest", "CT\thead", "MR\thead", "MR\t", "US\tliver"};
+  // CT and MR, 100 images each, are drawn alike, however many values the next field has; so are MR's two. US
+  // has none.
+  const auto alike = draw_shares(sets, {90, 10, 1, 99, 0}, 0);
+  EXPECT_THAT(alike, testing::Pointwise(testing::DoubleEq(), {0.25, 0.25, 0.25, 0.25, 0.0}));
+  const auto as_they_are = draw_shares(sets, {90, 10, 1, 99, 0}, 1);
+  EXPECT_THAT(as_they_are, testing::Pointwise(testing::DoubleEq(), {0.45, 0.05, 0.005, 0.495, 0.0}));
+  const auto roots = draw_shares(sets, {64, 0, 9, 16, 0}, 0.5);
+  EXPECT_THAT(roots, testing::Pointwise(testing::DoubleNear(1e-12),
+                                        {8.0 / 13, 0.0, 5.0 / 13 * 3 / 7, 5.0 / 13 * 4 / 7, 0.0}));
 }
 
 // ---- objective
