@@ -49,8 +49,8 @@ void write_tensor(const Checkpoint& checkpoint, const SafetensorsWriter::Entry& 
 ModelFolder copy_model_texts(const fs::path& config_yaml, const fs::path& tokenizer_folder,
                              const fs::path& out_folder) {
   ModelFolder out{.config = out_folder / "config.yaml",
-                        .weights = out_folder / "vision_model" / "medimageinsigt-v1.0.0.pt",
-                        .tokenizer = out_folder / "language_model" / "clip_tokenizer_4.16.2"};
+                  .weights = out_folder / "vision_model" / "medimageinsigt-v1.0.0.pt",
+                  .tokenizer = out_folder / "language_model" / "clip_tokenizer_4.16.2"};
   make_folder(out.weights.parent_path());
   make_folder(out.tokenizer);
   copy_text(config_yaml, out.config);
