@@ -33,7 +33,9 @@ void ComputeThread::run(const std::function<void()>& work) {
 
 void ComputeThread::serve([[maybe_unused]] int threads) {
 #ifdef _OPENMP
-  omp_set_num_threads(threads);
+  // The work is cut for a team of this size: a smaller one would leave parts of it undone.
+  omp_set_dynamic(0);
+  omp_set_num_threads(std::min(threads, omp_get_thread_limit()));
 #endif
   for (;;) {
     std::unique_lock lock(mutex_);
@@ -48,7 +50,7 @@ void ComputeThread::serve([[maybe_unused]] int threads) {
 
 int available_cores() {
 #ifdef _OPENMP
-  return omp_get_num_procs();
+  return std::min(omp_get_num_procs(), omp_get_thread_limit());
 #else
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 #endif

@@ -13,7 +13,7 @@ namespace mii {
 /// with all of them opened here there is one team, however many threads call the engine.
 class ComputeThread {
  public:
-  /// threads: of the OpenMP team.
+  /// threads: of the OpenMP team; OMP_THREAD_LIMIT may make them fewer.
   explicit ComputeThread(int threads);
   /// Finishes what is queued.
   ~ComputeThread();
@@ -34,7 +34,7 @@ class ComputeThread {
   std::thread thread_;                            // last: it uses all of the above
 };
 
-/// Cores that this process may run on.
+/// Cores that this process may run on; fewer where OMP_THREAD_LIMIT asks for it.
 int available_cores();
 
 }  // namespace mii
