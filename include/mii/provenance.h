@@ -11,6 +11,10 @@ namespace mii {
 /// How a window maps values to grey. Source: DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3.
 enum class VoiFunction { linear, linear_exact, sigmoid };
 
+/// How a volume is cut into slices, each shown in radiological convention: the patient's right (sagittal:
+/// front) on the left of the picture.
+enum class SlicePlane { axial, coronal, sagittal };
+
 struct VoiWindow {
   double center = 0;  ///< in the frame's real values (Hounsfield units in a CT)
   double width = 0;

@@ -1,0 +1,23 @@
+#pragma once
+
+// Values of a parsed data set, with every way in which they can be wrong or absent turned into a default.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dctk.h>
+
+namespace mii {
+
+/// The text of an element, trimmed; empty when absent.
+std::string dicom_text(DcmItem& item, const DcmTagKey& tag);
+/// Binary or decimal text; only the first value.
+std::optional<double> dicom_number(DcmItem& item, const DcmTagKey& tag);
+std::vector<double> dicom_numbers(DcmItem& item, const DcmTagKey& tag);
+int dicom_integer(DcmItem& item, const DcmTagKey& tag, int otherwise);
+/// Item `index` of a sequence; null when absent.
+DcmItem* dicom_item(DcmItem& item, const DcmTagKey& sequence, size_t index = 0);
+
+}  // namespace mii

@@ -1,0 +1,182 @@
+#include "medical/dicom_codecs.h"
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+
+#include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dctk.h>
+#include <dcmtk/dcmdata/dcpixseq.h>
+#include <dcmtk/dcmdata/dcpxitem.h>
+#include <dcmtk/dcmdata/dcrledrg.h>
+#include <dcmtk/dcmjpeg/djdecode.h>
+#include <dcmtk/dcmjpls/djdecode.h>
+
+#include "medical/jpeg2000.h"
+#include "mii/error.h"
+
+namespace mii {
+namespace {
+
+using Bytes = std::span<const std::byte>;
+
+[[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::invalid_image, what); }
+
+void register_codecs() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    DJDecoderRegistration::registerCodecs();
+    DJLSDecoderRegistration::registerCodecs();
+    DcmRLEDecoderRegistration::registerCodecs();
+  });
+}
+
+// What a JPEG or JPEG-LS codestream says of itself.
+struct JpegHeader {
+  int precision = 0;
+  ExpectedPicture picture;
+};
+
+JpegHeader jpeg_header(Bytes bytes) {
+  const auto byte = [&](size_t at) { return std::to_integer<size_t>(bytes[at]); };
+  size_t at = 2;
+  while (at + 10 <= bytes.size()) {
+    if (byte(at) != 0xFF) fail("damaged JPEG header");
+    const size_t marker = byte(at + 1);
+    if (marker == 0xFF) {  // fill byte
+      ++at;
+      continue;
+    }
+    const bool frame_header =
+        (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) ||
+        marker == 0xF7;
+    if (frame_header)
+      return {static_cast<int>(byte(at + 4)),
+              {byte(at + 5) << 8 | byte(at + 6), byte(at + 7) << 8 | byte(at + 8), byte(at + 9)}};
+    at += 2 + (byte(at + 2) << 8 | byte(at + 3));
+  }
+  fail("JPEG without a frame header");
+}
+
+std::string described(size_t cols, size_t rows, size_t samples) {
+  return std::to_string(cols) + " x " + std::to_string(rows) + " pixels of " + std::to_string(samples) +
+         " components";
+}
+
+void expect_same(const JpegHeader& header, const PixelLayout& layout) {
+  const ExpectedPicture& found = header.picture;
+  if (found.rows != layout.rows || found.cols != layout.cols || found.samples != layout.samples)
+    fail("a JPEG of " + described(found.cols, found.rows, found.samples) + ", expected " +
+         described(layout.cols, layout.rows, layout.samples));
+  if (header.precision < 2 || header.precision > std::max(8, layout.bits_allocated))
+    fail("a JPEG of " + std::to_string(header.precision) + " bits, " + std::to_string(layout.bits_allocated) +
+         " are allocated");
+}
+
+// A data set with the one frame, as the decoders want it.
+void describe(const PixelLayout& layout, int bits_allocated, DcmDataset& dataset) {
+  dataset.putAndInsertUint16(DCM_SamplesPerPixel, static_cast<Uint16>(layout.samples));
+  dataset.putAndInsertString(DCM_PhotometricInterpretation, layout.photometric_interpretation.c_str());
+  if (layout.samples > 1) dataset.putAndInsertUint16(DCM_PlanarConfiguration, 0);
+  dataset.putAndInsertUint16(DCM_Rows, static_cast<Uint16>(layout.rows));
+  dataset.putAndInsertUint16(DCM_Columns, static_cast<Uint16>(layout.cols));
+  dataset.putAndInsertUint16(DCM_BitsAllocated, static_cast<Uint16>(bits_allocated));
+  dataset.putAndInsertUint16(DCM_BitsStored,
+                             static_cast<Uint16>(std::min(layout.bits_stored, bits_allocated)));
+  dataset.putAndInsertUint16(DCM_HighBit, static_cast<Uint16>(std::min(layout.high_bit, bits_allocated - 1)));
+  dataset.putAndInsertUint16(DCM_PixelRepresentation, layout.is_signed ? 1 : 0);
+}
+
+RawFrame by_dcmtk(E_TransferSyntax syntax, const std::vector<std::byte>& frame, const PixelLayout& layout,
+                  int bits_allocated) {
+  register_codecs();
+  DcmDataset dataset;
+  describe(layout, bits_allocated, dataset);
+  auto sequence = std::make_unique<DcmPixelSequence>(DcmTag(DCM_PixelData, EVR_OB));
+  sequence->insert(new DcmPixelItem(DcmTag(DCM_PixelItemTag, EVR_OB)));
+  auto item = std::make_unique<DcmPixelItem>(DcmTag(DCM_PixelItemTag, EVR_OB));
+  // An odd length is padded; DCMTK wants an even one.
+  std::vector<Uint8> even(frame.size() + frame.size() % 2);
+  std::memcpy(even.data(), frame.data(), frame.size());
+  item->putUint8Array(even.data(), static_cast<unsigned long>(even.size()));
+  sequence->insert(item.release());
+  DcmPixelData pixels(DcmTag(DCM_PixelData, EVR_OB));
+  pixels.putOriginalRepresentation(syntax, nullptr, sequence.release());
+
+  RawFrame raw;
+  raw.bytes_per_sample = bits_allocated / 8;
+  const size_t size = layout.pixels() * layout.samples * static_cast<size_t>(raw.bytes_per_sample);
+  const size_t even_size = size + size % 2;
+  raw.owned = std::make_unique_for_overwrite<uint8_t[]>(even_size);
+  raw.bytes = {raw.owned.get(), size};
+  Uint32 start = 0;
+  OFString colour_model;
+  const OFCondition result = pixels.getUncompressedFrame(&dataset, 0, start, raw.owned.get(),
+                                                         static_cast<Uint32>(even_size), colour_model);
+  if (result.bad()) fail(std::string("cannot be decoded: ") + result.text());
+  raw.photometric_interpretation.assign(colour_model.c_str(), colour_model.length());
+  raw.bits_stored = std::min(layout.bits_stored, bits_allocated);
+  raw.high_bit = std::min(layout.high_bit, bits_allocated - 1);
+  raw.is_signed = layout.is_signed;
+  return raw;
+}
+
+RawFrame by_openjpeg(const std::vector<std::byte>& frame, const PixelLayout& layout) {
+  const Jpeg2000Picture picture = decode_jpeg2000(frame, {layout.rows, layout.cols, layout.samples});
+  RawFrame raw;
+  raw.bytes_per_sample = 4;
+  const size_t size = picture.values.size() * 4;
+  raw.owned = std::make_unique_for_overwrite<uint8_t[]>(size);
+  raw.bytes = {raw.owned.get(), size};
+  std::memcpy(raw.owned.get(), picture.values.data(), size);
+  // The bits count as the data set says, not as the codestream does, where the two disagree on the sign.
+  raw.bits_stored = picture.precision;
+  raw.high_bit = picture.precision - 1;
+  raw.is_signed = layout.is_signed;
+  const bool transformed = layout.photometric_interpretation.starts_with("YBR_ICT") ||
+                           layout.photometric_interpretation.starts_with("YBR_RCT");
+  raw.photometric_interpretation = transformed ? "RGB" : layout.photometric_interpretation;
+  return raw;
+}
+
+}  // namespace
+
+RawFrame decode_encapsulated(const std::string& transfer_syntax, const std::vector<std::byte>& frame,
+                             const PixelLayout& layout) {
+  const E_TransferSyntax syntax = DcmXfer(transfer_syntax.c_str()).getXfer();
+  const auto jpeg = [&] {
+    const JpegHeader header = jpeg_header(frame);
+    expect_same(header, layout);
+    return by_dcmtk(syntax, frame, layout, header.precision > 8 ? 16 : 8);
+  };
+  switch (syntax) {
+    case EXS_RLELossless:
+      if (layout.bits_allocated % 8 != 0 || layout.bits_allocated > 32)
+        fail("RLE of " + std::to_string(layout.bits_allocated) + " bits");
+      return by_dcmtk(syntax, frame, layout, layout.bits_allocated);
+    case EXS_JPEGProcess1:
+    case EXS_JPEGProcess2_4:
+    case EXS_JPEGProcess3_5:
+    case EXS_JPEGProcess6_8:
+    case EXS_JPEGProcess7_9:
+    case EXS_JPEGProcess10_12:
+    case EXS_JPEGProcess11_13:
+    case EXS_JPEGProcess14:
+    case EXS_JPEGProcess15:
+    case EXS_JPEGProcess14SV1:
+    case EXS_JPEGLSLossless:
+    case EXS_JPEGLSLossy:
+      return jpeg();
+    case EXS_JPEG2000LosslessOnly:
+    case EXS_JPEG2000:
+    case EXS_JPEG2000MulticomponentLosslessOnly:
+    case EXS_JPEG2000Multicomponent:
+      return by_openjpeg(frame, layout);
+    default:
+      throw Error(
+          ErrorCode::unsupported,
+          "DICOM: pixels compressed as " + std::string(DcmXfer(syntax).getXferName()) + " cannot be decoded");
+  }
+}
+
+}  // namespace mii
