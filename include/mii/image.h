@@ -4,10 +4,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "mii/export.h"
+#include "mii/profile.h"
+#include "mii/provenance.h"
 
 namespace mii {
 
@@ -26,6 +30,20 @@ struct DecodeLimits {
 struct DecodeOptions {
   DecodeLimits limits;
   Grey16 grey16 = Grey16::minmax;
+
+  /// DICOM and NIfTI: how measured values become grey.
+  Profile profile;
+  /// DICOM of several frames, NIfTI: which one, counted from 0; beyond the last is Error{invalid_argument}.
+  /// Absent: the middle one (of a 4-D volume: the middle slice of the first time).
+  std::optional<size_t> frame;
+  /// NIfTI: the plane of the slices.
+  SlicePlane plane = SlicePlane::axial;
+  /// DICOM and NIfTI: black and white of a whole series, for profiles that would take the frame's own.
+  std::optional<std::pair<double, double>> series_range;
+
+  /// What the vendor's endpoint does first: resize to 512 x 512 and save as JPEG of quality 75. For comparing
+  /// with its vectors.
+  bool azure_standardisation = false;
 };
 
 /// A picture as the model sees it before the resize: 8-bit RGB, [height, width, 3], row-major.
@@ -34,12 +52,14 @@ struct DecodeOptions {
 /// default settings; alpha is dropped, not blended; a JPEG's EXIF orientation is ignored, TIFF's own
 /// orientation tag is followed). Grey of 12 or 16 bits follows DecodeOptions, TIFF's min-is-white inverted;
 /// 16-bit colour keeps its high byte. Stricter than Pillow in one point: a PNG must have right checksums and
-/// its end chunk. Move-only; safe to read from several threads.
+/// its end chunk. DICOM and NIfTI follow DecodeOptions::profile; NIfTI slices are in radiological convention.
+/// Move-only; safe to read from several threads.
 class MII_API Image {
  public:
-  /// Decodes JPEG, PNG, TIFF, WebP, BMP or PNM; the format is told by content, never by name. Of several
-  /// pages or frames the first is taken. Throws Error{invalid_image} for anything that is not such a picture
-  /// or is damaged, Error{image_too_large} beyond the limits.
+  /// Decodes JPEG, PNG, TIFF, WebP, BMP, PNM, DICOM or NIfTI; the format is told by content, never by name. Of
+  /// several pages of a TIFF or frames of a WebP the first is taken. Throws Error{invalid_image} for anything
+  /// that is not such a picture or is damaged, Error{image_too_large} beyond the limits, Error{unsupported}
+  /// for a DICOM transfer syntax that cannot be decoded.
   static Image decode(std::span<const std::byte> bytes, const DecodeOptions& options = {});
 
   /// Reads and decodes a file. Throws as decode does, naming the file, and Error{io} when it cannot be read.
@@ -58,12 +78,18 @@ class MII_API Image {
     width_ = std::exchange(other.width_, 0);
     height_ = std::exchange(other.height_, 0);
     pixels_ = std::move(other.pixels_);
+    provenance_ = std::move(other.provenance_);
     return *this;
   }
 
   size_t width() const { return width_; }
   size_t height() const { return height_; }
   std::span<const uint8_t> pixels() const { return {pixels_.get(), width_ * height_ * 3}; }
+
+  /// How it was made from a file; null for ready RGB bytes. Kept by Engine::prepare.
+  const Provenance* provenance() const { return provenance_.get(); }
+  void set_provenance(std::shared_ptr<const Provenance> provenance) { provenance_ = std::move(provenance); }
+  std::shared_ptr<const Provenance> shared_provenance() const { return provenance_; }
 
  private:
   Image(size_t width, size_t height, std::unique_ptr<uint8_t[]> pixels)
@@ -72,6 +98,32 @@ class MII_API Image {
   size_t width_ = 0;
   size_t height_ = 0;
   std::unique_ptr<uint8_t[]> pixels_;
+  std::shared_ptr<const Provenance> provenance_;
+};
+
+/// A file of one or several pictures, read once: a multi-frame DICOM object, a NIfTI volume, or any picture
+/// (one frame). Safe to read from several threads.
+class MII_API ImageFile {
+ public:
+  /// Takes over the bytes. Throws as Image::decode does; a plain picture is decoded by frame() only.
+  static ImageFile open(std::vector<std::byte> bytes, const DecodeLimits& limits = {});
+  /// Throws as open does, naming the file, and Error{io} when it cannot be read.
+  static ImageFile read(const std::filesystem::path& path, const DecodeLimits& limits = {});
+
+  ImageFile(ImageFile&&) noexcept;
+  ~ImageFile();
+
+  /// How many pictures it has; of a NIfTI volume: slices along the plane times points in time, all slices of
+  /// the first time first.
+  size_t frames(SlicePlane plane = SlicePlane::axial) const;
+
+  /// As Image::decode, with options.frame.
+  Image frame(const DecodeOptions& options = {}) const;
+
+ private:
+  class Impl;
+  explicit ImageFile(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace mii

@@ -69,7 +69,11 @@ Rows rows_of(Matrix& matrix, size_t first, size_t n) {
   return {matrix.row(first).data(), static_cast<int64_t>(n), static_cast<int64_t>(matrix.cols())};
 }
 
-Image copy_of(const Image& image) { return Image::from_rgb(image.width(), image.height(), image.pixels()); }
+Image copy_of(const Image& image) {
+  Image copy = Image::from_rgb(image.width(), image.height(), image.pixels());
+  copy.set_provenance(image.shared_provenance());
+  return copy;
+}
 
 }  // namespace
 

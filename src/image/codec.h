@@ -55,6 +55,9 @@ class Canvas {
   size_t height() const { return height_; }
   uint8_t* row(size_t y) { return pixels_.get() + y * width_ * 3; }
 
+  /// How the picture came about; width and height are filled in by take().
+  Provenance provenance;
+
   /// The finished picture. Precondition: start() was called and every row was painted.
   Image take();
 
@@ -77,5 +80,10 @@ void decode_tiff(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_webp(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_bmp(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_pnm(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
+void decode_dicom(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
+void decode_nifti(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
+
+/// The vendor endpoint's standardisation: 512 x 512, JPEG of quality 75; see DecodeOptions.
+Image standardised_as_azure(const Image& image);
 
 }  // namespace mii

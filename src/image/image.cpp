@@ -33,7 +33,13 @@ uint8_t* Canvas::start(uint64_t width, uint64_t height) {
   return pixels_.get();
 }
 
-Image Canvas::take() { return Image::adopt_rgb(width_, height_, std::move(pixels_)); }
+Image Canvas::take() {
+  Image image = Image::adopt_rgb(width_, height_, std::move(pixels_));
+  provenance.width = width_;
+  provenance.height = height_;
+  image.set_provenance(std::make_shared<const Provenance>(std::move(provenance)));
+  return image;
+}
 
 void decode_onto(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   if (bytes.size() > options.limits.max_file_bytes) {
@@ -41,7 +47,9 @@ void decode_onto(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
                                                 " bytes, at most " +
                                                 std::to_string(options.limits.max_file_bytes) + " are read");
   }
-  switch (sniff(bytes)) {
+  const ImageFormat format = sniff(bytes);
+  canvas.provenance.format = to_string(format);
+  switch (format) {
     case ImageFormat::jpeg:
       return decode_jpeg(bytes, options, canvas);
     case ImageFormat::png:
@@ -54,6 +62,10 @@ void decode_onto(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
       return decode_bmp(bytes, options, canvas);
     case ImageFormat::pnm:
       return decode_pnm(bytes, options, canvas);
+    case ImageFormat::dicom:
+      return decode_dicom(bytes, options, canvas);
+    case ImageFormat::nifti:
+      return decode_nifti(bytes, options, canvas);
     case ImageFormat::unknown:
       break;
   }
@@ -63,7 +75,7 @@ void decode_onto(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
 Image Image::decode(std::span<const std::byte> bytes, const DecodeOptions& options) {
   Canvas canvas(options.limits);
   decode_onto(bytes, options, canvas);
-  return canvas.take();
+  return options.azure_standardisation ? standardised_as_azure(canvas.take()) : canvas.take();
 }
 
 Image Image::read(const std::filesystem::path& path, const DecodeOptions& options) {

@@ -75,17 +75,24 @@ void check_target(size_t width, size_t height) {
 Image resize_bicubic(const Image& image, size_t width, size_t height) {
   check_target(width, height);
   const RgbRows in = rows_of(image.pixels().data(), image.width(), image.height());
-  if (in.width == width && in.height == height) return Image::from_rgb(width, height, image.pixels());
-  if (in.height == height) return Image::adopt_rgb(width, height, resize_width(in, width));
-  if (in.width == width) return Image::adopt_rgb(width, height, resize_height(in, height));
-  const Pixels narrowed = resize_width(in, width);
-  return Image::adopt_rgb(width, height, resize_height(rows_of(narrowed.get(), width, in.height), height));
+  const auto resized = [&] {
+    if (in.width == width && in.height == height) return Image::from_rgb(width, height, image.pixels());
+    if (in.height == height) return Image::adopt_rgb(width, height, resize_width(in, width));
+    if (in.width == width) return Image::adopt_rgb(width, height, resize_height(in, height));
+    const Pixels narrowed = resize_width(in, width);
+    return Image::adopt_rgb(width, height, resize_height(rows_of(narrowed.get(), width, in.height), height));
+  };
+  Image result = resized();
+  result.set_provenance(image.shared_provenance());
+  return result;
 }
 
 Image decode_resized(std::span<const std::byte> bytes, const ResizedDecode& options) {
   const size_t width = options.width;
   const size_t height = options.height;
   check_target(width, height);
+  if (options.decode.azure_standardisation)
+    return resize_bicubic(Image::decode(bytes, options.decode), width, height);
   StreamingResize resize(width);
   Canvas canvas(options.decode.limits, &resize);
   ErrorBox errors;

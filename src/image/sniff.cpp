@@ -3,6 +3,9 @@
 #include <cctype>
 #include <string_view>
 
+#include "medical/dicom_structure.h"
+#include "medical/nifti.h"
+
 namespace mii {
 namespace {
 
@@ -33,7 +36,6 @@ struct Mark {
 };
 
 constexpr Mark kUnreadable[] = {
-    {128, "DICM"sv, "a DICOM file"},
     {0, "GIF8"sv, "a GIF picture"},
     {4, "ftypheic"sv, "a HEIC picture"},
     {4, "ftypheix"sv, "a HEIC picture"},
@@ -46,8 +48,6 @@ constexpr Mark kUnreadable[] = {
     {0, "%PDF"sv, "a PDF document"},
     {0, "PK\3\4"sv, "a ZIP archive"},
     {0, "\x1F\x8B"sv, "gzip-compressed data"},
-    {344, "n+1\0"sv, "a NIfTI volume"},
-    {344, "ni1\0"sv, "a NIfTI header"},
     {0, "8BPS"sv, "a Photoshop document"},
     {0, "<!DOCTYPE"sv, "an HTML page"},
     {0, "<!doctype"sv, "an HTML page"},
@@ -66,11 +66,37 @@ ImageFormat sniff(std::span<const std::byte> bytes) {
   if (text.starts_with("RIFF"sv) && has_at(text, 8, "WEBP"sv)) return ImageFormat::webp;
   if (text.starts_with("BM"sv)) return ImageFormat::bmp;
   if (is_pnm(text)) return ImageFormat::pnm;
+  if (looks_like_nifti(bytes)) return ImageFormat::nifti;
+  if (looks_like_dicom(bytes)) return ImageFormat::dicom;
   return ImageFormat::unknown;
 }
 
+const char* to_string(ImageFormat format) {
+  switch (format) {
+    case ImageFormat::jpeg:
+      return "JPEG";
+    case ImageFormat::png:
+      return "PNG";
+    case ImageFormat::tiff:
+      return "TIFF";
+    case ImageFormat::webp:
+      return "WebP";
+    case ImageFormat::bmp:
+      return "BMP";
+    case ImageFormat::pnm:
+      return "PNM";
+    case ImageFormat::dicom:
+      return "DICOM";
+    case ImageFormat::nifti:
+      return "NIfTI";
+    case ImageFormat::unknown:
+      break;
+  }
+  return "unknown";
+}
+
 std::string describe_unknown(std::span<const std::byte> bytes) {
-  const std::string expected = "expected a JPEG, PNG, TIFF, WebP, BMP or PNM picture, found ";
+  const std::string expected = "expected a JPEG, PNG, TIFF, WebP, BMP, PNM, DICOM or NIfTI picture, found ";
   if (bytes.empty()) return expected + "nothing: 0 bytes";
   for (const Mark& mark : kUnreadable) {
     if (has_at(as_text(bytes), mark.offset, mark.bytes)) return expected + "what seems to be " + mark.name;

@@ -6,7 +6,10 @@
 
 namespace mii {
 
-enum class ImageFormat { unknown, jpeg, png, tiff, webp, bmp, pnm };
+enum class ImageFormat { unknown, jpeg, png, tiff, webp, bmp, pnm, dicom, nifti };
+
+/// "JPEG", "DICOM", ...
+const char* to_string(ImageFormat format);
 
 /// Tells the format by the first bytes.
 ImageFormat sniff(std::span<const std::byte> bytes);

@@ -1,0 +1,64 @@
+#include <algorithm>
+
+#include "image/medical_codec.h"
+
+namespace mii {
+namespace {
+
+void paint_grey(const GreyFrame& frame, const DisplayHints& hints, const DecodeOptions& options,
+                Canvas& canvas) {
+  const ChosenMapping chosen = choose_mapping(options.profile, frame, hints);
+  const std::vector<uint8_t> grey = render(frame, chosen.mapping);
+  uint8_t* out = canvas.start(frame.cols, frame.rows);
+  for (size_t i = 0; i < grey.size(); ++i) std::fill_n(out + 3 * i, 3, grey[i]);
+
+  Provenance& provenance = canvas.provenance;
+  provenance.applied = chosen.applied;
+  provenance.inverted = frame.inverted;
+  if (const auto* window = std::get_if<VoiWindow>(&chosen.mapping)) provenance.window = *window;
+  if (const auto* range = std::get_if<ValueRange>(&chosen.mapping)) provenance.range = {range->low, range->high};
+}
+
+}  // namespace
+
+void paint_frame(const Frame& frame, const DisplayHints& hints, const DecodeOptions& options, Canvas& canvas) {
+  canvas.provenance.profile = options.profile.name;
+  if (const auto* grey = std::get_if<GreyFrame>(&frame)) {
+    DisplayHints all = hints;
+    if (options.series_range) all.series_range = {options.series_range->first, options.series_range->second};
+    paint_grey(*grey, all, options, canvas);
+  } else {
+    const auto& colour = std::get<ColourFrame>(frame);
+    std::ranges::copy(colour.rgb, canvas.start(colour.cols, colour.rows));
+    canvas.provenance.applied = "stored";
+  }
+  canvas.rows_done(canvas.height());
+}
+
+DicomLimits dicom_limits(const DecodeLimits& limits) { return {.max_pixels = limits.max_pixels}; }
+
+DisplayHints display_hints(const DicomFile& file, const DicomFrameInfo& frame) {
+  return {file.info().modality, file.info().body_part, frame.windows, frame.voi_tables, {}};
+}
+
+void paint(const DicomFile& file, const DecodeOptions& options, Canvas& canvas) {
+  const DicomInfo& info = file.info();
+  const size_t index = options.frame.value_or(info.frames / 2);
+  const DicomFrameInfo shown = file.frame_info(index);
+  Provenance& provenance = canvas.provenance;
+  provenance.transfer_syntax = info.transfer_syntax;
+  provenance.photometric_interpretation = info.photometric_interpretation;
+  provenance.modality = info.modality;
+  provenance.body_part = info.body_part;
+  provenance.frame = index;
+  provenance.frames = info.frames;
+  provenance.rescale = shown.rescale;
+  if (info.burned_in_annotation) provenance.warnings.push_back("burned-in annotation: the pixels may name the patient");
+  paint_frame(file.frame(index), display_hints(file, shown), options, canvas);
+}
+
+void decode_dicom(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
+  paint(DicomFile::open(bytes, dicom_limits(options.limits)), options, canvas);
+}
+
+}  // namespace mii
