@@ -8,6 +8,9 @@
 
 namespace mii {
 
+/// The plane that a volume is cut along.
+enum class SlicePlane { axial, coronal, sagittal };
+
 /// How a window maps values to grey. Source: DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3.
 enum class VoiFunction { linear, linear_exact, sigmoid };
 
