@@ -56,10 +56,10 @@ struct DecodeOptions {
 /// Move-only; safe to read from several threads.
 class MII_API Image {
  public:
-  /// Decodes JPEG, PNG, TIFF, WebP, BMP, PNM, DICOM or NIfTI; the format is told by content, never by name. Of
-  /// several pages of a TIFF or frames of a WebP the first is taken. Throws Error{invalid_image} for anything
-  /// that is not such a picture or is damaged, Error{image_too_large} beyond the limits, Error{unsupported}
-  /// for a DICOM transfer syntax that cannot be decoded.
+  /// Decodes JPEG, PNG, TIFF, WebP, BMP, PNM, DICOM or NIfTI; the format is told by content, never by name.
+  /// Of several pages of a TIFF or frames of a WebP the first is taken. Throws Error{invalid_image} for
+  /// anything that is not such a picture or is damaged, Error{image_too_large} beyond the limits,
+  /// Error{unsupported} for a DICOM transfer syntax that cannot be decoded.
   static Image decode(std::span<const std::byte> bytes, const DecodeOptions& options = {});
 
   /// Reads and decodes a file. Throws as decode does, naming the file, and Error{io} when it cannot be read.

@@ -16,12 +16,14 @@ void paint_grey(const GreyFrame& frame, const DisplayHints& hints, const DecodeO
   provenance.applied = chosen.applied;
   provenance.inverted = frame.inverted;
   if (const auto* window = std::get_if<VoiWindow>(&chosen.mapping)) provenance.window = *window;
-  if (const auto* range = std::get_if<ValueRange>(&chosen.mapping)) provenance.range = {range->low, range->high};
+  if (const auto* range = std::get_if<ValueRange>(&chosen.mapping))
+    provenance.range = {range->low, range->high};
 }
 
 }  // namespace
 
-void paint_frame(const Frame& frame, const DisplayHints& hints, const DecodeOptions& options, Canvas& canvas) {
+void paint_frame(const Frame& frame, const DisplayHints& hints, const DecodeOptions& options,
+                 Canvas& canvas) {
   canvas.provenance.profile = options.profile.name;
   if (const auto* grey = std::get_if<GreyFrame>(&frame)) {
     DisplayHints all = hints;
@@ -53,7 +55,8 @@ void paint(const DicomFile& file, const DecodeOptions& options, Canvas& canvas) 
   provenance.frame = index;
   provenance.frames = info.frames;
   provenance.rescale = shown.rescale;
-  if (info.burned_in_annotation) provenance.warnings.push_back("burned-in annotation: the pixels may name the patient");
+  if (info.burned_in_annotation)
+    provenance.warnings.push_back("burned-in annotation: the pixels may name the patient");
   paint_frame(file.frame(index), display_hints(file, shown), options, canvas);
 }
 

@@ -10,8 +10,9 @@ class ImageFile::Impl {
  public:
   Impl(std::vector<std::byte> bytes, const DecodeLimits& limits) : bytes_(std::move(bytes)) {
     if (bytes_.size() > limits.max_file_bytes)
-      throw Error(ErrorCode::image_too_large, "a file of " + std::to_string(bytes_.size()) + " bytes, at most " +
-                                                  std::to_string(limits.max_file_bytes) + " are read");
+      throw Error(ErrorCode::image_too_large, "a file of " + std::to_string(bytes_.size()) +
+                                                  " bytes, at most " + std::to_string(limits.max_file_bytes) +
+                                                  " are read");
     const ImageFormat format = sniff(bytes_);
     if (format == ImageFormat::unknown) throw Error(ErrorCode::invalid_image, describe_unknown(bytes_));
     if (format == ImageFormat::dicom) dicom_.emplace(DicomFile::open(bytes_, dicom_limits(limits)));
@@ -46,7 +47,7 @@ class ImageFile::Impl {
 
  private:
   std::vector<std::byte> bytes_;
-  std::optional<DicomFile> dicom_;  // looks into bytes_
+  std::optional<DicomFile> dicom_;    // looks into bytes_
   std::optional<NiftiVolume> nifti_;  // looks into bytes_ unless they were compressed
 };
 

@@ -1,0 +1,1 @@
+mii_fuzzer(fuzz_nifti SOURCE medical/nifti_fuzz.cpp USES medical)
