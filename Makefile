@@ -54,7 +54,8 @@ fuzz:
 	cmake --build --preset fuzz -j $(JOBS)
 	set -e; for target in build/fuzz/fuzz/fuzz_*; do \
 	  corpus=build/fuzz/corpus/$$(basename $$target); mkdir -p $$corpus; \
-	  echo "== $$target"; $$target -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -print_final_stats=1 $$corpus tests/data/golden/synthetic 2>&1 | tail -3; \
+	  seeds=fuzz/seeds/$$(basename $$target); [ -d $$seeds ] || seeds=; \
+	  echo "== $$target"; $$target -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -print_final_stats=1 $$corpus $$seeds tests/data/golden/synthetic 2>&1 | tail -3; \
 	done
 
 format:
