@@ -18,7 +18,9 @@ struct Flags {
   std::vector<std::string> labels;
   std::string labels_file;
   ClassifyOptions classify;
+  DecodeFlags decode;
   bool json = false;
+  bool provenance = false;
 };
 
 std::vector<size_t> descending(std::span<const float> scores) {
@@ -28,37 +30,48 @@ std::vector<size_t> descending(std::span<const float> scores) {
   return order;
 }
 
-void print_json(const std::string& path, const std::vector<std::string>& labels,
-                std::span<const float> scores) {
-  std::string line = "{\"image\": " + json_text(path) + ", \"predictions\": {";
+struct Scored {
+  std::string name;
+  const Provenance* provenance;  ///< null unless asked for
+  std::span<const float> scores;
+};
+
+void print_json(const Scored& scored, const std::vector<std::string>& labels) {
+  std::string line = "{\"image\": " + json_text(scored.name) + ", \"predictions\": {";
   const char* separator = "";
-  for (const size_t k : descending(scores)) {
-    line += separator + json_text(labels[k]) + ": " + number_text(scores[k]);
+  for (const size_t k : descending(scored.scores)) {
+    line += separator + json_text(labels[k]) + ": " + number_text(scored.scores[k]);
     separator = ", ";
   }
-  std::printf("%s}}\n", line.c_str());
+  line += "}";
+  if (scored.provenance != nullptr) line += ", \"provenance\": " + provenance_json(*scored.provenance);
+  std::printf("%s}\n", line.c_str());
 }
 
-void print_table(const std::string& path, const std::vector<std::string>& labels,
-                 std::span<const float> scores) {
-  std::printf("%s\n", path.c_str());
-  for (const size_t k : descending(scores)) std::printf("  %8.4f  %s\n", scores[k], labels[k].c_str());
+void print_table(const Scored& scored, const std::vector<std::string>& labels) {
+  std::printf("%s\n", scored.name.c_str());
+  if (scored.provenance != nullptr) std::printf("  %s\n", mapping_text(*scored.provenance).c_str());
+  for (const size_t k : descending(scored.scores))
+    std::printf("  %8.4f  %s\n", scored.scores[k], labels[k].c_str());
 }
 
 int classify(const Flags& flags) {
-  const std::vector<std::string> paths = find_images(flags.images);
+  const std::vector<ImageInput> inputs = find_images(flags.images, flags.decode);
   const std::vector<std::string> labels =
       flags.labels_file.empty() ? flags.labels : read_lines(flags.labels_file);
   const Engine engine = flags.model.open();
   engine.classify_vectors(Matrix(0, 0), labels,
                           flags.classify);  // wrong labels are found before the long work
-  const auto failures = encode_image_files(
-      engine, paths, flags.model.quiet, [&](const std::vector<size_t>& indices, const Matrix& vectors) {
-        const Matrix scores = engine.classify_vectors(vectors, labels, flags.classify);
-        for (size_t i = 0; i < indices.size(); ++i)
-          (flags.json ? print_json : print_table)(paths[indices[i]], labels, scores.row(i));
-        if (std::fflush(stdout) != 0) throw Error(ErrorCode::io, "the standard output cannot be written");
-      });
+  const auto sink = [&](const std::vector<size_t>& indices, const Matrix& vectors,
+                        std::span<const Image> images) {
+    const Matrix scores = engine.classify_vectors(vectors, labels, flags.classify);
+    for (size_t i = 0; i < indices.size(); ++i)
+      (flags.json ? print_json : print_table)(
+          {inputs[indices[i]].name(), flags.provenance ? images[i].provenance() : nullptr, scores.row(i)},
+          labels);
+    if (std::fflush(stdout) != 0) throw Error(ErrorCode::io, "the standard output cannot be written");
+  };
+  const auto failures = encode_image_files(engine, inputs, flags.decode.options(), flags.model.quiet, sink);
   return report(failures);
 }
 
@@ -67,7 +80,7 @@ int classify(const Flags& flags) {
 void add_classify(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("classify", "Score pictures against labels, without training");
-  command->add_option("images", flags->images, "Pictures, or folders of them")->required();
+  command->add_option("images", flags->images, "Pictures, DICOM, NIfTI, or folders of them")->required();
   auto* labels = command->add_option("--labels", flags->labels, "Labels");
   auto* file = command->add_option("--labels-file", flags->labels_file, "Labels, one a line");
   labels->excludes(file);
@@ -76,6 +89,9 @@ void add_classify(CLI::App& app, Command& chosen) {
   command->add_option("--template", flags->classify.templates,
                       "Prompt around the label, with {} where it goes; several are averaged");
   command->add_flag("--json", flags->json, "One JSON object a line");
+  command->add_flag("--provenance", flags->provenance,
+                    "Say how each file became the picture that was scored");
+  flags->decode.add_to(*command);
   flags->model.add_to(*command);
   command->callback([flags, labels, file, &chosen] {
     if (labels->empty() && file->empty()) throw CLI::RequiredError("--labels or --labels-file");

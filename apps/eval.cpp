@@ -68,15 +68,16 @@ Matrix some_rows(const Matrix& m, const std::vector<size_t>& rows) {
 
 EncodedRows encode(const Engine& engine, Manifest manifest, bool quiet, std::vector<Failure>& failures) {
   EncodedRows encoded{std::move(manifest), {}, {}, {}, {}};
-  std::vector<std::string> paths;
+  std::vector<ImageInput> paths;
   for (size_t row = 0; row < encoded.manifest.rows(); ++row)
-    paths.push_back(encoded.manifest.path(row).string());
+    paths.push_back({encoded.manifest.path(row).string(), std::nullopt});
   Matrix vectors(paths.size(), engine.info().embedding_dim), pixels(paths.size(), 32 * 32);
   size_t n = 0;
-  const auto failed =
-      encode_image_files(engine, paths, quiet, [&](const std::vector<size_t>& indices, const Matrix& batch) {
+  const auto failed = encode_image_files(
+      engine, paths, {}, quiet,
+      [&](const std::vector<size_t>& indices, const Matrix& batch, std::span<const Image>) {
         for (size_t i = 0; i < indices.size(); ++i) {
-          read_luma(Image::read(paths[indices[i]]), pixels.row(n));
+          read_luma(Image::read(paths[indices[i]].path), pixels.row(n));
           std::ranges::copy(batch.row(i), vectors.row(n).begin());
           encoded.rows.push_back(indices[i]);
           encoded.groups.push_back(group_of(encoded.manifest, indices[i]));

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "commands.h"
+#include "image/sniff.h"
 #include "interrupt.h"
 #include "mii/error.h"
 #include "progress.h"
@@ -19,13 +20,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
+bool begins_like_a_picture(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<char> start(4096);
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  start.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+  return path.filename() != "DICOMDIR" && sniff(std::as_bytes(std::span(start))) != ImageFormat::unknown;
+}
+
 bool looks_like_a_picture(const fs::path& path) {
   static const std::set<std::string> extensions{".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp",
                                                 ".bmp", ".ppm",  ".pgm", ".pbm", ".pnm"};
   std::string extension = path.extension().string();
   std::ranges::transform(extension, extension.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extensions.contains(extension);
+  return extensions.contains(extension) || begins_like_a_picture(path);
 }
 
 void walk(const fs::path& folder, std::vector<std::string>& files) {
@@ -47,17 +56,52 @@ struct LoadedBatch {
   std::vector<Failure> failures;
 };
 
-LoadedBatch load(const Engine& engine, const std::vector<std::string>& paths, size_t first, size_t n) {
+/// Reads inputs one after another; a file of which several frames are asked for is opened once.
+class ImageReader {
+ public:
+  explicit ImageReader(const DecodeOptions& options) : options_(options) {}
+
+  Image read(const ImageInput& input) {
+    if (!input.frame) return Image::read(input.path, options_);
+    if (path_ != input.path) {
+      path_.clear();
+      file_.emplace(ImageFile::read(input.path, options_.limits));
+      path_ = input.path;
+    }
+    DecodeOptions options = options_;
+    options.frame = input.frame;
+    return file_->frame(options);
+  }
+
+ private:
+  DecodeOptions options_;
+  std::string path_;
+  std::optional<ImageFile> file_;
+};
+
+LoadedBatch load(const Engine& engine, ImageReader& reader, const std::vector<ImageInput>& inputs,
+                 size_t first, size_t n) {
   LoadedBatch batch;
-  for (size_t i = first; i < std::min(first + n, paths.size()); ++i) {
+  for (size_t i = first; i < std::min(first + n, inputs.size()); ++i) {
     try {
-      batch.images.push_back(engine.prepare(Image::read(paths[i])));
+      batch.images.push_back(engine.prepare(reader.read(inputs[i])));
       batch.indices.push_back(i);
     } catch (const Error& e) {
-      batch.failures.push_back({paths[i], e.what()});
+      batch.failures.push_back({inputs[i].name(), e.what()});
     }
   }
   return batch;
+}
+
+// Every frame of a file; the file itself when it cannot be read, so that its failure is reported in its turn.
+void add_frames(const std::string& path, const DecodeOptions& options, std::vector<ImageInput>& inputs) {
+  try {
+    const size_t frames = ImageFile::read(path, options.limits).frames(options.plane);
+    for (size_t frame = 0; frame < frames; ++frame)
+      inputs.push_back({path, frames == 1 ? std::nullopt : std::optional(frame)});
+  } catch (const Error&) {
+    inputs.push_back({path, std::nullopt});
+  }
 }
 
 // One text after another, to find out which of a batch is wrong.
@@ -65,7 +109,7 @@ void encode_one_by_one(const Engine& engine, const std::vector<std::string>& tex
                        const VectorSink& sink, std::vector<Failure>& failures) {
   for (size_t i = first; i < first + n; ++i) {
     try {
-      sink({i}, engine.encode_texts({&texts[i], 1}));
+      sink({i}, engine.encode_texts({&texts[i], 1}), {});
     } catch (const Error& e) {
       if (e.code() != ErrorCode::invalid_text) throw;
       failures.push_back({"text " + std::to_string(i + 1), e.what()});
@@ -75,7 +119,7 @@ void encode_one_by_one(const Engine& engine, const std::vector<std::string>& tex
 
 }  // namespace
 
-std::vector<std::string> find_images(const std::vector<std::string>& paths) {
+std::vector<ImageInput> find_images(const std::vector<std::string>& paths, const DecodeFlags& flags) {
   std::vector<std::string> files;
   for (const std::string& path : paths) {
     std::error_code error;
@@ -86,7 +130,15 @@ std::vector<std::string> find_images(const std::vector<std::string>& paths) {
       files.push_back(path);
   }
   if (files.empty()) throw Error(ErrorCode::invalid_argument, "no pictures in the folders that were named");
-  return files;
+  const DecodeOptions options = flags.options();
+  std::vector<ImageInput> inputs;
+  for (const std::string& file : files) {
+    if (flags.all_frames())
+      add_frames(file, options, inputs);
+    else
+      inputs.push_back({file, std::nullopt});
+  }
+  return inputs;
 }
 
 std::vector<std::string> read_lines(const std::string& path) {
@@ -100,22 +152,23 @@ std::vector<std::string> read_lines(const std::string& path) {
   return lines;
 }
 
-std::vector<Failure> encode_image_files(const Engine& engine, const std::vector<std::string>& paths,
-                                        bool quiet, const VectorSink& sink) {
+std::vector<Failure> encode_image_files(const Engine& engine, const std::vector<ImageInput>& inputs,
+                                        const DecodeOptions& options, bool quiet, const VectorSink& sink) {
   std::vector<Failure> failures;
-  Progress progress(paths.size(), "images", quiet);
+  Progress progress(inputs.size(), "images", quiet);
+  ImageReader reader(options);  // used by one load at a time
   const size_t batch_size = engine.image_batch();
   const auto load_from = [&](size_t first) {
-    return std::async(std::launch::async, [&engine, &paths, first, batch_size] {
-      return load(engine, paths, first, batch_size);
+    return std::async(std::launch::async, [&engine, &reader, &inputs, first, batch_size] {
+      return load(engine, reader, inputs, first, batch_size);
     });
   };
   auto next = load_from(0);
-  for (size_t first = 0; first < paths.size() && !interrupted(); first += batch_size) {
+  for (size_t first = 0; first < inputs.size() && !interrupted(); first += batch_size) {
     LoadedBatch batch = next.get();
-    if (first + batch_size < paths.size()) next = load_from(first + batch_size);
+    if (first + batch_size < inputs.size()) next = load_from(first + batch_size);
     failures.insert(failures.end(), batch.failures.begin(), batch.failures.end());
-    if (!batch.images.empty()) sink(batch.indices, engine.encode_images(batch.images));
+    if (!batch.images.empty()) sink(batch.indices, engine.encode_images(batch.images), batch.images);
     progress.advance(batch.indices.size() + batch.failures.size());
   }
   return failures;
@@ -137,7 +190,7 @@ std::vector<Failure> encode_text_lines(const Engine& engine, const std::vector<s
       if (e.code() != ErrorCode::invalid_text) throw;
     }
     if (vectors)
-      sink(indices, *vectors);
+      sink(indices, *vectors, {});
     else
       encode_one_by_one(engine, texts, first, n, sink, failures);
     progress.advance(n);

@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   mii::Command chosen;
   mii::add_classify(app, chosen);
   mii::add_embed(app, chosen);
+  mii::add_inspect(app, chosen);
   mii::add_info(app, chosen);
   mii::add_convert(app, chosen);
 #ifdef MII_WITH_DOWNLOAD

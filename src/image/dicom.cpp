@@ -39,10 +39,6 @@ void paint_frame(const Frame& frame, const DisplayHints& hints, const DecodeOpti
 
 DicomLimits dicom_limits(const DecodeLimits& limits) { return {.max_pixels = limits.max_pixels}; }
 
-DisplayHints display_hints(const DicomFile& file, const DicomFrameInfo& frame) {
-  return {file.info().modality, file.info().body_part, frame.windows, frame.voi_tables, {}};
-}
-
 void paint(const DicomFile& file, const DecodeOptions& options, Canvas& canvas) {
   const DicomInfo& info = file.info();
   const size_t index = options.frame.value_or(info.frames / 2);

@@ -12,9 +12,6 @@ namespace mii {
 DicomLimits dicom_limits(const DecodeLimits& limits);
 NiftiLimits nifti_limits(const DecodeLimits& limits);
 
-/// What a DICOM object says of how a frame is to be shown.
-DisplayHints display_hints(const DicomFile& file, const DicomFrameInfo& frame);
-
 void paint(const DicomFile& file, const DecodeOptions& options, Canvas& canvas);
 void paint(const NiftiVolume& volume, const DecodeOptions& options, Canvas& canvas);
 

@@ -60,6 +60,8 @@ constexpr Mark kUnreadable[] = {
 
 ImageFormat sniff(std::span<const std::byte> bytes) {
   const std::string_view text = as_text(bytes);
+  // First: the 128 bytes before may be the start of a TIFF file, for programs that know no DICOM.
+  if (has_at(text, 128, "DICM"sv)) return ImageFormat::dicom;
   if (text.starts_with("\xFF\xD8\xFF"sv)) return ImageFormat::jpeg;
   if (text.starts_with("\x89PNG\r\n\x1A\n"sv)) return ImageFormat::png;
   if (is_tiff(text)) return ImageFormat::tiff;

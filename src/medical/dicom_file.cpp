@@ -10,10 +10,9 @@
 
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
-#include <dcmtk/dcmdata/dcistrmb.h>
-#include <dcmtk/oflog/oflog.h>
 
 #include "medical/dicom_attributes.h"
+#include "medical/dicom_dataset.h"
 #include "medical/dicom_pixels.h"
 #include "medical/dicom_structure.h"
 #include "medical/palette.h"
@@ -28,12 +27,6 @@ constexpr size_t kMaxInflatedBytes = 128u << 20;
 constexpr int kMaxFrames = 1'000'000;
 
 [[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::invalid_image, "DICOM: " + what); }
-
-// DCMTK writes to stderr by default, and would name values.
-void silence_dcmtk() {
-  static std::once_flag once;
-  std::call_once(once, [] { OFLog::configure(OFLogger::OFF_LOG_LEVEL); });
-}
 
 // A deflated data set; PS3.5 annex A.5.
 std::vector<std::byte> inflated(Bytes deflated) {
@@ -63,21 +56,6 @@ std::string uid_name(const std::string& uid) {
   return name != nullptr ? name : uid;
 }
 
-E_TransferSyntax encoding(const DicomStructure& structure) {
-  if (structure.big_endian) return structure.explicit_vr ? EXS_BigEndianExplicit : EXS_BigEndianImplicit;
-  return structure.explicit_vr ? EXS_LittleEndianExplicit : EXS_LittleEndianImplicit;
-}
-
-void parse(Bytes bytes, E_TransferSyntax syntax, DcmDataset& dataset) {
-  DcmInputBufferStream stream;
-  stream.setBuffer(bytes.data(), static_cast<offile_off_t>(bytes.size()));
-  stream.setEos();
-  dataset.transferInit();
-  // What was read before an error is kept: whether it is enough is decided by the attributes.
-  dataset.read(stream, syntax);
-  dataset.transferEnd();
-}
-
 VoiFunction function_of(const std::string& name) {
   if (name == "SIGMOID") return VoiFunction::sigmoid;
   return name == "LINEAR_EXACT" ? VoiFunction::linear_exact : VoiFunction::linear;
@@ -103,7 +81,6 @@ void set_if(std::string& to, DcmItem* item, const DcmTagKey& tag) {
 class DicomFile::Impl {
  public:
   Impl(Bytes bytes, const DicomLimits& limits) {
-    silence_dcmtk();
     structure_ = walk_dicom(bytes);
     read_dataset(bytes);
     fill_info(limits);
@@ -142,13 +119,13 @@ void DicomFile::Impl::read_dataset(Bytes bytes) {
     structure_.transfer_syntax = kDeflatedTransferSyntax;
     bytes = inflated_;
   }
-  const size_t end = structure_.pixels.tag != 0 ? structure_.pixels.element : bytes.size();
-  parse(bytes.subspan(structure_.dataset, end - structure_.dataset), encoding(structure_), dataset_);
+  read_dicom_dataset(bytes, structure_, dataset_);
 }
 
 void DicomFile::Impl::fill_info(const DicomLimits& limits) {
   const std::string& syntax = structure_.transfer_syntax;
-  info_.transfer_syntax = syntax.empty() ? DcmXfer(encoding(structure_)).getXferName() : uid_name(syntax);
+  info_.transfer_syntax =
+      syntax.empty() ? DcmXfer(dicom_encoding(structure_)).getXferName() : uid_name(syntax);
   info_.sop_instance_uid = dicom_text(dataset_, DCM_SOPInstanceUID);
   info_.study_instance_uid = dicom_text(dataset_, DCM_StudyInstanceUID);
   info_.series_instance_uid = dicom_text(dataset_, DCM_SeriesInstanceUID);
@@ -198,6 +175,7 @@ void DicomFile::Impl::expect_picture(const DicomLimits& limits) const {
   if (structure_.pixels.tag == 0 && layout_.rows == 0) {
     if (info_.sop_class.empty() && info_.modality.empty())
       fail("no attributes of an image, a damaged or foreign file");
+    if (info_.sop_class.find("ImageStorage") != std::string::npos) fail("has no pixel data");
     std::string what = info_.sop_class.empty() ? "an object" : info_.sop_class;
     if (!info_.modality.empty()) what += " (modality " + info_.modality + ")";
     fail("holds no picture: it is " + what);

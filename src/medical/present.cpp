@@ -58,6 +58,10 @@ ValueRange values_of(const Profile& profile, const GreyFrame& frame) {
 
 }  // namespace
 
+DisplayHints display_hints(const DicomFile& file, const DicomFrameInfo& frame) {
+  return {file.info().modality, file.info().body_part, frame.windows, frame.voi_tables, {}};
+}
+
 ChosenMapping choose_mapping(const Profile& profile, const GreyFrame& frame, const DisplayHints& hints) {
   switch (profile.kind) {
     case Kind::automatic:

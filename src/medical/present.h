@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "medical/dicom_file.h"
 #include "medical/frame.h"
 #include "medical/window.h"
 #include "mii/profile.h"
@@ -19,6 +20,8 @@ struct DisplayHints {
   /// Of a whole series, for profiles that look at the values; a frame's own when absent.
   std::optional<ValueRange> series_range;
 };
+
+DisplayHints display_hints(const DicomFile& file, const DicomFrameInfo& frame);
 
 /// What a profile comes to for a frame. applied: "window", "voi-window", "voi-lut", "percentile", "minmax",
 /// "stored". Throws Error{invalid_image} for the profile "voi" where there is none.

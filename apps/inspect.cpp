@@ -1,0 +1,259 @@
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "commands.h"
+#include "core/file.h"
+#include "core/number_text.h"
+#include "image/encode_png.h"
+#include "image/preprocess.h"
+#include "inputs.h"
+#include "interrupt.h"
+#include "medical/dicom_file.h"
+#include "medical/dicom_structure.h"
+#include "medical/nifti.h"
+#include "mii/error.h"
+#include "mii/series.h"
+#include "model_flags.h"
+#include "volume.h"
+#include "weights/config.h"
+#include "weights/model_folder.h"
+
+namespace mii {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Flags {
+  DecodeFlags decode;
+  std::vector<std::string> paths;
+  std::string model;
+  fs::path png;
+  bool full_size = false;
+  bool json = false;
+  bool phi = false;
+};
+
+/// What is said of a file or a series, as a table for people or as JSON.
+class Description {
+ public:
+  void add(const char* name, const std::string& value) {
+    if (!value.empty()) lines_.push_back({name, value, json_text(value)});
+  }
+  void add(const char* name, size_t value) {
+    lines_.push_back({name, std::to_string(value), std::to_string(value)});
+  }
+  // Ready JSON, and its form for people.
+  void add(const char* name, const std::string& text, const std::string& json) {
+    lines_.push_back({name, text, json});
+  }
+
+  void print_table(const std::string& title) const {
+    std::printf("%s\n", title.c_str());
+    for (const Line& line : lines_)
+      if (!line.text.empty()) std::printf("  %-26s %s\n", line.name.c_str(), line.text.c_str());
+  }
+  void print_json(const char* kind, const std::string& title) const {
+    std::string text = "{" + json_text(kind) + ": " + json_text(title);
+    for (const Line& line : lines_) text += ", " + json_text(line.name) + ": " + line.json;
+    std::printf("%s}\n", text.c_str());
+  }
+
+ private:
+  struct Line {
+    std::string name, text, json;
+  };
+  std::vector<Line> lines_;
+};
+
+std::string bits_text(const DicomInfo& info) {
+  return std::to_string(info.bits_stored) + " of " + std::to_string(info.bits_allocated) + " bits, " +
+         (info.is_signed ? "signed" : "unsigned");
+}
+
+std::string windows_text(const std::vector<VoiWindow>& windows) {
+  std::string text;
+  for (const VoiWindow& w : windows)
+    text += (text.empty() ? "" : ", ") + short_number(w.center) + "/" + short_number(w.width);
+  return text;
+}
+
+std::string windows_json(const std::vector<VoiWindow>& windows) {
+  std::string text;
+  for (const VoiWindow& w : windows)
+    text += (text.empty() ? "" : ", ") + ("[" + number_text(w.center)) + ", " + number_text(w.width) + "]";
+  return "[" + text + "]";
+}
+
+void describe_dicom(const DicomFile& file, const Flags& flags, Description& description) {
+  const DicomInfo& info = file.info();
+  const DicomFrameInfo frame = file.frame_info(0);
+  description.add("sop_class", info.sop_class);
+  description.add("modality", info.modality);
+  description.add("body_part", info.body_part);
+  description.add("bits", bits_text(info));
+  if (!frame.windows.empty())
+    description.add("windows", windows_text(frame.windows), windows_json(frame.windows));
+  if (!frame.voi_tables.empty()) description.add("voi_lut_tables", frame.voi_tables.size());
+  if (frame.has_modality_table) description.add("modality_lut", "yes", "true");
+  if (info.lossy) description.add("lossy_compressed", "yes", "true");
+  if (info.burned_in_annotation)
+    description.add("burned_in_annotation", "YES: the pixels may name the patient", "true");
+  if (!flags.phi) return;
+  for (const auto& [name, value] : file.identifying_attributes()) description.add(name.c_str(), value);
+}
+
+void describe_nifti(const NiftiVolume& volume, Description& description) {
+  const NiftiInfo& info = volume.info();
+  std::string dims, spacing;
+  for (const uint64_t d : info.dims) dims += (dims.empty() ? "" : " x ") + std::to_string(d);
+  for (const double s : info.spacing_mm) spacing += (spacing.empty() ? "" : " x ") + short_number(s);
+  description.add("dimensions", dims);
+  description.add("datatype", info.datatype);
+  description.add("spacing_mm", spacing);
+  description.add("orientation",
+                  info.orientation + (info.orientation_known ? "" : " (not said by the file)"));
+}
+
+// Of what was decoded: how the middle frame, or the one asked for, is shown.
+void describe_picture(const Provenance& p, Description& description) {
+  description.add("format", p.format + (p.transfer_syntax.empty() ? "" : ", " + p.transfer_syntax),
+                  json_text(p.format));
+  description.add("transfer_syntax", "", json_text(p.transfer_syntax));
+  description.add("photometric_interpretation", p.photometric_interpretation);
+  description.add("size", std::to_string(p.width) + " x " + std::to_string(p.height),
+                  "[" + std::to_string(p.width) + ", " + std::to_string(p.height) + "]");
+  description.add("frames", p.frames);
+  if (p.rescale)
+    description.add("rescale",
+                    short_number(p.rescale->first) + " * stored + " + short_number(p.rescale->second),
+                    "[" + number_text(p.rescale->first) + ", " + number_text(p.rescale->second) + "]");
+  description.add("shown", mapping_text(p) + (p.profile.empty() ? "" : " (profile " + p.profile + ")"),
+                  provenance_json(p));
+}
+
+// The model's input size, without loading its weights.
+Image as_the_model_sees_it(const Image& image, const Flags& flags) {
+  const ModelFolder folder =
+      ModelFolder::find(flags.model.empty() ? built_in_model() : fs::path(flags.model));
+  const ModelConfig config = ModelConfig::read(folder.config);
+  return resize_bicubic(image, static_cast<size_t>(config.image.width),
+                        static_cast<size_t>(config.image.height));
+}
+
+void write_png(const Image& image, const ImageInput& input, size_t number, size_t inputs,
+               const Flags& flags) {
+  fs::path path = flags.png;
+  if (inputs > 1) {
+    fs::create_directories(flags.png);
+    path /= std::to_string(number + 1) + "-" + fs::path(input.name()).filename().string() + ".png";
+  }
+  AtomicFile file(path);
+  file.write(flags.full_size ? encode_png(image) : encode_png(as_the_model_sees_it(image, flags)));
+  file.commit();
+}
+
+void inspect_file(const ImageInput& input, const Flags& flags, size_t number, size_t inputs) {
+  constexpr uint64_t kMaxBytes = 1ull << 32;
+  DecodeOptions options = flags.decode.options();
+  if (input.frame) options.frame = input.frame;
+  Description description;
+  const std::vector<std::byte> bytes = read_file(input.path, kMaxBytes);
+  const Image image = Image::decode(bytes, options);
+  describe_picture(*image.provenance(), description);
+  if (looks_like_nifti(bytes))
+    describe_nifti(NiftiVolume::open(bytes), description);
+  else if (image.provenance()->format == "DICOM")
+    describe_dicom(DicomFile::open(bytes), flags, description);
+  flags.json ? description.print_json("file", input.name()) : description.print_table(input.name());
+  if (!flags.png.empty()) write_png(image, input, number, inputs, flags);
+}
+
+std::string positions_text(const Series& series) {
+  const auto& first = series.slices.front().position_mm;
+  const auto& last = series.slices.back().position_mm;
+  if (!first || !last) return "";
+  return short_number(*first) + " to " + short_number(*last) + " mm";
+}
+
+void print_series(const Series& series, const Flags& flags) {
+  Description description;
+  description.add("modality", series.modality);
+  description.add("body_part", series.body_part);
+  if (series.number != 0) description.add("series_number", static_cast<size_t>(std::max(0, series.number)));
+  description.add("slices", series.slices.size());
+  description.add("size", std::to_string(series.cols) + " x " + std::to_string(series.rows),
+                  "[" + std::to_string(series.cols) + ", " + std::to_string(series.rows) + "]");
+  description.add("positions", positions_text(series));
+  std::string warnings, warnings_json;
+  for (const std::string& warning : series.warnings) {
+    warnings += (warnings.empty() ? "" : "; ") + warning;
+    warnings_json += (warnings_json.empty() ? "" : ", ") + json_text(warning);
+  }
+  description.add("warnings", warnings, "[" + warnings_json + "]");
+  std::string files;
+  for (const Slice& slice : series.slices) files += (files.empty() ? "" : ", ") + json_text(name_of(slice));
+  description.add("order", "", "[" + files + "]");
+  if (flags.phi) {
+    description.add("StudyInstanceUID", series.study_instance_uid);
+    description.add("SeriesInstanceUID", series.series_instance_uid);
+  }
+  flags.json ? description.print_json("series", name_of(series))
+             : description.print_table("series " + name_of(series));
+}
+
+std::vector<Failure> inspect_series(const std::vector<fs::path>& folders, const Flags& flags) {
+  const SeriesScan scan = find_series(folders, flags.decode.options().plane);
+  for (const Series& series : scan.series) print_series(series, flags);
+  std::vector<Failure> failures;
+  for (const SkippedFile& skipped : scan.skipped) failures.push_back({skipped.file.string(), skipped.reason});
+  return failures;
+}
+
+int inspect(const Flags& flags) {
+  std::vector<fs::path> folders;
+  std::vector<std::string> files;
+  for (const std::string& path : flags.paths) {
+    std::error_code error;
+    if (fs::is_directory(path, error) || fs::path(path).filename() == "DICOMDIR")
+      folders.push_back(path);
+    else
+      files.push_back(path);
+  }
+  std::vector<Failure> failures;
+  if (!folders.empty()) failures = inspect_series(folders, flags);
+  // With --png a folder's pictures are written one by one.
+  if (!flags.png.empty())
+    for (const fs::path& folder : folders) files.push_back(folder.string());
+  const std::vector<ImageInput> inputs =
+      files.empty() ? std::vector<ImageInput>{} : find_images(files, flags.decode);
+  for (size_t i = 0; i < inputs.size() && !interrupted(); ++i) {
+    try {
+      inspect_file(inputs[i], flags, i, inputs.size());
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::invalid_model) throw;
+      failures.push_back({inputs[i].name(), error.what()});
+    }
+  }
+  return report(failures);
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Command& chosen) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command = app.add_subcommand(
+      "inspect", "Say what files are and how they are shown to the model; of folders, the series in them");
+  command->add_option("paths", flags->paths, "Pictures, DICOM, NIfTI, DICOMDIR, or folders")->required();
+  command->add_option("--png", flags->png,
+                      "Write the picture that the model would see; of several files: a folder of them");
+  command->add_flag("--full-size", flags->full_size, "With --png: before the resize to the model's input");
+  command->add_option("--model", flags->model, "Whose input size --png takes [the built-in model]")
+      ->envname("MII_MODEL");
+  command->add_flag("--json", flags->json, "One JSON object a line");
+  command->add_flag("--phi", flags->phi, "Print what identifies the patient, too: names, ids, dates, UIDs");
+  flags->decode.add_to(*command);
+  command->callback([flags, &chosen] { chosen = [flags] { return inspect(*flags); }; });
+}
+
+}  // namespace mii
