@@ -277,16 +277,16 @@ GreyFrame DicomFile::Impl::grey(const RawFrame& raw, const DicomFrameInfo& shown
   grey.bits_stored = raw.bits_stored;
   grey.is_signed = raw.is_signed;
   grey.inverted = layout_.photometric_interpretation == "MONOCHROME1";
-  const SampleReader sample(raw);
   const size_t pixels = layout_.pixels();
   if (raw.bits_stored - (raw.is_signed ? 1 : 0) > 31) {
     const auto [slope, intercept] = shown.rescale.value_or(std::pair(1.0, 0.0));
+    const SampleReader sample(raw);
     grey.reals.resize(pixels);
     for (size_t i = 0; i < pixels; ++i) grey.reals[i] = slope * static_cast<double>(sample(i)) + intercept;
     return grey;
   }
   grey.integers.resize(pixels);
-  for (size_t i = 0; i < pixels; ++i) grey.integers[i] = static_cast<int32_t>(sample(i));
+  read_integers(raw, grey.integers);
   mark_padding(grey);
   const std::lock_guard lock(mutex_);
   DcmItem* modality = dicom_item(dataset_, DCM_ModalityLUTSequence);
