@@ -124,8 +124,8 @@ void DicomFile::Impl::read_dataset(Bytes bytes) {
 
 void DicomFile::Impl::fill_info(const DicomLimits& limits) {
   const std::string& syntax = structure_.transfer_syntax;
-  info_.transfer_syntax =
-      syntax.empty() ? DcmXfer(dicom_encoding(structure_)).getXferName() : uid_name(syntax);
+  const DcmXfer named = syntax.empty() ? DcmXfer(dicom_encoding(structure_)) : DcmXfer(syntax.c_str());
+  info_.transfer_syntax = named.getXfer() == EXS_Unknown ? syntax : named.getXferName();
   info_.sop_instance_uid = dicom_text(dataset_, DCM_SOPInstanceUID);
   info_.study_instance_uid = dicom_text(dataset_, DCM_StudyInstanceUID);
   info_.series_instance_uid = dicom_text(dataset_, DCM_SeriesInstanceUID);
