@@ -66,8 +66,8 @@ class Connection {
   }
 
   asio::awaitable<void> run() {
-    while (co_await serve_one()) {
-    }
+    bool open = true;
+    while (open) open = co_await serve_one();
   }
 
   void end_if_idle() {
@@ -82,7 +82,8 @@ class Connection {
 
   // False when the connection is to be closed.
   asio::awaitable<bool> serve_one() {
-    if (!co_await wait_for_request()) co_return false;
+    const bool came = co_await wait_for_request();
+    if (!came) co_return false;
     start_ = Clock::now();
     error_code error;
     Parser parser;
@@ -90,7 +91,10 @@ class Connection {
     parser.body_limit(boost::none);
     tcp().expires_after(ticks(limits_.header_time));
     co_await http::async_read_header(stream_, buffer_, parser, token(error));
-    if (error) co_return co_await refuse_head(error);
+    if (error) {
+      co_await refuse_head(error);
+      co_return false;
+    }
 
     Request request = head_of(parser);
     const Route* route = nullptr;
@@ -118,7 +122,8 @@ class Connection {
       if (error) co_return false;
     }
     const bool keep = parser.is_done() && parser.keep_alive() && !network_.draining && response.status != 499;
-    co_return co_await answer(request, route, std::move(response), parser.get().version(), keep, parser.is_done());
+    const bool open = co_await answer(request, route, std::move(response), parser.get().version(), keep, parser.is_done());
+    co_return open;
   }
 
   asio::awaitable<bool> wait_for_request() {
@@ -132,16 +137,16 @@ class Connection {
     co_return !error;
   }
 
-  asio::awaitable<bool> refuse_head(const error_code& error) {
+  asio::awaitable<void> refuse_head(const error_code& error) {
     if (error == http::error::end_of_stream || error == beast::error::timeout ||
         error.category() != make_error_code(http::error::bad_method).category())
-      co_return false;
+      co_return;
     Request request;
     request.method = "OTHER";
     request.request_id = new_request_id();
     request.peer = peer_;
     const bool large = error == http::error::header_limit;
-    co_return co_await answer(
+    co_await answer(
         request, nullptr,
         error_response(ErrorStyle::detail, large ? 431 : 400,
                        large ? "the request's headers are larger than " + std::to_string(limits_.header_bytes) + " bytes"

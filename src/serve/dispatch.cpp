@@ -29,8 +29,8 @@ asio::awaitable<void> on_worker(Service& service, Response& failure, std::functi
     }
     event->fire();
   });
-  while (!co_await event->wait(Clock::time_point::max())) {
-  }
+  bool done = false;
+  while (!done) done = co_await event->wait(Clock::time_point::max());
 }
 
 // Seconds; 0: none. False for a header that is no positive number.
@@ -98,7 +98,9 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
   auto done = std::make_shared<Event>(co_await asio::this_coro::executor);
   const std::shared_ptr<Job> job = service.encoder().submit(work, [done] { done->fire(); });
   if (!job) co_return queue_full(service, route.errors);
-  while (!co_await done->wait(std::min(deadline, Clock::now() + kGoneCheckEvery))) {
+  for (;;) {
+    const bool settled = co_await done->wait(std::min(deadline, Clock::now() + kGoneCheckEvery));
+    if (settled) break;
     const bool late = Clock::now() >= deadline;
     if (!late && !gone()) continue;
     job->cancel();

@@ -91,7 +91,7 @@ class Scanner {
       ++i;
       if (!has(i)) return fail("Unterminated string starting at", begin);
       if (text_[i] == 'u') {
-        if (i + 5 >= text_.size()) return fail("Invalid \\uXXXX escape", i + 1);
+        if (i + 5 >= text_.size()) return fail("Invalid \\uXXXX escape", i);
         for (size_t k = 1; k <= 4; ++k)
           if (!std::isxdigit(static_cast<unsigned char>(text_[i + k])))
             return fail("Invalid \\uXXXX escape", i);
