@@ -55,6 +55,7 @@ class BodyCharge {
   uint64_t bytes_ = 0;
 };
 
+// GCC 12 destroys temporaries twice that are made inside an expression with co_await: here they have names.
 template <typename Stream>
 class Connection {
  public:
@@ -115,14 +116,15 @@ class Connection {
       if (refusal)
         response = std::move(*refusal);
       else
-        response = co_await dispatch(service_, *route, request, [this] { return peer_gone(); });
+        response = co_await dispatch(service_, *route, request, gone_);
     } else if (!expects_continue(parser) && parser.content_length().value_or(1) <= kReadBytes) {
       // A small body is read, so that the connection can go on.
-      (void)co_await read_body(parser, request, charge, Route{}, error);
+      const Route none;
+      auto ignored = co_await read_body(parser, request, charge, none, error);
       if (error) co_return false;
     }
     const bool keep = parser.is_done() && parser.keep_alive() && !network_.draining && response.status != 499;
-    const bool open = co_await answer(request, route, std::move(response), parser.get().version(), keep, parser.is_done());
+    const bool open = co_await answer(request, route, response, parser.get().version(), keep, parser.is_done());
     co_return open;
   }
 
@@ -145,13 +147,14 @@ class Connection {
     request.method = "OTHER";
     request.request_id = new_request_id();
     request.peer = peer_;
-    const bool large = error == http::error::header_limit;
-    co_await answer(
-        request, nullptr,
-        error_response(ErrorStyle::detail, large ? 431 : 400,
-                       large ? "the request's headers are larger than " + std::to_string(limits_.header_bytes) + " bytes"
-                             : "Invalid HTTP request received."),
-        11, false, false);
+    Response response = malformed_head(error == http::error::header_limit);
+    co_await answer(request, nullptr, response, 11, false, false);
+  }
+
+  Response malformed_head(bool too_large) const {
+    if (!too_large) return error_response(ErrorStyle::detail, 400, "Invalid HTTP request received.");
+    return error_response(ErrorStyle::detail, 431,
+                          "the request's headers are larger than " + std::to_string(limits_.header_bytes) + " bytes");
   }
 
   Request head_of(const Parser& parser) const {
@@ -222,7 +225,7 @@ class Connection {
   }
 
   // True when the connection may go on. all_read: nothing of this request is still on its way.
-  asio::awaitable<bool> answer(const Request& request, const Route* route, Response response, unsigned version,
+  asio::awaitable<bool> answer(const Request& request, const Route* route, Response& response, unsigned version,
                                bool keep, bool all_read) {
     if (response.status == 499) {  // nobody is there to read it
       note(request, route, response);
@@ -286,6 +289,7 @@ class Connection {
   beast::flat_buffer buffer_;
   Clock::time_point start_ = Clock::now();
   bool idle_ = false;
+  const std::function<bool()> gone_ = [this] { return peer_gone(); };
 };
 
 // Counts the connection and lets the service end it while it is idle.

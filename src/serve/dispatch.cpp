@@ -17,9 +17,9 @@ constexpr auto kGoneCheckEvery = std::chrono::milliseconds(100);
 constexpr double kMaxDeadlineSeconds = 86400;
 
 // Runs task on a worker and resumes here. What it throws becomes a 500.
-asio::awaitable<void> on_worker(Service& service, Response& failure, std::function<void()> task) {
+asio::awaitable<void> on_worker(Service& service, Response& failure, const std::function<void()>& task) {
   auto event = std::make_shared<Event>(co_await asio::this_coro::executor);
-  service.workers().post(Workers::Lane::first, [&failure, event, task = std::move(task)] {
+  service.workers().post(Workers::Lane::first, [&failure, event, &task] {
     try {
       task();
     } catch (const Error& error) {
@@ -79,7 +79,7 @@ Response queue_full(Service& service, ErrorStyle style) {
 }  // namespace
 
 asio::awaitable<Response> dispatch(Service& service, const Route& route, Request& request,
-                                   std::function<bool()> gone) {
+                                   const std::function<bool()>& gone) {
   const auto start = Clock::now();
   if (!route.computes) co_return std::get<Response>(route.handle(request, service));
   double deadline_seconds = 0;
@@ -90,7 +90,11 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
                             : start + std::chrono::duration_cast<Clock::duration>(Seconds(deadline_seconds));
 
   Outcome outcome;
-  co_await on_worker(service, outcome.emplace<Response>(), [&] { outcome = route.handle(request, service); });
+  Response failed;
+  failed.status = 0;
+  const std::function<void()> handle = [&] { outcome = route.handle(request, service); };
+  co_await on_worker(service, failed, handle);
+  if (failed.status != 0) co_return failed;
   if (auto* response = std::get_if<Response>(&outcome)) co_return std::move(*response);
   Work& work = std::get<Work>(outcome);
   const size_t images = work.images.size();
@@ -109,7 +113,8 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
   if (job->failure()) co_return failure_response(*job->failure(), route.errors, images);
 
   Response response;
-  co_await on_worker(service, response, [&] { response = work.answer(job->images(), job->texts()); });
+  const std::function<void()> write = [&] { response = work.answer(job->images(), job->texts()); };
+  co_await on_worker(service, response, write);
   add_timing(response, job->timing(), Clock::now() - start);
   co_return response;
 }

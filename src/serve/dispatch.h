@@ -10,6 +10,6 @@ namespace mii::serve {
 /// Carries out a request whose body was read. gone: whether the client has left; its work is then given up.
 /// The answer's status is 499 in that case.
 boost::asio::awaitable<Response> dispatch(Service& service, const Route& route, Request& request,
-                                          std::function<bool()> gone);
+                                          const std::function<bool()>& gone);
 
 }  // namespace mii::serve

@@ -54,7 +54,7 @@ class Encoder {
   std::mutex admission_;
   std::atomic<size_t> admitted_images_ = 0, admitted_texts_ = 0;
   std::atomic<double> seconds_per_image_ = 0.01;
-  std::atomic<std::chrono::steady_clock::time_point> last_answer_ = std::chrono::steady_clock::time_point();
+  std::atomic<std::chrono::steady_clock::time_point> last_answer_ = std::chrono::steady_clock::now();
   Batcher<Image> images_;
   Batcher<std::string> texts_;
 };

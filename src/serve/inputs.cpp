@@ -45,7 +45,8 @@ class FormReader {
   /// Returns false for a text that is no UTF-8.
   bool add(std::string_view name, std::string_view value, bool is_file) {
     for (size_t f = 0; f < fields_.size(); ++f) {
-      if (fields_[f].name != name) continue;
+      // An empty text of a form is an absent one, as FastAPI has it.
+      if (fields_[f].name != name || (value.empty() && !is_file)) continue;
       given_[f] = true;
       if (name == "images") {
         inputs_.images.push_back({.data = std::string(value), .base64 = !is_file});
@@ -137,7 +138,7 @@ std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& c
   std::string().swap(request.body);
   if (const auto* inputs = std::get_if<Inputs>(&result)) {
     const std::string reason = beyond_limits(inputs->images, inputs->texts, context.limits);
-    if (!reason.empty()) return error_response(ErrorStyle::detail, 413, reason);
+    if (!reason.empty()) return error_response(ErrorStyle::detail, 400, reason);
   }
   return result;
 }

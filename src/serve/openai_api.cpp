@@ -18,8 +18,8 @@ const Field kFields[] = {
      .example = R"(["X-Ray","Ultrasound"])"},
     {.name = "model", .required = true, .description = "As /v1/models names it", .schema = R"({"type":"string"})"},
     {.name = "encoding_format", .description = "base64: little-endian float32", .default_json = "\"float\"",
-     .schema = R"({"enum":["float","base64"]})"},
-    {.name = "modality", .default_json = "\"text\"", .schema = R"({"enum":["text","image"]})"},
+     .schema = R"({"enum":["float","base64",null]})"},
+    {.name = "modality", .default_json = "\"text\"", .schema = R"({"enum":["text","image",null]})"},
     {.name = "dimensions", .description = "The model's own number, or absent",
      .schema = R"({"type":["integer","null"],"minimum":1})"},
     {.name = "user", .description = "Not used", .schema = R"({"type":["string","null"]})"}};
@@ -57,7 +57,9 @@ std::string read_choice(const bj::object& body, std::string_view name, std::stri
     is_second = value->get_string() == second;
     return "";
   }
-  return "'" + std::string(name) + "' must be '" + std::string(first) + "' or '" + std::string(second) + "'";
+  std::string reason(name);
+  reason.append(" must be '").append(first).append("' or '").append(second).append("'");
+  return reason;
 }
 
 std::optional<Response> read_options(const bj::value& value, const ApiContext& context, Options& options) {
@@ -122,7 +124,7 @@ Outcome embeddings(Request& request, const ApiContext& context) {
     work.texts = std::move(options.input);
   }
   const std::string reason = beyond_limits(work.images, work.texts, context.limits);
-  if (!reason.empty()) return refuse(reason, "", 413);
+  if (!reason.empty()) return refuse(reason);
   for (const std::string& text : work.texts) tokens += context.model.count_tokens(text);
   work.answer = [base64 = options.base64, images = options.images, tokens,
                  name = context.model_name](const Matrix& image_vectors, const Matrix& text_vectors) {

@@ -30,7 +30,8 @@ bj::value field_schema(const Field& field, const ServeOptions& options) {
   if (field.type == Field::Type::any) {
     schema = parsed(field.schema).as_object();
   } else if (field.type == Field::Type::boolean) {
-    schema["type"] = "boolean";
+    schema["anyOf"] = parsed(R"([{"type":"boolean"},
+      {"enum":[0,1,"0","1","on","off","true","false","t","f","y","n","yes","no"]}])");
   } else {
     const bool images = field.name == "images";
     if (field.nullable)
@@ -39,6 +40,7 @@ bj::value field_schema(const Field& field, const ServeOptions& options) {
       schema["type"] = "array";
     schema["items"] = {{"type", "string"}};
     if (images) schema["items"].as_object()["contentEncoding"] = "base64";
+    if (field.required) schema["minItems"] = 1;
     schema["maxItems"] = images ? options.limits.images : options.limits.texts;
   }
   if (!field.description.empty()) schema["description"] = field.description;
@@ -71,6 +73,12 @@ bj::object example(const Route& route, const ServeOptions& options) {
 // The same fields as a form: pictures are files.
 bj::object form_schema(const Route& route, const ServeOptions& options) {
   bj::object schema = json_schema(route, options);
+  // A form's values are texts, whatever they look like, and one that comes once is a list of one.
+  for (const Field& field : route.fields) {
+    bj::object& property = schema["properties"].as_object()[field.name].as_object();
+    for (const char* keyword : {"type", "items", "minItems", "maxItems", "anyOf"})
+      if (field.name != "images") property.erase(keyword);
+  }
   bj::object& images = schema["properties"].as_object()["images"].as_object();
   images["type"] = "array";
   images["items"] = {{"type", "string"}, {"format", "binary"}};
@@ -97,7 +105,7 @@ bj::object responses(const Route& route) {
   if (route.needs_key) all["401"] = error("A key is needed");
   if (!route.fields.empty()) {
     all["400"] = error("The request cannot be carried out as it stands");
-    all["413"] = error("Beyond a limit of this service");
+    all["413"] = error("The body is larger than this service takes");
     all["415"] = error("Another kind of body is expected");
     all["429"] = error("The queue is full: try again after Retry-After seconds");
     all["504"] = error("The deadline passed");

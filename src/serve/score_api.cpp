@@ -18,16 +18,17 @@ const Field kFields[] = {
      .schema = R"({"type":"object","required":["columns","data"],"properties":{
        "columns":{"type":"array","items":{"enum":["image","text"]},"minItems":1,"maxItems":2},
        "index":{"type":"array"},
-       "data":{"type":"array","minItems":1,"items":{"anyOf":[{"type":"array","items":{"type":"string"}},
-         {"type":"object","properties":{"image":{"type":"string"},"text":{"type":"string"}}}]}}}})",
+       "data":{"type":"array","minItems":1,"items":{"anyOf":[
+         {"type":"array","items":{"type":["string","null"]},"minItems":1,"maxItems":2},
+         {"type":"object","properties":{"image":{"type":["string","null"]},"text":{"type":["string","null"]}}}]}}}})",
      .example = R"({"columns":["image","text"],"index":[0],"data":[["","X-Ray"]]})"},
     {.name = "params", .nullable = true,
      .description = "scaling_factor is the logarithm of the temperature. Pictures are resized to "
                     "image_standardization_image_size (512) and compressed as JPEG of quality "
                     "image_standardization_jpeg_compression_ratio (75) first, as there.",
-     .schema = R"({"type":["object","null"],"properties":{"get_scaling_factor":{"type":"boolean"},
-       "image_standardization_jpeg_compression_ratio":{"type":"integer","minimum":0,"maximum":100},
-       "image_standardization_image_size":{"type":"integer","minimum":0,"maximum":4096}}})",
+     .schema = R"({"type":["object","null"],"properties":{"get_scaling_factor":{"type":["boolean","null"]},
+       "image_standardization_jpeg_compression_ratio":{"type":["integer","null"],"minimum":0,"maximum":100},
+       "image_standardization_image_size":{"type":["integer","null"],"minimum":0,"maximum":4096}}})",
      .example = R"({"get_scaling_factor":true})"}};
 
 constexpr int64_t kMaxStandardSize = 4096;
@@ -101,6 +102,8 @@ Standardization standardization(const bj::object& params) {
 
 Table read_table(const bj::object& input, const Standardization& standard) {
   const std::vector<std::string> columns = column_names(input);
+  if (const bj::value* index = input.if_contains("index"); index != nullptr && !index->is_array())
+    throw Wrong{"input_data.index must be a list"};
   const bj::array* data = member(input, "data", "input_data").if_array();
   if (data == nullptr || data->empty()) throw Wrong{"input_data.data must be a list of rows"};
   Table table;
@@ -128,19 +131,19 @@ Response score_list(const std::vector<Row>& rows, std::optional<float> log_scale
                     const Matrix& texts) {
   std::string body = "[";
   for (size_t r = 0; r < rows.size(); ++r) {
-    std::string separator = r == 0 ? "{" : ",{";
+    const char* separator = r == 0 ? "{" : ",{";
     if (rows[r].image) {
-      body += separator + "\"image_features\":[";
+      body.append(separator).append("\"image_features\":[");
       append_row(body, images.row(*rows[r].image));
       body += ']';
       separator = ",";
     }
     if (rows[r].text) {
-      body += separator + "\"text_features\":";
+      body.append(separator).append("\"text_features\":");
       append_row(body, texts.row(*rows[r].text));
       separator = ",";
     }
-    if (log_scale) body += separator + "\"scaling_factor\":" + number_text(*log_scale);
+    if (log_scale) body.append(separator).append("\"scaling_factor\":").append(number_text(*log_scale));
     body += '}';
   }
   return json_response(body + ']');
@@ -161,7 +164,7 @@ Outcome score_checked(const bj::value& body, const ApiContext& context) {
   }
   Table table = read_table(*input, standardization(params));
   const std::string reason = beyond_limits(table.work.images, table.work.texts, context.limits);
-  if (!reason.empty()) return error_response(ErrorStyle::detail, 413, reason);
+  if (!reason.empty()) return error_response(ErrorStyle::detail, 400, reason);
   table.work.answer = [rows = std::move(table.rows), log_scale](const Matrix& images, const Matrix& texts) {
     return score_list(rows, log_scale, images, texts);
   };
