@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <memory>
 
 #include "commands.h"
@@ -64,7 +65,26 @@ std::filesystem::path built_docs_folder() {
   return MII_SOURCE_DIR "/build/docs-assets";
 }
 
+// OpenMP's threads spin while they wait for each other. Beside decoding, or anything else that runs here, that
+// makes a computation many times slower, so here they sleep. The library reads this before main(), so that the
+// program starts itself once more.
+void wait_without_spinning() {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> arguments;
+  for (std::string argument; std::getline(file, argument, '\0');) arguments.push_back(argument);
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (!error && pointers.size() > 1) execv(program.c_str(), pointers.data());
+  // When that fails, the service works all the same.
+}
+
 int run_service(const ServeFlags& flags) {
+  wait_without_spinning();
   serve::ServeOptions options = flags.options;
   if (options.tls_certificate.empty() != options.tls_key.empty())
     throw Error(ErrorCode::invalid_argument, "--tls-certificate and --tls-key go together");

@@ -3,6 +3,7 @@ import contextlib
 import json
 import pathlib
 import subprocess
+import threading
 import time
 import urllib.request
 
@@ -10,9 +11,9 @@ DATA = pathlib.Path(__file__).resolve().parents[1] / "data" / "golden" / "synthe
 
 
 class Service:
-    def __init__(self, program, *flags):
+    def __init__(self, program, *flags, port=0):
         self.process = subprocess.Popen(
-            [program, "serve", "--port", "0", *flags], stderr=subprocess.PIPE, text=True)
+            [program, "serve", "--port", str(port), *flags], stderr=subprocess.PIPE, text=True)
         self.log = []
         self.port = self.wait_for("listening")["port"]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -27,7 +28,6 @@ class Service:
 
     def wait_ready(self):
         self.wait_for("ready")
-        import threading
         self.reader = threading.Thread(target=lambda: self.log.extend(map(json.loads, self.process.stderr)))
         self.reader.start()
         return self
@@ -44,8 +44,8 @@ class Service:
 
 
 @contextlib.contextmanager
-def service(program, *flags):
-    running = Service(program, *flags).wait_ready()
+def service(program, *flags, port=0):
+    running = Service(program, *flags, port=port).wait_ready()
     try:
         yield running
     finally:
