@@ -47,7 +47,7 @@ struct ServeOptions {
   Batching batching;
   Seconds deadline = Seconds(0);              ///< of a request that names none; 0: none
   Seconds drain = Seconds(30);                ///< what SIGTERM leaves for requests under way
-  Seconds watchdog_interval = Seconds(10);    ///< an idle engine is asked for a vector this often
+  Seconds watchdog_interval = Seconds(30);    ///< an idle engine is asked for a vector this often
   Seconds stuck_after = Seconds(120);         ///< a computation of this length means a stuck engine
   std::filesystem::path keys_file;            ///< empty: no key is asked for
   std::filesystem::path tls_certificate;      ///< PEM chain; empty: plain HTTP
