@@ -65,9 +65,9 @@ std::filesystem::path built_docs_folder() {
   return MII_SOURCE_DIR "/build/docs-assets";
 }
 
-// OpenMP's threads spin while they wait for each other. Beside decoding, or anything else that runs here, that
-// makes a computation many times slower, so here they sleep. The library reads this before main(), so that the
-// program starts itself once more.
+// OpenMP's threads spin while they wait for each other. Beside decoding, or anything else that runs here,
+// that makes a computation many times slower, so here they sleep. The library reads this before main(), so
+// that the program starts itself once more.
 void wait_without_spinning() {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", 1);
@@ -107,10 +107,13 @@ int run_service(const ServeFlags& flags) {
 
 void add_serve(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<ServeFlags>();
-  CLI::App* command = app.add_subcommand("serve", "Answer HTTP requests: /predict, /encode, /v1/embeddings, /score, /docs");
+  CLI::App* command =
+      app.add_subcommand("serve", "Answer HTTP requests: /predict, /encode, /v1/embeddings, /score, /docs");
   command->footer(
-      "Every option is also an environment variable (in brackets) and a line of the --config file. A flag goes before\n"
-      "the environment, the environment before the file. SIGTERM finishes what was begun and stops, SIGHUP reads keys\n"
+      "Every option is also an environment variable (in brackets) and a line of the --config file. A flag "
+      "goes before\n"
+      "the environment, the environment before the file. SIGTERM finishes what was begun and stops, SIGHUP "
+      "reads keys\n"
       "and certificate again. docs/service.md describes the routes.");
   flags->add_to(*command);
   command->callback([flags, command, &chosen] {

@@ -32,14 +32,16 @@ class Adder {
     standard << value.count() / unit;
     command_
         .add_option_function<double>(
-            "--" + name, [&value, unit](const double& number) { value = serve::Seconds(number * unit); }, help)
+            "--" + name, [&value, unit](const double& number) { value = serve::Seconds(number * unit); },
+            help)
         ->check(CLI::Range(0.0, 1e7))
         ->default_str(standard.str())
         ->group(group_);
   }
   void add_mebibytes(const std::string& name, uint64_t& value, const std::string& help) {
     command_
-        .add_option_function<uint64_t>("--" + name, [&value](const uint64_t& number) { value = number << 20; }, help + ", MiB")
+        .add_option_function<uint64_t>(
+            "--" + name, [&value](const uint64_t& number) { value = number << 20; }, help + ", MiB")
         ->check(CLI::Range(1, 1 << 20))
         ->default_str(std::to_string(value >> 20))
         ->group(group_);
@@ -62,7 +64,8 @@ void ServeFlags::add_to(CLI::App& command) {
   Adder network(command, "Network");
   network.add("host", options.host, "Address to listen on");
   network.add("port", options.port, "0: any free one");
-  network.add("keys", options.keys_file, "File of bearer keys: a SHA-256 in hexadecimal a line; read again on SIGHUP");
+  network.add("keys", options.keys_file,
+              "File of bearer keys: a SHA-256 in hexadecimal a line; read again on SIGHUP");
   network.add("tls-certificate", options.tls_certificate, "Certificate chain, PEM; read again on SIGHUP");
   network.add("tls-key", options.tls_key, "Its private key, PEM");
   network.add("cors-origin", options.cors_origins, "Origins whose pages may call, * for all [none]");
@@ -70,10 +73,12 @@ void ServeFlags::add_to(CLI::App& command) {
   Adder work(command, "Work");
   work.add("model-name", options.model_name, "The model's name in /v1");
   work.add("max-batch", options.batching.max_batch, "Images of one batch; 0: the engine's own number");
-  work.add_scaled("batch-wait-ms", options.batching.wait, 1e-3, "Longest wait for images that are still being decoded");
+  work.add_scaled("batch-wait-ms", options.batching.wait, 1e-3,
+                  "Longest wait for images that are still being decoded");
   work.add("queue", options.batching.queue_images, "Images taken and not yet answered; beyond: 429");
   work.add("queue-texts", options.batching.queue_texts, "The same for labels and texts");
-  work.add("decode-threads", options.batching.decode_threads, "0: one for each core")->check(CLI::Range(0, 1024));
+  work.add("decode-threads", options.batching.decode_threads, "0: one for each core")
+      ->check(CLI::Range(0, 1024));
   work.add_seconds("deadline", options.deadline, "For a request without X-Request-Timeout; 0: none");
   work.add_seconds("drain", options.drain, "What SIGTERM leaves to requests under way");
   work.add_seconds("watchdog-interval", options.watchdog_interval, "An idle engine is asked this often");
@@ -81,12 +86,16 @@ void ServeFlags::add_to(CLI::App& command) {
 
   Adder limits(command, "Limits");
   limits.add_mebibytes("max-body-mb", options.limits.body_bytes, "Of one request");
-  limits.add_mebibytes("max-bodies-mb", options.limits.bodies_bytes, "Of all requests being received or computed");
-  limits.add("max-header-bytes", options.limits.header_bytes, "Request line and headers")->check(CLI::Range(256, 1 << 20));
+  limits.add_mebibytes("max-bodies-mb", options.limits.bodies_bytes,
+                       "Of all requests being received or computed");
+  limits.add("max-header-bytes", options.limits.header_bytes, "Request line and headers")
+      ->check(CLI::Range(256, 1 << 20));
   limits.add("max-images", options.limits.images, "Of one request");
   limits.add("max-labels", options.limits.texts, "Labels or texts of one request");
-  limits.add("max-text-bytes", options.limits.text_bytes, "Of one label or text")->check(CLI::Range(1, 1 << 20));
-  limits.add("max-json-depth", options.limits.json_depth, "Lists and objects in each other")->check(CLI::Range(4, 256));
+  limits.add("max-text-bytes", options.limits.text_bytes, "Of one label or text")
+      ->check(CLI::Range(1, 1 << 20));
+  limits.add("max-json-depth", options.limits.json_depth, "Lists and objects in each other")
+      ->check(CLI::Range(4, 256));
   limits.add("max-connections", options.limits.connections, "Open at once");
   limits.add("max-pixels", options.limits.image_pixels, "Width times height of one picture");
   limits.add_seconds("header-timeout", options.limits.header_time, "For the head of a request");
@@ -97,7 +106,8 @@ void ServeFlags::add_to(CLI::App& command) {
   Adder files(command, "Files");
   files.add("config", config, "File of 'option = value' lines, names as here without --");
   files.add("log", log_file, "File that JSON lines are appended to [stderr]");
-  files.add("docs-folder", options.docs_folder, "Scripts of /docs and /redoc, from scripts/fetch-docs-assets");
+  files.add("docs-folder", options.docs_folder,
+            "Scripts of /docs and /redoc, from scripts/fetch-docs-assets");
   model.add_to(command);
 
   for (CLI::Option* option : command.get_options())
@@ -115,7 +125,8 @@ void ServeFlags::read_config(CLI::App& command) {
     if (line.empty()) continue;
     const std::string where = config + ": line " + std::to_string(number);
     const size_t equals = line.find('=');
-    if (equals == std::string::npos) throw CLI::ConversionError(where + ": expected 'option = value'", "--config");
+    if (equals == std::string::npos)
+      throw CLI::ConversionError(where + ": expected 'option = value'", "--config");
     const std::string name = trimmed(line.substr(0, equals)), value = trimmed(line.substr(equals + 1));
     CLI::Option* option = command.get_option_no_throw("--" + name);
     if (option == nullptr || name == "config" || name == "help")

@@ -8,13 +8,13 @@
 
 namespace mii {
 
-/// What `mii serve` is told. Each option is also an environment variable and a line of the configuration file;
-/// a flag goes before the environment, the environment before the file.
+/// What `mii serve` is told. Each option is also an environment variable and a line of the configuration
+/// file; a flag goes before the environment, the environment before the file.
 struct ServeFlags {
   ModelFlags model;
   serve::ServeOptions options;
   std::string config;
-  std::string log_file;   ///< empty: stderr
+  std::string log_file;  ///< empty: stderr
 
   void add_to(CLI::App& command);
   /// Fills in from the configuration file what neither flag nor environment gave. Call once the command line

@@ -1,5 +1,5 @@
-// What clients send, from any bytes: the first picks the route and the kind of body, the rest is query, a line
-// break, and the body. Every answer must be JSON with a status that the OpenAPI document names.
+// What clients send, from any bytes: the first picks the route and the kind of body, the rest is query, a
+// line break, and the body. Every answer must be JSON with a status that the OpenAPI document names.
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cstdlib>
@@ -15,7 +15,8 @@ namespace {
 using namespace mii;
 using namespace mii::serve;
 
-constexpr const char* kTypes[] = {"application/json", "multipart/form-data; boundary=B", "image/png", "text/plain"};
+constexpr const char* kTypes[] = {"application/json", "multipart/form-data; boundary=B", "image/png",
+                                  "text/plain"};
 using Handler = Outcome (*)(Request&, const ApiContext&);
 constexpr Handler kHandlers[] = {predict, encode, embeddings, score};
 

@@ -28,7 +28,8 @@ void note_request(Service& service, const Request& request, const Route* route, 
       {"route", json_text(std::string(path))},
       {"status", std::to_string(response.status)},
       {"total_ms", number_text(std::round(seconds.count() * 1e5) / 1e2)}};
-  for (const auto& [header, name] : {std::pair{"X-Queue-Ms", "queue_ms"}, {"X-Preprocess-Ms", "preprocess_ms"},
+  for (const auto& [header, name] : {std::pair{"X-Queue-Ms", "queue_ms"},
+                                     {"X-Preprocess-Ms", "preprocess_ms"},
                                      {"X-Inference-Ms", "inference_ms"}})
     for (const auto& [key, value] : response.headers)
       if (key == header) fields.emplace_back(name, value);

@@ -34,7 +34,7 @@ class Event : public std::enable_shared_from_this<Event> {
 
  private:
   boost::asio::steady_timer timer_;
-  bool fired_ = false;   // network's thread only, as the timer
+  bool fired_ = false;  // network's thread only, as the timer
 };
 
 }  // namespace mii::serve

@@ -43,7 +43,9 @@ class Batcher {
   };
 
   Batcher(Options options, Compute compute, Observer observer)
-      : options_(options), compute_(std::move(compute)), observer_(std::move(observer)),
+      : options_(options),
+        compute_(std::move(compute)),
+        observer_(std::move(observer)),
         thread_([this] { serve(); }) {}
   /// Settles what is queued without computing it.
   ~Batcher() {
@@ -106,8 +108,8 @@ class Batcher {
       changed_.wait(lock, [&] { return stopping_ || !items_.empty(); });
       if (stopping_) return {};
       const auto until = items_.front().queued + std::chrono::duration_cast<Clock::duration>(options_.wait);
-      changed_.wait_until(
-          lock, until, [&] { return stopping_ || items_.size() >= options_.max_batch || coming_ == 0; });
+      changed_.wait_until(lock, until,
+                          [&] { return stopping_ || items_.size() >= options_.max_batch || coming_ == 0; });
       if (stopping_) return {};
       std::vector<std::shared_ptr<Job>> dropped;
       while (!items_.empty() && batch.size() < options_.max_batch) {
@@ -147,7 +149,8 @@ class Batcher {
 
     std::set<Job*> noted;
     for (size_t i = 0; i < batch.size(); ++i)
-      batch[i].job->note_batch(waits[i], noted.insert(batch[i].job.get()).second ? seconds : Seconds::zero());
+      batch[i].job->note_batch(options_.kind, waits[i],
+                               noted.insert(batch[i].job.get()).second ? seconds : Seconds::zero());
     for (size_t i = 0; i < batch.size(); ++i) {
       if (failures[i])
         batch[i].job->fail(std::move(*failures[i]));
@@ -180,7 +183,8 @@ class Batcher {
   }
 
   static Job::Failure failure_of(const std::exception& error) {
-    if (const auto* known = dynamic_cast<const Error*>(&error)) return {known->code(), known->what(), std::nullopt};
+    if (const auto* known = dynamic_cast<const Error*>(&error))
+      return {known->code(), known->what(), std::nullopt};
     return {ErrorCode::internal, "out of memory or another failure of the machine", std::nullopt};
   }
 
@@ -189,12 +193,12 @@ class Batcher {
   const Observer observer_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Item> items_;                // guarded by mutex_, as all below
+  std::deque<Item> items_;  // guarded by mutex_, as all below
   size_t coming_ = 0;
   bool stopping_ = false;
   bool computing_ = false;
   Clock::time_point computing_since_;
-  std::thread thread_;                    // last: it uses all of the above
+  std::thread thread_;  // last: it uses all of the above
 };
 
 }  // namespace mii::serve

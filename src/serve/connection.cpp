@@ -124,7 +124,8 @@ class Connection {
       if (error) co_return false;
     }
     const bool keep = parser.is_done() && parser.keep_alive() && !network_.draining && response.status != 499;
-    const bool open = co_await answer(request, route, response, parser.get().version(), keep, parser.is_done());
+    const bool open =
+        co_await answer(request, route, response, parser.get().version(), keep, parser.is_done());
     co_return open;
   }
 
@@ -153,8 +154,9 @@ class Connection {
 
   Response malformed_head(bool too_large) const {
     if (!too_large) return error_response(ErrorStyle::detail, 400, "Invalid HTTP request received.");
-    return error_response(ErrorStyle::detail, 431,
-                          "the request's headers are larger than " + std::to_string(limits_.header_bytes) + " bytes");
+    return error_response(
+        ErrorStyle::detail, 431,
+        "the request's headers are larger than " + std::to_string(limits_.header_bytes) + " bytes");
   }
 
   Request head_of(const Parser& parser) const {
@@ -181,7 +183,8 @@ class Connection {
   }
 
   Response too_large(ErrorStyle style) const {
-    return error_response(style, 413, "the body is larger than " + std::to_string(limits_.body_bytes) + " bytes");
+    return error_response(style, 413,
+                          "the body is larger than " + std::to_string(limits_.body_bytes) + " bytes");
   }
 
   static Response memory_full(ErrorStyle style) {
@@ -225,8 +228,8 @@ class Connection {
   }
 
   // True when the connection may go on. all_read: nothing of this request is still on its way.
-  asio::awaitable<bool> answer(const Request& request, const Route* route, Response& response, unsigned version,
-                               bool keep, bool all_read) {
+  asio::awaitable<bool> answer(const Request& request, const Route* route, Response& response,
+                               unsigned version, bool keep, bool all_read) {
     if (response.status == 499) {  // nobody is there to read it
       note(request, route, response);
       co_return false;

@@ -17,13 +17,15 @@ std::string allowed_origin(const Request& request, const ServeOptions& options) 
 }  // namespace
 
 std::optional<Response> cors_preflight(const Request& request, const ServeOptions& options) {
-  if (request.method != "OPTIONS" || request.header("access-control-request-method").empty()) return std::nullopt;
+  if (request.method != "OPTIONS" || request.header("access-control-request-method").empty())
+    return std::nullopt;
   if (allowed_origin(request, options).empty()) return std::nullopt;
   Response response;
   response.status = 204;
-  response.headers = {{"Access-Control-Allow-Methods", "GET, POST"},
-                      {"Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id, X-Request-Timeout"},
-                      {"Access-Control-Max-Age", "600"}};
+  response.headers = {
+      {"Access-Control-Allow-Methods", "GET, POST"},
+      {"Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id, X-Request-Timeout"},
+      {"Access-Control-Max-Age", "600"}};
   return response;
 }
 

@@ -23,7 +23,8 @@ asio::awaitable<void> on_worker(Service& service, Response& failure, const std::
     try {
       task();
     } catch (const Error& error) {
-      failure = error_response(ErrorStyle::detail, error.code() == ErrorCode::internal ? 500 : 400, error.what());
+      failure =
+          error_response(ErrorStyle::detail, error.code() == ErrorCode::internal ? 500 : 400, error.what());
     } catch (const std::exception&) {
       failure = error_response(ErrorStyle::detail, 500, "Internal Server Error");
     }
@@ -39,7 +40,8 @@ bool read_deadline(const Request& request, const ServeOptions& options, double& 
   seconds = options.deadline.count();
   if (text.empty()) return true;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  return error == std::errc() && end == text.data() + text.size() && seconds > 0 && seconds <= kMaxDeadlineSeconds;
+  return error == std::errc() && end == text.data() + text.size() && seconds > 0 &&
+         seconds <= kMaxDeadlineSeconds;
 }
 
 std::string milliseconds(Seconds seconds) { return number_text(std::round(seconds.count() * 1e5) / 1e2); }
@@ -58,8 +60,9 @@ Response failure_response(const Job::Failure& failure, ErrorStyle style, size_t 
       return error_response(style, 500, "the engine failed: " + std::string(to_string(failure.code)));
   }
   if (!failure.image) return error_response(style, 400, failure.message);
-  const std::string which = images == 1 ? "" : "image " + std::to_string(*failure.image + 1) + " of " +
-                                                   std::to_string(images) + ": ";
+  const std::string which =
+      images == 1 ? ""
+                  : "image " + std::to_string(*failure.image + 1) + " of " + std::to_string(images) + ": ";
   return error_response(style, 400, "Failed to process image: " + which + failure.message);
 }
 
@@ -84,7 +87,8 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
   if (!route.computes) co_return std::get<Response>(route.handle(request, service));
   double deadline_seconds = 0;
   if (!read_deadline(request, service.options(), deadline_seconds))
-    co_return error_response(route.errors, 400, "X-Request-Timeout must be a number of seconds, at most 86400");
+    co_return error_response(route.errors, 400,
+                             "X-Request-Timeout must be a number of seconds, at most 86400");
   const auto deadline = deadline_seconds == 0
                             ? Clock::time_point::max()
                             : start + std::chrono::duration_cast<Clock::duration>(Seconds(deadline_seconds));
@@ -108,7 +112,8 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
     const bool late = Clock::now() >= deadline;
     if (!late && !gone()) continue;
     job->cancel();
-    co_return error_response(route.errors, late ? 504 : 499, late ? "the deadline has passed" : "the client has left");
+    co_return error_response(route.errors, late ? 504 : 499,
+                             late ? "the deadline has passed" : "the client has left");
   }
   if (job->failure()) co_return failure_response(*job->failure(), route.errors, images);
 

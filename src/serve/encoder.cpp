@@ -15,11 +15,13 @@ size_t image_batch(const Model& model, const Batching& batching) {
 }
 
 Image standardized(const Image& image, const Standardization& standard) {
-  return Image::decode(encode_jpeg(resize_bicubic(image, standard.size, standard.size), standard.jpeg_quality));
+  return Image::decode(
+      encode_jpeg(resize_bicubic(image, standard.size, standard.size), standard.jpeg_quality));
 }
 
 Image decode(const EncodedImage& image, const Limits& limits) {
-  const DecodeOptions options{.limits = {.max_pixels = limits.image_pixels, .max_file_bytes = limits.body_bytes}};
+  const DecodeOptions options{
+      .limits = {.max_pixels = limits.image_pixels, .max_file_bytes = limits.body_bytes}};
   Image decoded = image.base64 ? Image::decode(decode_base64(image.data), options)
                                : Image::decode(std::as_bytes(std::span(image.data)), options);
   return image.standardization ? standardized(decoded, *image.standardization) : std::move(decoded);
@@ -32,23 +34,26 @@ Encoder::Encoder(const Model& model, const ServeOptions& options, Workers& worke
       options_(options),
       workers_(workers),
       metrics_(metrics),
-      images_({Job::Kind::image, image_batch(model, options.batching), options.batching.wait},
-              [this](std::span<const Image> images) { return model_.encode_images(images); },
-              [this](size_t size, Seconds seconds, std::span<const Seconds> waits) {
-                note_answer(size, seconds);
-                metrics_.batch("image", size, seconds, waits);
-              }),
-      texts_({Job::Kind::text, options.batching.max_text_batch, options.batching.wait},
-             [this](std::span<const std::string> texts) { return model_.encode_texts(texts); },
-             [this](size_t size, Seconds seconds, std::span<const Seconds> waits) {
-               note_answer(0, seconds);
-               metrics_.batch("text", size, seconds, waits);
-             }) {}
+      images_(
+          {Job::Kind::image, image_batch(model, options.batching), options.batching.wait},
+          [this](std::span<const Image> images) { return model_.encode_images(images); },
+          [this](size_t size, Seconds seconds, std::span<const Seconds> waits) {
+            note_answer(size, seconds);
+            metrics_.batch("image", size, seconds, waits);
+          }),
+      texts_(
+          {Job::Kind::text, options.batching.max_text_batch, options.batching.wait},
+          [this](std::span<const std::string> texts) { return model_.encode_texts(texts); },
+          [this](size_t size, Seconds seconds, std::span<const Seconds> waits) {
+            note_answer(0, seconds);
+            metrics_.batch("text", size, seconds, waits);
+          }) {}
 
 bool Encoder::admit(size_t images, size_t texts) {
   const std::lock_guard lock(admission_);
   // An empty queue takes any request that the limits let through.
-  const bool images_fit = admitted_images_ == 0 || admitted_images_ + images <= options_.batching.queue_images;
+  const bool images_fit =
+      admitted_images_ == 0 || admitted_images_ + images <= options_.batching.queue_images;
   const bool texts_fit = admitted_texts_ == 0 || admitted_texts_ + texts <= options_.batching.queue_texts;
   if ((images > 0 && !images_fit) || (texts > 0 && !texts_fit)) return false;
   admitted_images_ += images;
@@ -72,8 +77,10 @@ std::shared_ptr<Job> Encoder::submit(Work& work, std::function<void()> done) {
   texts_.expect(texts);
   for (size_t t = 0; t < texts; ++t) texts_.push({job, t, std::move(work.texts[t])});
   for (size_t i = 0; i < images; ++i)
-    workers_.post(Workers::Lane::second, [this, job, i, image = std::make_shared<EncodedImage>(
-                                                             std::move(work.images[i]))] { prepare(job, i, *image); });
+    workers_.post(Workers::Lane::second,
+                  [this, job, i, image = std::make_shared<EncodedImage>(std::move(work.images[i]))] {
+                    prepare(job, i, *image);
+                  });
   return job;
 }
 

@@ -68,8 +68,8 @@ Response json_response(std::string body, int status) {
 Response error_response(ErrorStyle style, int status, const std::string& message, const std::string& code) {
   if (style == ErrorStyle::detail) return json_response("{\"detail\":" + json_text(message) + "}", status);
   return json_response("{\"error\":{\"message\":" + json_text(message) + ",\"type\":\"" +
-                           openai_type(status) + "\",\"param\":null,\"code\":" +
-                           (code.empty() ? "null" : json_text(code)) + "}}",
+                           openai_type(status) +
+                           "\",\"param\":null,\"code\":" + (code.empty() ? "null" : json_text(code)) + "}}",
                        status);
 }
 

@@ -12,12 +12,12 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 /// A request that has been read, without any trace of the library that read it.
 struct Request {
   std::string method;
-  std::string path;          ///< percent-decoded, without the query
-  std::string query;         ///< as sent, without '?'
-  Headers headers;           ///< names in lower case
+  std::string path;   ///< percent-decoded, without the query
+  std::string query;  ///< as sent, without '?'
+  Headers headers;    ///< names in lower case
   std::string body;
-  std::string request_id;    ///< of the client when it is a plain word, else made here
-  std::string peer;          ///< address of the client
+  std::string request_id;  ///< of the client when it is a plain word, else made here
+  std::string peer;        ///< address of the client
 
   /// The first value of a header, empty when there is none. name: in lower case.
   std::string_view header(std::string_view name) const;
@@ -39,7 +39,8 @@ enum class ErrorStyle {
 };
 
 Response json_response(std::string body, int status = 200);
-Response error_response(ErrorStyle style, int status, const std::string& message, const std::string& code = {});
+Response error_response(ErrorStyle style, int status, const std::string& message,
+                        const std::string& code = {});
 
 /// Names and values of a query or a urlencoded form, decoded, in their order.
 std::vector<std::pair<std::string, std::string>> decode_query(std::string_view query);

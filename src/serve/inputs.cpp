@@ -58,7 +58,8 @@ class FormReader {
           inputs_.multilabel = *boolean;
         else
           errors_.push_back(validation_error("bool_parsing", {"body", name},
-                                             "Input should be a valid boolean, unable to interpret input", text));
+                                             "Input should be a valid boolean, unable to interpret input",
+                                             text));
       } else {
         inputs_.texts.emplace_back(value);
       }
@@ -85,7 +86,8 @@ Response bad_text() { return error_response(ErrorStyle::detail, 400, "A form fie
 
 Result from_multipart(const Request& request, const ApiContext& context, std::span<const Field> fields) {
   const size_t max_parts = context.limits.images + context.limits.texts + 8;
-  const auto parts = parse_multipart(request.body, multipart_boundary(request.header("content-type")), max_parts);
+  const auto parts =
+      parse_multipart(request.body, multipart_boundary(request.header("content-type")), max_parts);
   if (!parts) return error_response(ErrorStyle::detail, 400, "There was an error parsing the body");
   FormReader form(fields);
   for (const FormPart& part : *parts)

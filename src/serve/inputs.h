@@ -23,7 +23,7 @@ struct ApiContext {
 /// What /predict and /encode take, from whichever kind of body it came.
 struct Inputs {
   std::vector<EncodedImage> images;
-  std::vector<std::string> texts;   ///< labels of /predict
+  std::vector<std::string> texts;  ///< labels of /predict
   bool multilabel = false;
 };
 

@@ -31,10 +31,12 @@ void Job::note_prepared() {
   timing_.preprocess = std::chrono::steady_clock::now() - start_;
 }
 
-void Job::note_batch(Seconds queued, Seconds inference) {
+void Job::note_batch(Kind kind, Seconds queued, Seconds inference) {
   const std::lock_guard lock(mutex_);
   timing_.queue = std::max(timing_.queue, queued);
-  timing_.inference += inference;
+  Seconds& sum = kind == Kind::image ? image_inference_ : text_inference_;
+  sum += inference;
+  timing_.inference = std::max(timing_.inference, sum);
 }
 
 Job::Timing Job::timing() const {

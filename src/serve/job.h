@@ -22,12 +22,13 @@ class Job {
   struct Failure {
     ErrorCode code = ErrorCode::internal;
     std::string message;
-    std::optional<size_t> image;   ///< index of the picture that failed
+    std::optional<size_t> image;  ///< index of the picture that failed
   };
   struct Timing {
-    Seconds preprocess{};          ///< from the start to the last picture that was ready
-    Seconds queue{};               ///< the longest wait of an item for its batch
-    Seconds inference{};           ///< of all batches that had items of this job
+    Seconds preprocess{};  ///< from the start to the last picture that was ready
+    Seconds queue{};       ///< the longest wait of an item for its batch
+    Seconds inference{};   ///< of all batches that had items of this job; of images or texts, whichever took
+                           ///< longer
   };
 
   Job(size_t images, size_t texts, size_t dim, std::function<void()> done);
@@ -42,7 +43,7 @@ class Job {
   bool cancelled() const { return cancelled_; }
 
   void note_prepared();
-  void note_batch(Seconds queued, Seconds inference);
+  void note_batch(Kind kind, Seconds queued, Seconds inference);
   Timing timing() const;
 
   // Once done was called:
@@ -56,10 +57,11 @@ class Job {
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::atomic<bool> cancelled_ = false;
   mutable std::mutex mutex_;
-  size_t left_;                       // guarded by mutex_, as all below
+  size_t left_;  // guarded by mutex_, as all below
   Matrix images_, texts_;
   std::optional<Failure> failure_;
   Timing timing_;
+  Seconds image_inference_{}, text_inference_{};
   std::function<void()> done_;
 };
 

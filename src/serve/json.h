@@ -13,7 +13,7 @@ std::string to_json(const boost::json::value& value);
 
 /// Why a text is no JSON, in the words and with the offset (in characters) of Python's json module.
 struct JsonFault {
-  std::string message;   ///< empty: Python would accept the text
+  std::string message;  ///< empty: Python would accept the text
   size_t offset = 0;
 };
 JsonFault find_json_fault(std::string_view text, size_t max_depth);

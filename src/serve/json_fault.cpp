@@ -23,9 +23,9 @@ class Scanner {
   bool fail(const char* message, size_t at) {
     fault_.message = message;
     // Characters, not bytes: continuation bytes do not count.
-    fault_.offset = static_cast<size_t>(std::count_if(
-        text_.begin(), text_.begin() + static_cast<ptrdiff_t>(std::min(at, text_.size())),
-        [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+    fault_.offset = static_cast<size_t>(
+        std::count_if(text_.begin(), text_.begin() + static_cast<ptrdiff_t>(std::min(at, text_.size())),
+                      [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
     return false;
   }
   char at(size_t i) const { return i < text_.size() ? text_[i] : '\0'; }

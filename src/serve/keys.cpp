@@ -65,7 +65,8 @@ bool Keys::accept(std::string_view authorization) const {
   if (EVP_Digest(authorization.data(), authorization.size(), hash.data(), &size, EVP_sha256(), nullptr) != 1)
     return false;
   int accepted = 0;
-  for (const Hash& known : hashes_) accepted |= CRYPTO_memcmp(known.data(), hash.data(), hash.size()) == 0 ? 1 : 0;
+  for (const Hash& known : hashes_)
+    accepted |= CRYPTO_memcmp(known.data(), hash.data(), hash.size()) == 0 ? 1 : 0;
   return accepted != 0;
 }
 

@@ -14,7 +14,8 @@ constexpr size_t kMaxQueuedLines = 10'000;
 std::string timestamp() {
   const auto now = std::chrono::system_clock::now();
   const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
+  const auto milliseconds =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
   std::tm utc{};
   gmtime_r(&seconds, &utc);
   std::array<char, 32> date{};
@@ -39,8 +40,8 @@ Log::~Log() {
 
 void Log::write(std::string_view level, std::string_view event,
                 const std::vector<std::pair<std::string_view, std::string>>& fields) {
-  std::string line = "{\"time\":\"" + timestamp() + "\",\"level\":\"" + std::string(level) + "\",\"event\":\"" +
-                     std::string(event) + "\"";
+  std::string line = "{\"time\":\"" + timestamp() + "\",\"level\":\"" + std::string(level) +
+                     "\",\"event\":\"" + std::string(event) + "\"";
   for (const auto& [name, value] : fields) line += ",\"" + std::string(name) + "\":" + value;
   line += "}\n";
   {

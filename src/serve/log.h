@@ -40,9 +40,9 @@ class Log {
   std::atomic<uint64_t> dropped_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::string> lines_;   // guarded by mutex_
-  bool stopping_ = false;           // guarded by mutex_
-  std::thread thread_;              // last: it uses all of the above
+  std::deque<std::string> lines_;  // guarded by mutex_
+  bool stopping_ = false;          // guarded by mutex_
+  std::thread thread_;             // last: it uses all of the above
 };
 
 }  // namespace mii::serve

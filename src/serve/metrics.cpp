@@ -15,7 +15,8 @@ namespace {
 
 using prometheus::Histogram;
 
-const Histogram::BucketBoundaries kSeconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+const Histogram::BucketBoundaries kSeconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                           0.25,  0.5,    1,     2.5,  5,     10,   30};
 const Histogram::BucketBoundaries kSizes{1, 2, 4, 8, 16, 32, 64, 128, 256};
 
 double resident_bytes() {
@@ -49,19 +50,23 @@ class Metrics::Impl {
       counter("mii_requests_total", "Requests answered, by route, method and status");
   prometheus::Family<Histogram>& latency =
       histogram("mii_request_seconds", "From the request's head to the last byte of its answer");
-  prometheus::Family<Histogram>& waits = histogram("mii_queue_wait_seconds", "Wait of a prepared item for its batch");
+  prometheus::Family<Histogram>& waits =
+      histogram("mii_queue_wait_seconds", "Wait of a prepared item for its batch");
   prometheus::Family<Histogram>& sizes = histogram("mii_batch_size", "Items of a batch");
   prometheus::Family<Histogram>& inference = histogram("mii_inference_seconds", "Computation of a batch");
   prometheus::Family<prometheus::Counter>& items = counter("mii_items_total", "Images and texts computed");
   Histogram& preprocess =
       histogram("mii_preprocess_seconds", "Decoding and resizing of a picture").Add({}, kSeconds);
-  prometheus::Family<prometheus::Gauge>& admitted = gauge("mii_admitted_items", "Items taken and not yet answered");
+  prometheus::Family<prometheus::Gauge>& admitted =
+      gauge("mii_admitted_items", "Items taken and not yet answered");
   prometheus::Family<prometheus::Gauge>& queued = gauge("mii_queue_length", "Items that wait for a batch");
   prometheus::Gauge& connections = gauge("mii_connections", "Open connections").Add({});
   prometheus::Counter& refused =
       counter("mii_connections_refused_total", "Connections beyond the limit").Add({});
-  prometheus::Counter& cache_hits = counter("mii_text_cache_hits_total", "Texts whose vector was remembered").Add({});
-  prometheus::Counter& cache_misses = counter("mii_text_cache_misses_total", "Texts that were computed").Add({});
+  prometheus::Counter& cache_hits =
+      counter("mii_text_cache_hits_total", "Texts whose vector was remembered").Add({});
+  prometheus::Counter& cache_misses =
+      counter("mii_text_cache_misses_total", "Texts that were computed").Add({});
   prometheus::Counter& log_dropped =
       counter("mii_log_lines_dropped_total", "Log lines that could not be written").Add({});
   prometheus::Gauge& ready = gauge("mii_ready", "1 once the model is loaded and warm").Add({});

@@ -28,7 +28,9 @@ class EngineModel final : public Model {
 
   Image prepare(const Image& image) const override { return engine_.prepare(image); }
   Matrix encode_images(std::span<const Image> images) const override { return engine_.encode_images(images); }
-  Matrix encode_texts(std::span<const std::string> texts) const override { return engine_.encode_texts(texts); }
+  Matrix encode_texts(std::span<const std::string> texts) const override {
+    return engine_.encode_texts(texts);
+  }
   size_t count_tokens(std::string_view text) const override { return engine_.count_tokens(text); }
   TextCacheCounts text_cache_counts() const override { return engine_.text_cache_counts(); }
   const ModelInfo& info() const override { return engine_.info(); }

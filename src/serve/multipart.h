@@ -10,7 +10,7 @@ namespace mii::serve {
 /// One field of a multipart/form-data body. `data` lies in the body.
 struct FormPart {
   std::string name;
-  bool is_file = false;    ///< it came with a file name (which is not kept)
+  bool is_file = false;  ///< it came with a file name (which is not kept)
   std::string_view data;
 };
 
@@ -19,6 +19,7 @@ struct FormPart {
 std::string multipart_boundary(std::string_view content_type);
 
 /// The parts of a body, nothing when it is malformed or has more than max_parts.
-std::optional<std::vector<FormPart>> parse_multipart(std::string_view body, std::string_view boundary, size_t max_parts);
+std::optional<std::vector<FormPart>> parse_multipart(std::string_view body, std::string_view boundary,
+                                                     size_t max_parts);
 
 }  // namespace mii::serve

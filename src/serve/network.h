@@ -18,8 +18,8 @@ struct Network {
   explicit Network(Service& s) : service(s) {}
 
   Service& service;
-  std::shared_ptr<boost::asio::ssl::context> tls;   ///< null: plain HTTP
-  uint64_t body_bytes = 0;                          ///< bodies in memory
+  std::shared_ptr<boost::asio::ssl::context> tls;  ///< null: plain HTTP
+  uint64_t body_bytes = 0;                         ///< bodies in memory
   bool draining = false;
   /// One entry for each open connection: ends it if it waits for a request.
   std::list<std::function<void()>> connections;

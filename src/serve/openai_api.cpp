@@ -12,15 +12,22 @@ namespace bj = boost::json;
 namespace {
 
 const Field kFields[] = {
-    {.name = "input", .required = true,
+    {.name = "input",
+     .required = true,
      .description = "A text or a list of texts; with modality image, pictures as data URIs or base64",
      .schema = R"({"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"},"minItems":1}]})",
      .example = R"(["X-Ray","Ultrasound"])"},
-    {.name = "model", .required = true, .description = "As /v1/models names it", .schema = R"({"type":"string"})"},
-    {.name = "encoding_format", .description = "base64: little-endian float32", .default_json = "\"float\"",
+    {.name = "model",
+     .required = true,
+     .description = "As /v1/models names it",
+     .schema = R"({"type":"string"})"},
+    {.name = "encoding_format",
+     .description = "base64: little-endian float32",
+     .default_json = "\"float\"",
      .schema = R"({"enum":["float","base64",null]})"},
     {.name = "modality", .default_json = "\"text\"", .schema = R"({"enum":["text","image",null]})"},
-    {.name = "dimensions", .description = "The model's own number, or absent",
+    {.name = "dimensions",
+     .description = "The model's own number, or absent",
      .schema = R"({"type":["integer","null"],"minimum":1})"},
     {.name = "user", .description = "Not used", .schema = R"({"type":["string","null"]})"}};
 
@@ -69,19 +76,21 @@ std::optional<Response> read_options(const bj::value& value, const ApiContext& c
   if (model == nullptr || !model->is_string()) return refuse("'model' must be a string");
   const bj::value* input = body->if_contains("input");
   if (input == nullptr) return refuse("'input' is missing");
-  for (const std::string& reason :
-       {read_input(*input, options.input), read_choice(*body, "encoding_format", "float", "base64", options.base64),
-        read_choice(*body, "modality", "text", "image", options.images)})
+  for (const std::string& reason : {read_input(*input, options.input),
+                                    read_choice(*body, "encoding_format", "float", "base64", options.base64),
+                                    read_choice(*body, "modality", "text", "image", options.images)})
     if (!reason.empty()) return refuse(reason);
   const size_t dim = context.model.info().embedding_dim;
   if (const bj::value* wanted = body->if_contains("dimensions"); wanted != nullptr && !wanted->is_null())
     if (!wanted->is_int64() || wanted->get_int64() != static_cast<int64_t>(dim))
-      return refuse("'dimensions' must be " + std::to_string(dim) + " or absent: this model cannot be shortened");
-  if (const bj::value* user = body->if_contains("user"); user != nullptr && !user->is_null() && !user->is_string())
+      return refuse("'dimensions' must be " + std::to_string(dim) +
+                    " or absent: this model cannot be shortened");
+  if (const bj::value* user = body->if_contains("user");
+      user != nullptr && !user->is_null() && !user->is_string())
     return refuse("'user' must be a string");
   if (model->get_string() != context.model_name)
-    return refuse("The model does not exist here; this service has '" + context.model_name + "'", "model_not_found",
-                  404);
+    return refuse("The model does not exist here; this service has '" + context.model_name + "'",
+                  "model_not_found", 404);
   return std::nullopt;
 }
 
@@ -101,8 +110,8 @@ Response embedding_list(const Matrix& rows, bool base64, size_t tokens, const st
     body += '}';
   }
   const std::string count = std::to_string(tokens);
-  return json_response(body + "],\"model\":" + json_text(model_name) + ",\"usage\":{\"prompt_tokens\":" + count +
-                       ",\"total_tokens\":" + count + "}}");
+  return json_response(body + "],\"model\":" + json_text(model_name) +
+                       ",\"usage\":{\"prompt_tokens\":" + count + ",\"total_tokens\":" + count + "}}");
 }
 
 }  // namespace
@@ -119,15 +128,16 @@ Outcome embeddings(Request& request, const ApiContext& context) {
   Work work;
   size_t tokens = 0;
   if (options.images) {
-    for (std::string& image : options.input) work.images.push_back({.data = std::move(image), .base64 = true});
+    for (std::string& image : options.input)
+      work.images.push_back({.data = std::move(image), .base64 = true});
   } else {
     work.texts = std::move(options.input);
   }
   const std::string reason = beyond_limits(work.images, work.texts, context.limits);
   if (!reason.empty()) return refuse(reason);
   for (const std::string& text : work.texts) tokens += context.model.count_tokens(text);
-  work.answer = [base64 = options.base64, images = options.images, tokens,
-                 name = context.model_name](const Matrix& image_vectors, const Matrix& text_vectors) {
+  work.answer = [base64 = options.base64, images = options.images, tokens, name = context.model_name](
+                    const Matrix& image_vectors, const Matrix& text_vectors) {
     return embedding_list(images ? image_vectors : text_vectors, base64, tokens, name);
   };
   return work;

@@ -112,7 +112,8 @@ bj::object responses(const Route& route) {
     if (openai)
       all["404"] = error("Another model is asked for");
     else
-      all["422"] = response("The body does not fit", content("application/json", reference("ValidationErrors")));
+      all["422"] =
+          response("The body does not fit", content("application/json", reference("ValidationErrors")));
   }
   if (route.computes) all["503"] = error("The model is not ready");
   if (route.path == "/health" || route.path == "/readyz")
@@ -157,14 +158,14 @@ std::string openapi_document(std::span<const Route> routes, const ServeOptions& 
     paths[route.path].is_object() ? void() : void(paths[route.path] = bj::object());
     paths[route.path].as_object()[method] = operation(route, options, with_keys);
   }
-  return to_json(bj::object{
-      {"openapi", "3.1.0"},
-      {"info",
-       {{"title", "medimageinsight.cpp"},
-        {"version", "1"},
-        {"description", "Embeddings of medical images. For research; not a medical device."}}},
-      {"paths", std::move(paths)},
-      {"components", components(with_keys)}});
+  return to_json(
+      bj::object{{"openapi", "3.1.0"},
+                 {"info",
+                  {{"title", "medimageinsight.cpp"},
+                   {"version", "1"},
+                   {"description", "Embeddings of medical images. For research; not a medical device."}}},
+                 {"paths", std::move(paths)},
+                 {"components", components(with_keys)}});
 }
 
 }  // namespace mii::serve

@@ -58,7 +58,8 @@ Response Pages::redoc() const { return page(has("redoc.standalone.js") ? kRedoc 
 Response Pages::asset(const std::string& name) const {
   if (!has(name)) return error_response(ErrorStyle::detail, 404, "Not Found");
   Response response;
-  response.content_type = name.ends_with(".css") ? "text/css; charset=utf-8" : "text/javascript; charset=utf-8";
+  response.content_type =
+      name.ends_with(".css") ? "text/css; charset=utf-8" : "text/javascript; charset=utf-8";
   response.body = assets_.at(name);
   response.headers = {{"Cache-Control", "public, max-age=3600"}};
   return response;

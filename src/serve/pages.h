@@ -21,7 +21,7 @@ class Pages {
  private:
   bool has(const std::string& name) const { return assets_.contains(name); }
 
-  std::map<std::string, std::string> assets_;   // by file name
+  std::map<std::string, std::string> assets_;  // by file name
 };
 
 }  // namespace mii::serve

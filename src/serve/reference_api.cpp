@@ -10,26 +10,39 @@ namespace mii::serve {
 namespace {
 
 constexpr std::string_view kPicture =
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
+    "data:image/"
+    "png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
 const std::string kPictureList = "[\"" + std::string(kPicture) + "\"]";
 
 const Field kPredictFields[] = {
-    {.name = "images", .type = Field::Type::string_list, .required = true,
-     .description = "Pictures in base64, with or without a data: prefix", .example = kPictureList},
-    {.name = "labels", .type = Field::Type::string_list, .required = true,
-     .description = "What each picture is scored against", .example = R"(["X-Ray","Ultrasound"])"},
-    {.name = "multilabel", .type = Field::Type::boolean,
+    {.name = "images",
+     .type = Field::Type::string_list,
+     .required = true,
+     .description = "Pictures in base64, with or without a data: prefix",
+     .example = kPictureList},
+    {.name = "labels",
+     .type = Field::Type::string_list,
+     .required = true,
+     .description = "What each picture is scored against",
+     .example = R"(["X-Ray","Ultrasound"])"},
+    {.name = "multilabel",
+     .type = Field::Type::boolean,
      .description = "false: the probabilities of one picture sum to 1; true: each label alone",
      .default_json = "false"}};
 
-const Field kEncodeFields[] = {
-    {.name = "images", .type = Field::Type::string_list, .nullable = true,
-     .description = "Pictures in base64, with or without a data: prefix", .example = kPictureList},
-    {.name = "texts", .type = Field::Type::string_list, .nullable = true, .description = "Texts in UTF-8",
-     .example = R"(["X-Ray"])"}};
+const Field kEncodeFields[] = {{.name = "images",
+                                .type = Field::Type::string_list,
+                                .nullable = true,
+                                .description = "Pictures in base64, with or without a data: prefix",
+                                .example = kPictureList},
+                               {.name = "texts",
+                                .type = Field::Type::string_list,
+                                .nullable = true,
+                                .description = "Texts in UTF-8",
+                                .example = R"(["X-Ray"])"}};
 
-/// {label: probability, ...} of one picture, as sorting a Python dict gives it: a label that comes twice keeps
-/// its first place and its last value; equal probabilities keep their order.
+/// {label: probability, ...} of one picture, as sorting a Python dict gives it: a label that comes twice
+/// keeps its first place and its last value; equal probabilities keep their order.
 void append_scores(std::string& out, const std::vector<std::string>& labels, std::span<const float> scores) {
   std::vector<size_t> last_of;  // for each distinct label, the index of its last value
   std::unordered_map<std::string_view, size_t> place;
@@ -80,7 +93,8 @@ Outcome encode(Request& request, const ApiContext& context) {
   auto read = read_inputs(request, context, kEncodeFields);
   if (auto* refusal = std::get_if<Response>(&read)) return std::move(*refusal);
   Inputs& inputs = std::get<Inputs>(read);
-  if (inputs.images.empty() && inputs.texts.empty()) return bad_request("You must provide either images or texts");
+  if (inputs.images.empty() && inputs.texts.empty())
+    return bad_request("You must provide either images or texts");
   Work work{.images = std::move(inputs.images), .texts = std::move(inputs.texts)};
   work.answer = [](const Matrix& images, const Matrix& texts) {
     std::string body = "{\"image_embeddings\":";

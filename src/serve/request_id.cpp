@@ -16,9 +16,11 @@ std::string new_request_id() {
 }
 
 std::string request_id_of(std::string_view header) {
-  const bool plain = !header.empty() && header.size() <= 64 && std::ranges::all_of(header, [](unsigned char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' || c == '-';
-  });
+  const bool plain =
+      !header.empty() && header.size() <= 64 && std::ranges::all_of(header, [](unsigned char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+               c == '_' || c == '-';
+      });
   return plain ? std::string(header) : new_request_id();
 }
 

@@ -16,7 +16,7 @@ struct Route {
   std::string_view method;
   std::string_view path;
   std::string_view summary;
-  bool computes = false;      ///< needs the model; its handler runs on a worker
+  bool computes = false;  ///< needs the model; its handler runs on a worker
   bool needs_key = false;
   bool documented = true;
   ErrorStyle errors = ErrorStyle::detail;

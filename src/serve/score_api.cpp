@@ -12,9 +12,11 @@ namespace bj = boost::json;
 namespace {
 
 const Field kFields[] = {
-    {.name = "input_data", .required = true,
-     .description = "A table in pandas' split layout; rows are lists, or objects by column name. An empty string is "
-                    "no picture or no text.",
+    {.name = "input_data",
+     .required = true,
+     .description =
+         "A table in pandas' split layout; rows are lists, or objects by column name. An empty string is "
+         "no picture or no text.",
      .schema = R"({"type":"object","required":["columns","data"],"properties":{
        "columns":{"type":"array","items":{"enum":["image","text"]},"minItems":1,"maxItems":2},
        "index":{"type":"array"},
@@ -22,7 +24,8 @@ const Field kFields[] = {
          {"type":"array","items":{"type":["string","null"]},"minItems":1,"maxItems":2},
          {"type":"object","properties":{"image":{"type":["string","null"]},"text":{"type":["string","null"]}}}]}}}})",
      .example = R"({"columns":["image","text"],"index":[0],"data":[["","X-Ray"]]})"},
-    {.name = "params", .nullable = true,
+    {.name = "params",
+     .nullable = true,
      .description = "scaling_factor is the logarithm of the temperature. Pictures are resized to "
                     "image_standardization_image_size (512) and compressed as JPEG of quality "
                     "image_standardization_jpeg_compression_ratio (75) first, as there.",
@@ -56,7 +59,8 @@ const bj::value& member(const bj::object& object, std::string_view name, const c
 
 std::vector<std::string> column_names(const bj::object& input) {
   const bj::array* list = member(input, "columns", "input_data").if_array();
-  if (list == nullptr || list->empty() || list->size() > 2) throw Wrong{"input_data.columns must be a list of 'image', 'text'"};
+  if (list == nullptr || list->empty() || list->size() > 2)
+    throw Wrong{"input_data.columns must be a list of 'image', 'text'"};
   std::vector<std::string> names;
   for (const bj::value& name : *list) {
     if (!name.is_string() || (name.get_string() != "image" && name.get_string() != "text"))
@@ -94,8 +98,8 @@ int64_t number_param(const bj::object& params, std::string_view name, int64_t st
 }
 
 Standardization standardization(const bj::object& params) {
-  return {.jpeg_quality = static_cast<int>(
-              number_param(params, "image_standardization_jpeg_compression_ratio", 75, 100)),
+  return {.jpeg_quality =
+              static_cast<int>(number_param(params, "image_standardization_jpeg_compression_ratio", 75, 100)),
           .size = static_cast<size_t>(
               number_param(params, "image_standardization_image_size", 512, kMaxStandardSize))};
 }
@@ -158,7 +162,8 @@ Outcome score_checked(const bj::value& body, const ApiContext& context) {
   if (given != nullptr && !given->is_null() && !given->is_object()) throw Wrong{"params must be an object"};
   const bj::object params = given != nullptr && given->is_object() ? given->get_object() : bj::object();
   std::optional<float> log_scale;
-  if (const bj::value* wanted = params.if_contains("get_scaling_factor"); wanted != nullptr && !wanted->is_null()) {
+  if (const bj::value* wanted = params.if_contains("get_scaling_factor");
+      wanted != nullptr && !wanted->is_null()) {
     if (!wanted->is_bool()) throw Wrong{"params.get_scaling_factor must be a boolean"};
     if (wanted->get_bool()) log_scale = std::log(context.model.info().logit_scale);
   }

@@ -37,7 +37,11 @@ auto token(error_code& error) { return asio::redirect_error(asio::use_awaitable,
 class Server::Impl {
  public:
   Impl(ServeOptions options, LogSink log)
-      : service_(std::move(options), std::move(log)), network_(service_), io_(1), acceptor_(io_), drain_timer_(io_) {
+      : service_(std::move(options), std::move(log)),
+        network_(service_),
+        io_(1),
+        acceptor_(io_),
+        drain_timer_(io_) {
     load_tls();
     bind();
     log_start();
@@ -76,7 +80,8 @@ class Server::Impl {
   void bind() {
     const ServeOptions& options = service_.options();
     error_code error;
-    const auto address = asio::ip::make_address(options.host == "localhost" ? "127.0.0.1" : options.host, error);
+    const auto address =
+        asio::ip::make_address(options.host == "localhost" ? "127.0.0.1" : options.host, error);
     const std::string where = options.host + ":" + std::to_string(options.port);
     if (error) throw Error(ErrorCode::invalid_argument, where + ": the host must be an IP address");
     const tcp::endpoint endpoint(address, options.port);
@@ -91,22 +96,29 @@ class Server::Impl {
   void log_start() {
     const ServeOptions& o = service_.options();
     const auto number = [](uint64_t n) { return std::to_string(n); };
-    service_.log().write(
-        "info", "listening",
-        {{"address", json_text(o.host)}, {"port", number(port_)}, {"tls", network_.tls ? "true" : "false"},
-         {"keys", service_.has_keys() ? "true" : "false"}, {"max_body_bytes", number(o.limits.body_bytes)},
-         {"max_images", number(o.limits.images)}, {"max_texts", number(o.limits.texts)},
-         {"max_text_bytes", number(o.limits.text_bytes)}, {"max_header_bytes", number(o.limits.header_bytes)},
-         {"max_connections", number(o.limits.connections)}, {"queue_images", number(o.batching.queue_images)},
-         {"decode_threads", number(static_cast<uint64_t>(service_.workers().threads()))}});
+    service_.log().write("info", "listening",
+                         {{"address", json_text(o.host)},
+                          {"port", number(port_)},
+                          {"tls", network_.tls ? "true" : "false"},
+                          {"keys", service_.has_keys() ? "true" : "false"},
+                          {"max_body_bytes", number(o.limits.body_bytes)},
+                          {"max_images", number(o.limits.images)},
+                          {"max_texts", number(o.limits.texts)},
+                          {"max_text_bytes", number(o.limits.text_bytes)},
+                          {"max_header_bytes", number(o.limits.header_bytes)},
+                          {"max_connections", number(o.limits.connections)},
+                          {"queue_images", number(o.batching.queue_images)},
+                          {"decode_threads", number(static_cast<uint64_t>(service_.workers().threads()))}});
     if (!acceptor_.local_endpoint().address().is_loopback() && !service_.has_keys())
-      service_.log().write("warning", "open_to_the_network",
-                           {{"message", json_text("anybody who reaches " + o.host + " may use this service: give --keys")}});
+      service_.log().write(
+          "warning", "open_to_the_network",
+          {{"message", json_text("anybody who reaches " + o.host + " may use this service: give --keys")}});
   }
 
   void log_ready(const ModelInfo& info) {
     service_.log().write("info", "ready",
-                         {{"model", json_text(service_.options().model_name)}, {"backend", json_text(info.backend)},
+                         {{"model", json_text(service_.options().model_name)},
+                          {"backend", json_text(info.backend)},
                           {"precision", info.precision == Precision::bf16 ? "\"bf16\"" : "\"f32\""},
                           {"threads", std::to_string(info.threads)},
                           {"parameters", std::to_string(info.parameters)},
@@ -117,7 +129,8 @@ class Server::Impl {
 
   void load_tls() {
     const ServeOptions& options = service_.options();
-    if (!options.tls_certificate.empty()) network_.tls = make_tls_context(options.tls_certificate, options.tls_key);
+    if (!options.tls_certificate.empty())
+      network_.tls = make_tls_context(options.tls_certificate, options.tls_key);
   }
 
   void load(const OpenModel& open_model, const std::function<void(const ModelInfo&)>& on_ready) {
@@ -169,13 +182,15 @@ class Server::Impl {
   }
 
   void reload_now() {
-    for (const auto& [what, step] : {std::pair<const char*, std::function<void()>>{"keys", [this] { service_.reload_keys(); }},
-                                     {"tls", [this] { load_tls(); }}}) {
+    for (const auto& [what, step] :
+         {std::pair<const char*, std::function<void()>>{"keys", [this] { service_.reload_keys(); }},
+          {"tls", [this] { load_tls(); }}}) {
       try {
         step();
         service_.log().write("info", "reloaded", {{"what", json_text(what)}});
       } catch (const std::exception& error) {
-        service_.log().write("error", "reload_failed", {{"what", json_text(what)}, {"reason", json_text(error.what())}});
+        service_.log().write("error", "reload_failed",
+                             {{"what", json_text(what)}, {"reason", json_text(error.what())}});
       }
     }
   }
@@ -212,7 +227,8 @@ class Server::Impl {
     io_.stop();
   }
 
-  // Destroyed from below: the context takes the connections' coroutines with it, which refer to what is above.
+  // Destroyed from below: the context takes the connections' coroutines with it, which refer to what is
+  // above.
   Service service_;
   Network network_;
   asio::io_context io_;
@@ -225,12 +241,15 @@ class Server::Impl {
   std::thread loader_;
 };
 
-Server::Server(ServeOptions options, LogSink log) : impl_(std::make_unique<Impl>(std::move(options), std::move(log))) {}
+Server::Server(ServeOptions options, LogSink log)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(log))) {}
 Server::~Server() = default;
 
 uint16_t Server::port() const { return impl_->port(); }
 
-bool Server::run(const OpenModel& open_model, const RunOptions& options) { return impl_->run(open_model, options); }
+bool Server::run(const OpenModel& open_model, const RunOptions& options) {
+  return impl_->run(open_model, options);
+}
 
 void Server::stop() { impl_->stop(); }
 

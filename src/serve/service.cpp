@@ -87,7 +87,8 @@ std::variant<const Route*, Response> Service::admit(const Request& request) cons
   const Route* route = at(request.path);
   if (route == nullptr) {
     if (request.path.size() > 1 && request.path.ends_with('/'))
-      if (const std::string_view bare = std::string_view(request.path).substr(0, request.path.size() - 1); at(bare))
+      if (const std::string_view bare = std::string_view(request.path).substr(0, request.path.size() - 1);
+          at(bare))
         return redirect(request, bare);
     const bool openai = request.path.starts_with("/v1/");
     return error_response(openai ? ErrorStyle::openai : ErrorStyle::detail, 404, "Not Found");

@@ -72,13 +72,13 @@ class Service {
   Metrics metrics_;
   Pages pages_;
   mutable std::mutex keys_mutex_;
-  std::shared_ptr<const Keys> keys_;        // guarded by keys_mutex_
+  std::shared_ptr<const Keys> keys_;  // guarded by keys_mutex_
   std::atomic<bool> ready_ = false;
   std::atomic<bool> draining_ = false;
   std::atomic<size_t> connections_ = 0;
-  std::unique_ptr<const Model> model_;      // set before ready_, as the two below
+  std::unique_ptr<const Model> model_;  // set before ready_, as the two below
   std::unique_ptr<Encoder> encoder_;
-  Workers workers_;                         // its tasks use all of the above
+  Workers workers_;  // its tasks use all of the above
   std::unique_ptr<Watchdog> watchdog_;
 };
 

@@ -14,7 +14,8 @@ std::shared_ptr<ssl::context> make_tls_context(const std::filesystem::path& cert
   boost::system::error_code error;
   context->use_certificate_chain_file(certificate.string(), error);
   if (error)
-    throw Error(ErrorCode::invalid_argument, certificate.string() + ": no usable certificate: " + error.message());
+    throw Error(ErrorCode::invalid_argument,
+                certificate.string() + ": no usable certificate: " + error.message());
   context->use_private_key_file(key.string(), ssl::context::pem, error);
   if (error)
     throw Error(ErrorCode::invalid_argument,

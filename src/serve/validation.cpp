@@ -24,14 +24,16 @@ bool says_json(const Request& request) {
 JsonBody refuse(Response response) { return {nullptr, std::move(response)}; }
 
 JsonBody refuse_json(const JsonFault& fault) {
-  bj::object error = validation_error("json_invalid", {"body", fault.offset}, "JSON decode error", bj::object{});
+  bj::object error =
+      validation_error("json_invalid", {"body", fault.offset}, "JSON decode error", bj::object{});
   error["ctx"] = {{"error", fault.message}};
   return refuse(unprocessable({std::move(error)}));
 }
 
 void check_string_list(const Field& field, const bj::value& value, bj::array& errors) {
   if (!value.is_array()) {
-    errors.push_back(validation_error("list_type", {"body", field.name}, "Input should be a valid list", value));
+    errors.push_back(
+        validation_error("list_type", {"body", field.name}, "Input should be a valid list", value));
     return;
   }
   size_t index = 0;
@@ -53,10 +55,11 @@ bool has_boolean_kind(const bj::value& value) {
 void check_boolean(const Field& field, const bj::value& value, bj::array& errors) {
   if (lax_boolean(value)) return;
   const bool interpretable = has_boolean_kind(value);
-  errors.push_back(validation_error(
-      interpretable ? "bool_parsing" : "bool_type", {"body", field.name},
-      interpretable ? "Input should be a valid boolean, unable to interpret input" : "Input should be a valid boolean",
-      value));
+  errors.push_back(validation_error(interpretable ? "bool_parsing" : "bool_type", {"body", field.name},
+                                    interpretable
+                                        ? "Input should be a valid boolean, unable to interpret input"
+                                        : "Input should be a valid boolean",
+                                    value));
 }
 
 }  // namespace
@@ -93,7 +96,9 @@ JsonBody read_json(const Request& request, size_t max_depth) {
     return refuse(unprocessable({validation_error("missing", {"body"}, "Field required", nullptr)}));
   if (!says_json(request)) {
     if (!is_plain_utf8(text))
-      return refuse(error_response(ErrorStyle::detail, 415, "Content-Type: expected application/json, multipart/form-data or an image"));
+      return refuse(
+          error_response(ErrorStyle::detail, 415,
+                         "Content-Type: expected application/json, multipart/form-data or an image"));
     return {bj::string(text), std::nullopt};
   }
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
@@ -104,8 +109,9 @@ JsonBody read_json(const Request& request, size_t max_depth) {
   bj::value value = bj::parse(text, error, {}, options);
   if (!error) return {std::move(value), std::nullopt};
   if (error == bj::error::too_deep)
-    return refuse(error_response(ErrorStyle::detail, 400,
-                                 "The body's JSON is nested deeper than " + std::to_string(max_depth) + " levels"));
+    return refuse(
+        error_response(ErrorStyle::detail, 400,
+                       "The body's JSON is nested deeper than " + std::to_string(max_depth) + " levels"));
   if (!is_plain_utf8(text))
     return refuse(error_response(ErrorStyle::detail, 400, "There was an error parsing the body"));
   JsonFault fault = find_json_fault(text, max_depth);
@@ -122,7 +128,8 @@ bj::array validate(const bj::value& body, std::span<const Field> fields) {
   }
   if (!body.is_object()) {
     errors.push_back(validation_error("model_attributes_type", {"body"},
-                                      "Input should be a valid dictionary or object to extract fields from", body));
+                                      "Input should be a valid dictionary or object to extract fields from",
+                                      body));
     return errors;
   }
   for (const Field& field : fields) {

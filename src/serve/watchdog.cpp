@@ -48,7 +48,8 @@ void Watchdog::start_probe() {
 }
 
 void Watchdog::serve() {
-  const auto tick = std::chrono::duration_cast<Clock::duration>(std::min(options_.watchdog_interval / 4, Seconds(1)));
+  const auto tick =
+      std::chrono::duration_cast<Clock::duration>(std::min(options_.watchdog_interval / 4, Seconds(1)));
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (probe_ && probe_->done) {

@@ -33,10 +33,10 @@ class Watchdog {
   const ServeOptions& options_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::shared_ptr<Probe> probe_;      // guarded by mutex_, as all below
+  std::shared_ptr<Probe> probe_;  // guarded by mutex_, as all below
   std::string failure_;
   bool stopping_ = false;
-  std::thread thread_;                // last: it uses all of the above
+  std::thread thread_;  // last: it uses all of the above
 };
 
 }  // namespace mii::serve

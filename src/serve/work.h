@@ -15,14 +15,14 @@ namespace mii::serve {
 
 /// A resize and a JPEG round trip before the model sees the picture.
 struct Standardization {
-  int jpeg_quality = 75;   ///< libjpeg's, 1 to 100
-  size_t size = 512;       ///< pixels of both sides
+  int jpeg_quality = 75;  ///< libjpeg's, 1 to 100
+  size_t size = 512;      ///< pixels of both sides
 };
 
 /// A picture as a client sent it.
 struct EncodedImage {
   std::string data;
-  bool base64 = false;     ///< else the file's own bytes
+  bool base64 = false;  ///< else the file's own bytes
   std::optional<Standardization> standardization;
 };
 

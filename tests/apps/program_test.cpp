@@ -254,7 +254,8 @@ TEST_F(Program, ServeRefusesWrongSettingsAndNamesThem) {
 }
 
 TEST_F(Program, ServeWarnsWhenTheNetworkMayUseItWithoutAKey) {
-  EXPECT_THAT(run("serve --port 0 --host 0.0.0.0 --model /nonexistent").err, HasSubstr("\"level\":\"warning\""));
+  EXPECT_THAT(run("serve --port 0 --host 0.0.0.0 --model /nonexistent").err,
+              HasSubstr("\"level\":\"warning\""));
   EXPECT_THAT(run("serve --port 0 --model /nonexistent").err, Not(HasSubstr("\"level\":\"warning\"")));
 }
 

@@ -16,7 +16,7 @@ namespace mii::serve {
 struct FakeState {
   std::mutex mutex;
   std::condition_variable changed;
-  bool blocked = false;             // guarded by mutex: computations wait while it is set
+  bool blocked = false;               // guarded by mutex: computations wait while it is set
   std::vector<size_t> image_batches;  // guarded by mutex
   std::vector<size_t> text_batches;   // guarded by mutex
   std::atomic<bool> failing = false;

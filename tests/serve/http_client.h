@@ -19,7 +19,7 @@
 namespace mii::serve {
 
 struct Reply {
-  int status = 0;          ///< 0: the server closed without an answer
+  int status = 0;  ///< 0: the server closed without an answer
   std::string head;
   std::string body;
 

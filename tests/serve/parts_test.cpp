@@ -33,8 +33,8 @@ TEST(Base64, ReadsWhatPythonWritesInEveryForm) {
 }
 
 TEST(Base64, RefusesWhatIsNotBase64AndSaysWhere) {
-  for (const char* text : {"a", "aGVsb", "a=", "aA=", "aA=A", "=", "aGV*", "aGVsbG8-", "data:image/png;base64", "data:,abc",
-                           "data:text/plain,abcd"})
+  for (const char* text : {"a", "aGVsb", "a=", "aA=", "aA=A", "=", "aGV*", "aGVsbG8-",
+                           "data:image/png;base64", "data:,abc", "data:text/plain,abcd"})
     EXPECT_THROW(decode_base64(text), Error) << text;
   try {
     decode_base64("aGV*");
@@ -91,17 +91,16 @@ TEST(Validation, ListsAllErrorsAsFastApiDoes) {
   const Field fields[] = {{.name = "images", .type = Field::Type::string_list, .required = true},
                           {.name = "labels", .type = Field::Type::string_list, .required = true},
                           {.name = "multilabel", .type = Field::Type::boolean}};
-  const auto text = [&](const char* body) {
-    return to_json(validate(boost::json::parse(body), fields));
-  };
-  EXPECT_EQ(text("{}"),
-            R"([{"type":"missing","loc":["body","images"],"msg":"Field required","input":{}},)"
-            R"({"type":"missing","loc":["body","labels"],"msg":"Field required","input":{}}])");
-  EXPECT_EQ(text(R"({"images":{},"labels":["a",2.5e-3]})"),
-            R"([{"type":"list_type","loc":["body","images"],"msg":"Input should be a valid list","input":{}},)"
-            R"({"type":"string_type","loc":["body","labels",1],"msg":"Input should be a valid string","input":0.0025}])");
-  EXPECT_EQ(text(R"({"images":[],"labels":[],"multilabel":null})"),
-            R"([{"type":"bool_type","loc":["body","multilabel"],"msg":"Input should be a valid boolean","input":null}])");
+  const auto text = [&](const char* body) { return to_json(validate(boost::json::parse(body), fields)); };
+  EXPECT_EQ(text("{}"), R"([{"type":"missing","loc":["body","images"],"msg":"Field required","input":{}},)"
+                        R"({"type":"missing","loc":["body","labels"],"msg":"Field required","input":{}}])");
+  EXPECT_EQ(
+      text(R"({"images":{},"labels":["a",2.5e-3]})"),
+      R"([{"type":"list_type","loc":["body","images"],"msg":"Input should be a valid list","input":{}},)"
+      R"({"type":"string_type","loc":["body","labels",1],"msg":"Input should be a valid string","input":0.0025}])");
+  EXPECT_EQ(
+      text(R"({"images":[],"labels":[],"multilabel":null})"),
+      R"([{"type":"bool_type","loc":["body","multilabel"],"msg":"Input should be a valid boolean","input":null}])");
   EXPECT_EQ(text(R"({"images":[],"labels":[],"multilabel":2})"),
             R"([{"type":"bool_parsing","loc":["body","multilabel"],)"
             R"("msg":"Input should be a valid boolean, unable to interpret input","input":2}])");
@@ -128,7 +127,8 @@ TEST(Validation, BodiesThatAreNoJsonAreRefusedWithTheOffset) {
 TEST(Multipart, ReadsFieldsAndFilesAndSkipsTheRest) {
   const std::string body =
       "preamble\r\n--B\r\nContent-Disposition: form-data; name=\"labels\"\r\n\r\nCT\r\n"
-      "--B\r\nContent-Type: image/png\r\ncontent-disposition: FORM-DATA; filename=\"a;b\\\".png\"; name=images\r\n\r\n"
+      "--B\r\nContent-Type: image/png\r\ncontent-disposition: FORM-DATA; filename=\"a;b\\\".png\"; "
+      "name=images\r\n\r\n"
       "\r\n--b\r\n\r\n--B--\r\nepilogue";
   const auto parts = parse_multipart(body, "B", 8);
   ASSERT_TRUE(parts);
@@ -144,8 +144,9 @@ TEST(Multipart, ReadsFieldsAndFilesAndSkipsTheRest) {
 }
 
 TEST(Multipart, RefusesEveryCutOfABody) {
-  const std::string body = "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--B\r\n"
-                           "Content-Disposition: form-data; name=\"a\"\r\n\r\n2\r\n--B--";
+  const std::string body =
+      "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--B\r\n"
+      "Content-Disposition: form-data; name=\"a\"\r\n\r\n2\r\n--B--";
   EXPECT_TRUE(parse_multipart(body, "B", 2));
   EXPECT_FALSE(parse_multipart(body, "B", 1)) << "more parts than allowed";
   for (size_t n = 0; n < body.size(); ++n) EXPECT_FALSE(parse_multipart(body.substr(0, n), "B", 8)) << n;
@@ -158,7 +159,8 @@ TEST(Http, DecodesQueries) {
 }
 
 TEST(Http, TellsUtf8FromOtherBytes) {
-  for (const char* good : {"", "abc", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80"}) EXPECT_TRUE(is_plain_utf8(good));
+  for (const char* good : {"", "abc", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80"})
+    EXPECT_TRUE(is_plain_utf8(good));
   for (const char* bad : {"\xff", "\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"})
     EXPECT_FALSE(is_plain_utf8(bad));
   EXPECT_FALSE(is_plain_utf8(std::string_view("a\0b", 3)));
@@ -184,8 +186,9 @@ class KeysFile : public testing::Test {
 
 TEST_F(KeysFile, HoldsHashesAsSha256sumPrintsThem) {
   // printf %s secret | sha256sum
-  const auto path = write("# two keys\n2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b  -\n\n"
-                          "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5\n");
+  const auto path = write(
+      "# two keys\n2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b  -\n\n"
+      "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5\n");
   const Keys keys = Keys::read(path);
   EXPECT_EQ(keys.size(), 2u);
   EXPECT_TRUE(keys.accept("Bearer secret"));

@@ -64,7 +64,8 @@ class RunningServer {
 
 /// A grey PNM file of this size: the smallest picture there is.
 inline std::string pnm(size_t width, size_t height) {
-  return "P5 " + std::to_string(width) + " " + std::to_string(height) + " 255\n" + std::string(width * height, 'x');
+  return "P5 " + std::to_string(width) + " " + std::to_string(height) + " 255\n" +
+         std::string(width * height, 'x');
 }
 inline std::string pnm_base64(size_t width, size_t height) {
   const std::string file = pnm(width, height);

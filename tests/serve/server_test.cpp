@@ -16,7 +16,8 @@ using testing::Not;
 
 std::string images_body(std::initializer_list<std::pair<size_t, size_t>> sizes) {
   std::string list;
-  for (const auto& [width, height] : sizes) list += (list.empty() ? "\"" : ",\"") + pnm_base64(width, height) + "\"";
+  for (const auto& [width, height] : sizes)
+    list += (list.empty() ? "\"" : ",\"") + pnm_base64(width, height) + "\"";
   return "{\"images\":[" + list + "]}";
 }
 
@@ -25,8 +26,9 @@ TEST(Serve, EachPictureGetsItsOwnVectorInTheOrderOfTheRequest) {
   Client client(server.port());
   const Reply reply = client.post("/encode", images_body({{1, 2}, {3, 4}, {5, 6}, {7, 8}, {9, 10}, {2, 1}}));
   EXPECT_EQ(reply.status, 200);
-  EXPECT_EQ(reply.body, "{\"image_embeddings\":[[1.0,2.0],[3.0,4.0],[5.0,6.0],[7.0,8.0],[9.0,10.0],[2.0,1.0]],"
-                        "\"text_embeddings\":null}");
+  EXPECT_EQ(reply.body,
+            "{\"image_embeddings\":[[1.0,2.0],[3.0,4.0],[5.0,6.0],[7.0,8.0],[9.0,10.0],[2.0,1.0]],"
+            "\"text_embeddings\":null}");
   EXPECT_FALSE(reply.header("X-Request-Id").empty());
   for (const char* name : {"X-Queue-Ms", "X-Preprocess-Ms", "X-Inference-Ms", "X-Total-Ms"})
     EXPECT_GE(std::stod(reply.header(name)), 0) << name;
@@ -43,8 +45,8 @@ TEST(Serve, RequestsOfManyClientsShareBatchesAndDoNotMix) {
     threads.emplace_back([&, t] {
       Client client(server.port());
       const std::string expected = "[[" + std::to_string(t) + ".0,1.0]]";
-      if (client.post("/encode", images_body({{t == 13 ? 40 : t, 1}})).body.find(t == 13 ? "[[40.0,1.0]]" : expected) !=
-          std::string::npos)
+      if (client.post("/encode", images_body({{t == 13 ? 40 : t, 1}}))
+              .body.find(t == 13 ? "[[40.0,1.0]]" : expected) != std::string::npos)
         ++right;
     });
   // All but the first batch wait together.
@@ -63,14 +65,17 @@ TEST(Serve, RequestsOfManyClientsShareBatchesAndDoNotMix) {
 TEST(Serve, APictureThatFailsIsNamedAndItsNeighboursInTheBatchAreNot) {
   RunningServer server;
   Client client(server.port());
-  const Reply bad = client.post("/encode", "{\"images\":[\"" + pnm_base64(1, 1) + "\",\"" + pnm_base64(1, 1) + "\",\"AAAA\"]}");
+  const Reply bad = client.post(
+      "/encode", "{\"images\":[\"" + pnm_base64(1, 1) + "\",\"" + pnm_base64(1, 1) + "\",\"AAAA\"]}");
   EXPECT_EQ(bad.status, 400);
   EXPECT_THAT(bad.body, HasSubstr("{\"detail\":\"Failed to process image: image 3 of 3: "));
   // 13 pixels make the fake model itself fail, in the batch of another client.
   server.fake->block(true);
   std::string other;
   std::thread first([&] { Client(server.port()).post("/encode", images_body({{2, 2}})); });
-  std::thread good([&] { other = Client(server.port()).post("/encode", images_body({{3, 3}, {4, 4}})).body; });
+  std::thread good([&] {
+    other = Client(server.port()).post("/encode", images_body({{3, 3}, {4, 4}})).body;
+  });
   std::string failed;
   std::thread wrong([&] { failed = Client(server.port()).post("/encode", images_body({{13, 1}})).body; });
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -87,9 +92,12 @@ TEST(Serve, AFullQueueAnswers429WithRetryAfter) {
   options.batching.queue_images = 4;
   RunningServer server(options);
   server.fake->block(true);
-  std::thread busy([&] { EXPECT_EQ(Client(server.port()).post("/encode", images_body({{1, 1}, {1, 1}, {1, 1}})).status, 200); });
+  std::thread busy([&] {
+    EXPECT_EQ(Client(server.port()).post("/encode", images_body({{1, 1}, {1, 1}, {1, 1}})).status, 200);
+  });
   Client client(server.port());
-  EXPECT_TRUE(eventually([&] { return client.get("/metrics").body.find("items{kind=\"image\"} 3") != std::string::npos; }));
+  EXPECT_TRUE(eventually(
+      [&] { return client.get("/metrics").body.find("items{kind=\"image\"} 3") != std::string::npos; }));
   const Reply refused = client.post("/encode", images_body({{1, 1}, {1, 1}}));
   EXPECT_EQ(refused.status, 429);
   EXPECT_GE(std::stoi(refused.header("Retry-After")), 1);
@@ -109,14 +117,19 @@ TEST(Serve, AClientThatLeavesTakesItsWorkAlong) {
     EXPECT_TRUE(eventually([&] { return server.fake->computed_images() > before; }));
     Client leaving(server.port());
     const std::string body = images_body({{5, 5}, {5, 5}, {5, 5}});
-    leaving.send_text("POST /encode HTTP/1.1\r\nHost: t\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
-    EXPECT_TRUE(eventually([&] { return Client(server.port()).get("/metrics").body.find("items{kind=\"image\"} 4") != std::string::npos; }));
+    leaving.send_text("POST /encode HTTP/1.1\r\nHost: t\r\nContent-Length: " + std::to_string(body.size()) +
+                      "\r\n\r\n" + body);
+    EXPECT_TRUE(eventually([&] {
+      return Client(server.port()).get("/metrics").body.find("items{kind=\"image\"} 4") != std::string::npos;
+    }));
   }
   EXPECT_TRUE(eventually([&] { return server.log().find("\"status\":499") != std::string::npos; }));
   std::this_thread::sleep_for(std::chrono::milliseconds(250));
   const size_t before = server.fake->computed_images();
   server.fake->block(false);
-  EXPECT_TRUE(eventually([&] { return Client(server.port()).get("/metrics").body.find("items{kind=\"image\"} 0") != std::string::npos; }));
+  EXPECT_TRUE(eventually([&] {
+    return Client(server.port()).get("/metrics").body.find("items{kind=\"image\"} 0") != std::string::npos;
+  }));
   EXPECT_EQ(server.fake->computed_images(), before) << "nothing of the client that left was computed";
 }
 
@@ -126,11 +139,16 @@ TEST(Serve, DeadlinesByHeaderAndByOptionGive504) {
   RunningServer server(options);
   server.fake->block(true);
   Client client(server.port());
-  const Reply late = client.post("/encode", images_body({{1, 1}}), "Content-Type: application/json\r\nX-Request-Timeout: 0.2\r\n");
+  const Reply late = client.post("/encode", images_body({{1, 1}}),
+                                 "Content-Type: application/json\r\nX-Request-Timeout: 0.2\r\n");
   EXPECT_EQ(late.status, 504);
   server.fake->block(false);
   for (const char* wrong : {"0", "-1", "nan", "inf", "1e99", "soon", "1 s"})
-    EXPECT_EQ(client.post("/encode", images_body({{1, 1}}), "X-Request-Timeout: " + std::string(wrong) + "\r\n").status, 400) << wrong;
+    EXPECT_EQ(
+        client.post("/encode", images_body({{1, 1}}), "X-Request-Timeout: " + std::string(wrong) + "\r\n")
+            .status,
+        400)
+        << wrong;
 }
 
 TEST(Serve, HealthTellsOfAStuckAndOfAFailingEngineAndOfRecovery) {
@@ -179,7 +197,9 @@ TEST(Serve, BeforeTheModelIsLoadedItLivesButIsNotReady) {
 
 TEST(Serve, AModelThatCannotBeLoadedEndsTheService) {
   Server server({.port = 0}, [](std::string_view) { return true; });
-  EXPECT_THROW(server.run([]() -> std::unique_ptr<const Model> { throw Error(ErrorCode::invalid_model, "no model"); }), Error);
+  EXPECT_THROW(
+      server.run([]() -> std::unique_ptr<const Model> { throw Error(ErrorCode::invalid_model, "no model"); }),
+      Error);
 }
 
 TEST(Serve, StoppingFinishesWhatWasBegun) {
@@ -193,7 +213,8 @@ TEST(Serve, StoppingFinishesWhatWasBegun) {
     threads.emplace_back([&] {
       if (Client(server.port()).post("/encode", images_body({{1, 1}})).status == 200) ++answered;
     });
-  EXPECT_TRUE(eventually([&] { return idle.get("/metrics").body.find("items{kind=\"image\"} 8") != std::string::npos; }));
+  EXPECT_TRUE(eventually(
+      [&] { return idle.get("/metrics").body.find("items{kind=\"image\"} 8") != std::string::npos; }));
   server.begin_stop();
   EXPECT_TRUE(idle.closed_within(5000));
   EXPECT_TRUE(eventually([&] {
@@ -217,7 +238,8 @@ TEST(Serve, StoppingDoesNotWaitBeyondTheDrainTime) {
   server.fake->block(true);
   Client client(server.port());
   const std::string body = images_body({{1, 1}});
-  client.send_text("POST /encode HTTP/1.1\r\nHost: t\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  client.send_text("POST /encode HTTP/1.1\r\nHost: t\r\nContent-Length: " + std::to_string(body.size()) +
+                   "\r\n\r\n" + body);
   EXPECT_TRUE(eventually([&] { return server.fake->computed_images() > 1; }));
   server.begin_stop();
   server.wait_stopped();
@@ -227,9 +249,12 @@ TEST(Serve, StoppingDoesNotWaitBeyondTheDrainTime) {
 
 TEST(ServeLimits, BodiesHeadsAndCountsBeyondTheLimitsAreRefused) {
   ServeOptions options;
-  options.limits = {.body_bytes = 1000, .header_bytes = 1000, .images = 2, .texts = 2, .text_bytes = 5, .json_depth = 5};
+  options.limits = {
+      .body_bytes = 1000, .header_bytes = 1000, .images = 2, .texts = 2, .text_bytes = 5, .json_depth = 5};
   RunningServer server(options);
-  const auto status = [&](const std::string& body) { return Client(server.port()).post("/encode", body).status; };
+  const auto status = [&](const std::string& body) {
+    return Client(server.port()).post("/encode", body).status;
+  };
   EXPECT_EQ(status("{\"texts\":[\"" + std::string(2000, 'a') + "\"]}"), 413);
   EXPECT_EQ(status("{\"texts\":[\"a\",\"b\",\"c\"]}"), 400);
   EXPECT_EQ(status("{\"texts\":[\"abcdef\"]}"), 400);
@@ -253,7 +278,8 @@ TEST(ServeLimits, BodiesInMemoryAreBoundedTogether) {
   options.limits.bodies_bytes = 100'000;
   RunningServer server(options);
   Client slow(server.port());
-  slow.send_text("POST /encode HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\n" + std::string(60'000, ' '));
+  slow.send_text("POST /encode HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\n" +
+                 std::string(60'000, ' '));
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   EXPECT_EQ(Client(server.port()).post("/encode", std::string(60'000, ' ')).status, 429);
   EXPECT_EQ(Client(server.port()).post("/encode", "{\"texts\":[\"a\"]}").status, 200);
@@ -297,7 +323,9 @@ TEST(ServeLimits, ConnectionsBeyondTheLimitAreClosedAndTheOthersServed) {
 TEST(ServeHttp, ConnectionsAreKeptAndPipelined) {
   RunningServer server;
   Client client(server.port());
-  client.send_text("GET /livez HTTP/1.1\r\nHost: t\r\n\r\nGET /nothing HTTP/1.1\r\nHost: t\r\n\r\nGET /livez HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+  client.send_text(
+      "GET /livez HTTP/1.1\r\nHost: t\r\n\r\nGET /nothing HTTP/1.1\r\nHost: t\r\n\r\nGET /livez "
+      "HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
   EXPECT_EQ(client.receive().status, 200);
   EXPECT_EQ(client.receive().body, "{\"detail\":\"Not Found\"}");
   EXPECT_EQ(client.receive().status, 200);
@@ -338,7 +366,9 @@ TEST(ServeSecurity, KeysOpenWhatTheyShouldAndAreReadAgain) {
   options.keys_file = path;
   RunningServer server(options);
   const auto status = [&](const char* key) {
-    return Client(server.port()).post("/encode", "{\"texts\":[\"a\"]}", "Authorization: Bearer " + std::string(key) + "\r\n").status;
+    return Client(server.port())
+        .post("/encode", "{\"texts\":[\"a\"]}", "Authorization: Bearer " + std::string(key) + "\r\n")
+        .status;
   };
   EXPECT_EQ(status("secret"), 200);
   EXPECT_EQ(status("wrong"), 401);
@@ -370,23 +400,35 @@ TEST(ServeSecurity, OtherOriginsAreAllowedOnlyWhenNamed) {
   };
   RunningServer closed;
   EXPECT_EQ(preflight(closed).status, 405);
-  EXPECT_EQ(Client(closed.port()).get("/livez", "Origin: https://a.example\r\n").header("Access-Control-Allow-Origin"), "");
+  EXPECT_EQ(Client(closed.port())
+                .get("/livez", "Origin: https://a.example\r\n")
+                .header("Access-Control-Allow-Origin"),
+            "");
   ServeOptions options;
   options.cors_origins = {"https://a.example"};
   RunningServer open(options);
   EXPECT_EQ(preflight(open).status, 204);
-  EXPECT_EQ(Client(open.port()).get("/livez", "Origin: https://a.example\r\n").header("Access-Control-Allow-Origin"), "https://a.example");
-  EXPECT_EQ(Client(open.port()).get("/livez", "Origin: https://b.example\r\n").header("Access-Control-Allow-Origin"), "");
+  EXPECT_EQ(Client(open.port())
+                .get("/livez", "Origin: https://a.example\r\n")
+                .header("Access-Control-Allow-Origin"),
+            "https://a.example");
+  EXPECT_EQ(Client(open.port())
+                .get("/livez", "Origin: https://b.example\r\n")
+                .header("Access-Control-Allow-Origin"),
+            "");
 }
 
 TEST(ServeSecurity, TheLogHoldsNothingOfWhatClientsSend) {
   RunningServer server;
   Client client(server.port());
-  client.post("/predict?patient=Meier", "{\"images\":[\"" + pnm_base64(3, 3) + "\"],\"labels\":[\"Meier tumour\"]}",
+  client.post("/predict?patient=Meier",
+              "{\"images\":[\"" + pnm_base64(3, 3) + "\"],\"labels\":[\"Meier tumour\"]}",
               "Authorization: Bearer my-secret\r\nX-Request-Id: run-7\r\n");
   client.post("/Meier", "{}");
-  client.post("/predict", "--B\r\nContent-Disposition: form-data; name=\"images\"; filename=\"Meier.dcm\"\r\n\r\nx\r\n--B--",
-              "Content-Type: multipart/form-data; boundary=B\r\n");
+  client.post(
+      "/predict",
+      "--B\r\nContent-Disposition: form-data; name=\"images\"; filename=\"Meier.dcm\"\r\n\r\nx\r\n--B--",
+      "Content-Type: multipart/form-data; boundary=B\r\n");
   EXPECT_TRUE(eventually([&] { return server.log().find("\"status\":422") != std::string::npos; }));
   EXPECT_THAT(server.log(), HasSubstr("\"request_id\":\"run-7\""));
   EXPECT_THAT(server.log(), Not(HasSubstr("Meier")));
@@ -403,12 +445,13 @@ TEST(ServeMetrics, CountsRequestsBatchesItemsAndTheCache) {
   client.post("/encode", "{\"texts\":[\"a\"]}");
   client.post("/nothing", "");
   const std::string text = client.get("/metrics").body;
-  for (const char* line :
-       {"mii_requests_total{method=\"POST\",route=\"/encode\",status=\"200\"} 2",
-        "mii_requests_total{method=\"POST\",route=\"other\",status=\"404\"} 1", "mii_items_total{kind=\"image\"} 2",
-        "mii_items_total{kind=\"text\"} 1", "mii_text_cache_hits_total 3", "mii_text_cache_misses_total 4",
-        "mii_request_seconds_bucket{route=\"/encode\",le=\"+Inf\"} 2", "mii_preprocess_seconds_count 2",
-        "mii_queue_wait_seconds_count{kind=\"image\"} 2", "mii_connections 1", "mii_ready 1", "mii_healthy 1"})
+  for (const char* line : {"mii_requests_total{method=\"POST\",route=\"/encode\",status=\"200\"} 2",
+                           "mii_requests_total{method=\"POST\",route=\"other\",status=\"404\"} 1",
+                           "mii_items_total{kind=\"image\"} 2", "mii_items_total{kind=\"text\"} 1",
+                           "mii_text_cache_hits_total 3", "mii_text_cache_misses_total 4",
+                           "mii_request_seconds_bucket{route=\"/encode\",le=\"+Inf\"} 2",
+                           "mii_preprocess_seconds_count 2", "mii_queue_wait_seconds_count{kind=\"image\"} 2",
+                           "mii_connections 1", "mii_ready 1", "mii_healthy 1"})
     EXPECT_THAT(text, HasSubstr(line));
   EXPECT_THAT(text, HasSubstr("process_resident_memory_bytes"));
 }
@@ -419,14 +462,24 @@ TEST(ServeForms, FilesAndRawBodiesGiveWhatBase64Gives) {
   const std::string expected = "{\"image_embeddings\":[[3.0,2.0]],\"text_embeddings\":null}";
   EXPECT_EQ(client.post("/encode", images_body({{3, 2}})).body, expected);
   EXPECT_EQ(client.post("/encode", pnm(3, 2), "Content-Type: image/x-portable-graymap\r\n").body, expected);
-  EXPECT_EQ(client.post("/encode", "--B\r\nContent-Disposition: form-data; name=\"images\"; filename=\"x\"\r\n\r\n" + pnm(3, 2) + "\r\n--B--",
-                        "Content-Type: multipart/form-data; boundary=B\r\n").body,
+  EXPECT_EQ(client
+                .post("/encode",
+                      "--B\r\nContent-Disposition: form-data; name=\"images\"; filename=\"x\"\r\n\r\n" +
+                          pnm(3, 2) + "\r\n--B--",
+                      "Content-Type: multipart/form-data; boundary=B\r\n")
+                .body,
             expected);
-  EXPECT_EQ(client.post("/predict?labels=a&labels=bb&multilabel=yes", pnm(3, 2), "Content-Type: application/dicom\r\n").status, 200);
+  EXPECT_EQ(client
+                .post("/predict?labels=a&labels=bb&multilabel=yes", pnm(3, 2),
+                      "Content-Type: application/dicom\r\n")
+                .status,
+            200);
   EXPECT_EQ(client.post("/predict", pnm(3, 2), "Content-Type: image/png\r\n").body,
             R"({"detail":[{"type":"missing","loc":["body","labels"],"msg":"Field required","input":null}]})");
   EXPECT_EQ(client.post("/predict?labels=%ff", pnm(3, 2), "Content-Type: image/png\r\n").status, 400);
-  EXPECT_EQ(client.post("/encode", "--B\r\nbroken", "Content-Type: multipart/form-data; boundary=B\r\n").status, 400);
+  EXPECT_EQ(
+      client.post("/encode", "--B\r\nbroken", "Content-Type: multipart/form-data; boundary=B\r\n").status,
+      400);
 }
 
 TEST(ServeOpenai, AnswersAsOpenAiDoes) {
@@ -436,16 +489,24 @@ TEST(ServeOpenai, AnswersAsOpenAiDoes) {
             R"({"object":"list","data":[{"object":"embedding","index":0,"embedding":[3.0,0.0]},)"
             R"({"object":"embedding","index":1,"embedding":[1.0,0.0]}],"model":"medimageinsight",)"
             R"("usage":{"prompt_tokens":4,"total_tokens":4}})");
-  EXPECT_THAT(client.post("/v1/embeddings", R"({"model":"medimageinsight","input":"abc","encoding_format":"base64"})").body,
-              HasSubstr("\"embedding\":\"AABAQAAAAAA=\""));
-  EXPECT_THAT(client.post("/v1/embeddings", R"({"model":"medimageinsight","modality":"image","input":["data:image/x;base64,)" + pnm_base64(2, 3) + "\"]}").body,
+  EXPECT_THAT(
+      client.post("/v1/embeddings", R"({"model":"medimageinsight","input":"abc","encoding_format":"base64"})")
+          .body,
+      HasSubstr("\"embedding\":\"AABAQAAAAAA=\""));
+  EXPECT_THAT(client
+                  .post("/v1/embeddings",
+                        R"({"model":"medimageinsight","modality":"image","input":["data:image/x;base64,)" +
+                            pnm_base64(2, 3) + "\"]}")
+                  .body,
               HasSubstr("[2.0,3.0]"));
   const Reply missing = client.post("/v1/embeddings", R"({"model":"other","input":"a"})");
   EXPECT_EQ(missing.status, 404);
   EXPECT_THAT(missing.body, HasSubstr("\"code\":\"model_not_found\""));
-  for (const char* wrong : {"[]", "{", R"({"input":"a"})", R"({"model":"medimageinsight"})", R"({"model":"medimageinsight","input":[]})",
-                            R"({"model":"medimageinsight","input":[1,2]})", R"({"model":"medimageinsight","input":"a","dimensions":1})",
-                            R"({"model":"medimageinsight","input":"http://127.0.0.1/x.png","modality":"image"})"}) {
+  for (const char* wrong :
+       {"[]", "{", R"({"input":"a"})", R"({"model":"medimageinsight"})",
+        R"({"model":"medimageinsight","input":[]})", R"({"model":"medimageinsight","input":[1,2]})",
+        R"({"model":"medimageinsight","input":"a","dimensions":1})",
+        R"({"model":"medimageinsight","input":"http://127.0.0.1/x.png","modality":"image"})"}) {
     const Reply reply = client.post("/v1/embeddings", wrong);
     EXPECT_EQ(reply.status, 400) << wrong;
     EXPECT_THAT(reply.body, HasSubstr("{\"error\":{\"message\":")) << wrong;
@@ -457,15 +518,21 @@ TEST(ServeScore, AnswersRowByRowWithTheLogTemperature) {
   RunningServer server;
   Client client(server.port());
   const Reply reply = client.post(
-      "/score", R"({"input_data":{"columns":["image","text"],"index":[0,1],"data":[["","abc"],{"image":")" + pnm_base64(4, 4) +
-                    R"(","text":"a"}]},"params":{"get_scaling_factor":true,"image_standardization_image_size":16}})");
-  EXPECT_EQ(reply.body, R"([{"text_features":[3.0,0.0],"scaling_factor":0.0},)"
-                        R"({"image_features":[[16.0,16.0]],"text_features":[1.0,0.0],"scaling_factor":0.0}])");
-  for (const char* wrong :
-       {"{}", "[]", R"({"input_data":{}})", R"({"input_data":{"columns":["x"],"data":[[]]}})",
-        R"({"input_data":{"columns":["text"],"data":[]}})", R"({"input_data":{"columns":["text"],"data":[["a","b"]]}})",
-        R"({"input_data":{"columns":["text"],"data":[[1]]}})", R"({"input_data":{"columns":["text"],"data":[[""]]}})",
-        R"({"input_data":{"columns":["text"],"data":[["a"]]},"params":{"image_standardization_image_size":1e9}})"}) {
+      "/score",
+      R"({"input_data":{"columns":["image","text"],"index":[0,1],"data":[["","abc"],{"image":")" +
+          pnm_base64(4, 4) +
+          R"(","text":"a"}]},"params":{"get_scaling_factor":true,"image_standardization_image_size":16}})");
+  EXPECT_EQ(reply.body,
+            R"([{"text_features":[3.0,0.0],"scaling_factor":0.0},)"
+            R"({"image_features":[[16.0,16.0]],"text_features":[1.0,0.0],"scaling_factor":0.0}])");
+  for (
+      const char* wrong :
+      {"{}", "[]", R"({"input_data":{}})", R"({"input_data":{"columns":["x"],"data":[[]]}})",
+       R"({"input_data":{"columns":["text"],"data":[]}})",
+       R"({"input_data":{"columns":["text"],"data":[["a","b"]]}})",
+       R"({"input_data":{"columns":["text"],"data":[[1]]}})",
+       R"({"input_data":{"columns":["text"],"data":[[""]]}})",
+       R"({"input_data":{"columns":["text"],"data":[["a"]]},"params":{"image_standardization_image_size":1e9}})"}) {
     const Reply refused = client.post("/score", wrong);
     EXPECT_EQ(refused.status, 400) << wrong;
     EXPECT_THAT(refused.body, HasSubstr("{\"detail\":\"")) << wrong;
@@ -479,7 +546,8 @@ TEST(ServePages, WithoutTheirScriptsTheySaySo) {
   EXPECT_EQ(client.get("/docs/swagger-ui.css").status, 404);
   const auto document = boost::json::parse(client.get("/openapi.json").body);
   EXPECT_EQ(document.at("openapi").as_string(), "3.1.0");
-  for (const char* path : {"/predict", "/encode", "/health", "/v1/embeddings", "/v1/models", "/score", "/livez", "/readyz", "/metrics"})
+  for (const char* path : {"/predict", "/encode", "/health", "/v1/embeddings", "/v1/models", "/score",
+                           "/livez", "/readyz", "/metrics"})
     EXPECT_TRUE(document.at("paths").as_object().contains(path)) << path;
 }
 
@@ -531,25 +599,33 @@ TEST_F(ServeBuiltIn, PredictGivesTheEnginesProbabilitiesInDescendingOrder) {
 TEST_F(ServeBuiltIn, DamagedPicturesGetAnAnswerAndTheServiceGoesOn) {
   const std::string file = picture("rgb.png");
   for (size_t n = 1; n < file.size(); n += 1 + file.size() / 40) {
-    const Reply reply = Client(server_->port()).post("/encode", file.substr(0, n), "Content-Type: image/png\r\n");
+    const Reply reply =
+        Client(server_->port()).post("/encode", file.substr(0, n), "Content-Type: image/png\r\n");
     EXPECT_EQ(reply.status, 400) << n;
     EXPECT_THAT(reply.body, HasSubstr("{\"detail\":\"Failed to process image: "));
   }
   // 30 000 by 30 000, claimed by a head of a few bytes.
-  const Reply bomb = Client(server_->port()).post("/encode", "P5 30000 30000 255\n", "Content-Type: image/x-portable-graymap\r\n");
+  const Reply bomb =
+      Client(server_->port())
+          .post("/encode", "P5 30000 30000 255\n", "Content-Type: image/x-portable-graymap\r\n");
   EXPECT_EQ(bomb.status, 400);
-  EXPECT_EQ(Client(server_->port()).post("/encode", pnm(1, 1), "Content-Type: image/x-portable-graymap\r\n").status, 200);
+  EXPECT_EQ(
+      Client(server_->port()).post("/encode", pnm(1, 1), "Content-Type: image/x-portable-graymap\r\n").status,
+      200);
   EXPECT_EQ(Client(server_->port()).get("/health").status, 200);
 }
 
 TEST_F(ServeBuiltIn, ARgbaPictureSimplyWorks) {
-  EXPECT_EQ(Client(server_->port()).post("/encode", picture("rgba.png"), "Content-Type: image/png\r\n").status, 200);
+  EXPECT_EQ(
+      Client(server_->port()).post("/encode", picture("rgba.png"), "Content-Type: image/png\r\n").status,
+      200);
 }
 
 TEST_F(ServeBuiltIn, UsageCountsTheTokenizersTokens) {
   // "X-Ray" is x, -, ray between the start and the end.
-  EXPECT_THAT(Client(server_->port()).post("/v1/embeddings", R"({"model":"medimageinsight","input":"X-Ray"})").body,
-              HasSubstr("\"prompt_tokens\":5"));
+  EXPECT_THAT(
+      Client(server_->port()).post("/v1/embeddings", R"({"model":"medimageinsight","input":"X-Ray"})").body,
+      HasSubstr("\"prompt_tokens\":5"));
 }
 
 }  // namespace
