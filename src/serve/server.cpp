@@ -28,6 +28,8 @@ using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kBacklog = 4096;
+// A client that got its answer just before the end may have sent its next request already.
+constexpr auto kLastRequestGrace = std::chrono::seconds(1);
 constexpr auto kDrainTick = std::chrono::milliseconds(10);
 
 auto token(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
@@ -209,7 +211,7 @@ class Server::Impl {
       if (!error) take(std::move(socket));
     }
     acceptor_.close(error);
-    for (const auto& end_if_idle : network_.connections) end_if_idle();
+    idle_until_ = Clock::now() + kLastRequestGrace;
     drain_until_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(service_.options().drain);
     drain();
   }
@@ -217,6 +219,8 @@ class Server::Impl {
   void drain() {
     if (service_.connections() == 0) return end(true);
     if (Clock::now() >= drain_until_) return end(false);
+    if (Clock::now() >= idle_until_)
+      for (const auto& end_if_idle : network_.connections) end_if_idle();
     drain_timer_.expires_after(kDrainTick);
     drain_timer_.async_wait([this](const error_code&) { drain(); });
   }
@@ -234,7 +238,7 @@ class Server::Impl {
   asio::io_context io_;
   tcp::acceptor acceptor_;
   asio::steady_timer drain_timer_;
-  Clock::time_point drain_until_;
+  Clock::time_point idle_until_, drain_until_;
   uint16_t port_ = 0;
   bool finished_ = true;
   std::exception_ptr load_error_;
