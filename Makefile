@@ -3,7 +3,7 @@ FUZZ_SECONDS ?= 60
 JOBS ?= $(shell nproc)
 SOURCES = $(shell git ls-files '*.cpp' '*.h')
 
-.PHONY: all help build demo test bench asan tsan fuzz format lint
+.PHONY: all help build demo test bench asan tsan fuzz soak image format lint
 all: build
 
 help:
@@ -12,13 +12,16 @@ help:
 	@echo "make test      build and run the tests"
 	@echo "make bench     measure; writes build/bench.json"
 	@echo "make asan      the tests with AddressSanitizer and UBSan"
-	@echo "make tsan      the engine's tests with ThreadSanitizer"
+	@echo "make tsan      the engine's and the service's tests with ThreadSanitizer"
 	@echo "make fuzz      each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)"
+	@echo "make soak      the HTTP service under load and faults for some minutes"
+	@echo "make image     build the container image with buildah and try it"
 	@echo "make format    format the sources"
 	@echo "make lint      check the format and run clang-tidy"
 
 build:
 	@scripts/install-packages build test
+	@scripts/fetch-docs-assets build/docs-assets
 	cmake --preset release
 	cmake --build --preset release -j $(JOBS)
 
@@ -27,6 +30,8 @@ demo: build
 
 test:
 	@scripts/install-packages build test train
+	@scripts/fetch-docs-assets build/docs-assets
+	@scripts/serve-test-venv build/serve-venv
 	cmake --preset release -DMII_BUILD_TRAINER=ON
 	cmake --build --preset release -j $(JOBS)
 	ctest --preset release -j $(JOBS)
@@ -47,6 +52,7 @@ tsan:
 	cmake --preset tsan
 	cmake --build --preset tsan -j $(JOBS)
 	OMP_THREAD_LIMIT=1 build/tsan/tests/engine/engine_test --gtest_filter=*Threads:*ManyThreads
+	OMP_THREAD_LIMIT=1 build/tsan/tests/serve/serve_test
 
 fuzz:
 	@scripts/install-packages build fuzz
@@ -57,6 +63,12 @@ fuzz:
 	  seeds=fuzz/seeds/$$(basename $$target); [ -d $$seeds ] || seeds=; \
 	  echo "== $$target"; $$target -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -print_final_stats=1 $$corpus $$seeds tests/data/golden/synthetic 2>&1 | tail -3; \
 	done
+
+soak: build
+	python3 tests/serve/soak.py build/release/mii --long
+
+image: build
+	scripts/build-image
 
 format:
 	@scripts/install-packages lint

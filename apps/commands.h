@@ -20,6 +20,7 @@ void add_eval(CLI::App& app, Command& chosen);
 void add_pack(CLI::App& app, Command& chosen);
 void add_train(CLI::App& app, Command& chosen);
 void add_pull(CLI::App& app, Command& chosen);
+void add_serve(CLI::App& app, Command& chosen);
 void add_bench(CLI::App& app, Command& chosen);
 
 }  // namespace mii

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
 #ifdef MII_WITH_DOWNLOAD
   mii::add_pull(app, chosen);
 #endif
+  mii::add_serve(app, chosen);
   mii::add_bench(app, chosen);
   mii::add_eval(app, chosen);
   mii::add_pack(app, chosen);

@@ -14,6 +14,9 @@ endif()
 if(MII_SANITIZE)
   target_compile_options(mii_options INTERFACE -fsanitize=${MII_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(mii_options INTERFACE -fsanitize=${MII_SANITIZE})
+  if(MII_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(mii_options INTERFACE -Wno-tsan)  # fences of Asio that the sanitizer does not see
+  endif()
 endif()
 
 # mii_component(NAME SOURCES ... [USES component ...] [LINKS library ...])

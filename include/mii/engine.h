@@ -74,6 +74,12 @@ struct ClassifyOptions {
   bool allow_duplicate_labels = false;
 };
 
+/// How often a text's vector was remembered, and how often it had to be computed.
+struct TextCacheCounts {
+  uint64_t hits = 0;
+  uint64_t misses = 0;
+};
+
 /// Features of one picture before pooling: what the last stage gives.
 struct ImageTokens {
   Matrix tokens;    ///< [rows * cols, channels], row-major over the grid
@@ -119,6 +125,13 @@ class MII_API Engine {
                           const ClassifyOptions& options = {}) const;
 
   ImageTokens encode_image_tokens(const Image& image) const;
+
+  /// Tokens of a text as the text tower sees it: its start and end tokens count, what is cut off does not.
+  /// Throws as encode_texts does.
+  size_t count_tokens(std::string_view text) const;
+
+  /// Since the model was opened.
+  TextCacheCounts text_cache_counts() const;
 
   /// How many images one computation takes at the most: the best number to hand over at once.
   size_t image_batch() const;

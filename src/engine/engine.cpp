@@ -97,6 +97,10 @@ class Engine::Impl {
   Matrix classify(const Matrix& image_vectors, std::span<const std::string> labels,
                   const ClassifyOptions& options);
   ImageTokens encode_image_tokens(const Image& image);
+  size_t count_tokens(std::string_view text) const {
+    return tokenizer_.encode(std::string(text), info_.text_context_length).size();
+  }
+  TextCacheCounts text_cache_counts() const { return text_cache_.counts(); }
 
  private:
   // These run on the compute thread.
@@ -284,6 +288,10 @@ Matrix Engine::classify_vectors(const Matrix& image_vectors, std::span<const std
                                                  " values, expected " + std::to_string(info().embedding_dim));
   return impl_->classify(image_vectors, labels, options);
 }
+
+size_t Engine::count_tokens(std::string_view text) const { return impl_->count_tokens(text); }
+
+TextCacheCounts Engine::text_cache_counts() const { return impl_->text_cache_counts(); }
 
 ImageTokens Engine::encode_image_tokens(const Image& image) const {
   return impl_->encode_image_tokens(image);

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "mii/engine.h"
+
 namespace mii {
 
 /// Remembers the vectors of texts, the least recently used dropped first. Safe to use from several threads.
@@ -21,10 +23,19 @@ class TextCache {
   bool find(const std::string& text, std::span<float> vector) {
     const std::lock_guard lock(mutex_);
     const auto found = index_.find(text);
-    if (found == index_.end()) return false;
+    if (found == index_.end()) {
+      ++counts_.misses;
+      return false;
+    }
+    ++counts_.hits;
     entries_.splice(entries_.begin(), entries_, found->second);
     std::ranges::copy(found->second->second, vector.begin());
     return true;
+  }
+
+  TextCacheCounts counts() const {
+    const std::lock_guard lock(mutex_);
+    return counts_;
   }
 
   void insert(const std::string& text, std::span<const float> vector) {
@@ -42,7 +53,8 @@ class TextCache {
   using Entry = std::pair<std::string, std::vector<float>>;
 
   const size_t capacity_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  TextCacheCounts counts_;                                             // guarded by mutex_
   std::list<Entry> entries_;                                           // guarded by mutex_, latest first
   std::unordered_map<std::string, std::list<Entry>::iterator> index_;  // guarded by mutex_
 };

@@ -222,5 +222,42 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"embed --model MODEL --texts \"$(printf 'a\\377')\" b --output OUT/v.npy", 3, "UTF-8"},
         Wrong{"convert MODEL MODEL", 2, "its own folder"}));
 
+// A model that is not there ends the service right after it has said what it was told.
+TEST_F(Program, ServeTakesAFlagBeforeTheEnvironmentAndThatBeforeTheFile) {
+  write("serve.conf", "# limits\nmax-images = 11\nmax-labels=12 # remark\n\nmax-text-bytes = 13\n");
+  const Result r = run("serve --port 0 --model /nonexistent --max-images 31 --config " + file("serve.conf"));
+  EXPECT_EQ(r.status, 1);
+  EXPECT_THAT(r.err, HasSubstr("\"max_images\":31,\"max_texts\":12,\"max_text_bytes\":13,"));
+  EXPECT_THAT(r.err, HasSubstr("/nonexistent"));
+  setenv("MII_SERVE_MAX_LABELS", "22", 1);
+  setenv("MII_SERVE_MAX_IMAGES", "21", 1);
+  EXPECT_THAT(run("serve --port 0 --model /nonexistent --max-images 31 --config " + file("serve.conf")).err,
+              HasSubstr("\"max_images\":31,\"max_texts\":22,\"max_text_bytes\":13,"));
+  unsetenv("MII_SERVE_MAX_LABELS");
+  unsetenv("MII_SERVE_MAX_IMAGES");
+}
+
+TEST_F(Program, ServeRefusesWrongSettingsAndNamesThem) {
+  write("serve.conf", "port = 0\nno-such-option = 1\n");
+  const Result unknown = run("serve --config " + file("serve.conf"));
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("line 2: there is no option 'no-such-option'"));
+  write("serve.conf", "port = many\n");
+  EXPECT_EQ(run("serve --config " + file("serve.conf")).status, 2);
+  EXPECT_EQ(run("serve --port 0 --tls-key " + file("key.pem")).status, 2);
+  EXPECT_EQ(run("serve --port 0 --host not-an-address").status, 2);
+  write("keys", "not a hash\n");
+  const Result keys = run("serve --port 0 --keys " + file("keys"));
+  EXPECT_EQ(keys.status, 2);
+  EXPECT_THAT(keys.err, HasSubstr("line 1"));
+  EXPECT_EQ(run("serve --port 0 --tls-certificate " + file("keys") + " --tls-key " + file("keys")).status, 2);
+}
+
+TEST_F(Program, ServeWarnsWhenTheNetworkMayUseItWithoutAKey) {
+  EXPECT_THAT(run("serve --port 0 --host 0.0.0.0 --model /nonexistent").err,
+              HasSubstr("\"level\":\"warning\""));
+  EXPECT_THAT(run("serve --port 0 --model /nonexistent").err, Not(HasSubstr("\"level\":\"warning\"")));
+}
+
 }  // namespace
 }  // namespace mii

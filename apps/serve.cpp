@@ -1,0 +1,125 @@
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <memory>
+
+#include "commands.h"
+#include "mii/error.h"
+#include "serve/server.h"
+#include "serve_flags.h"
+
+namespace mii {
+namespace {
+
+// Appends whole lines to a descriptor.
+class LineFile {
+ public:
+  explicit LineFile(const std::string& path) {
+    if (path.empty()) return;
+    descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    if (descriptor_ < 0) throw Error(ErrorCode::io, path + ": cannot be opened: " + std::strerror(errno));
+  }
+  ~LineFile() {
+    if (descriptor_ != STDERR_FILENO) close(descriptor_);
+  }
+  LineFile(const LineFile&) = delete;
+  LineFile& operator=(const LineFile&) = delete;
+
+  bool write_line(std::string_view line) const {
+    while (!line.empty()) {
+      const ssize_t written = write(descriptor_, line.data(), line.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) return false;
+      line.remove_prefix(static_cast<size_t>(written));
+    }
+    return true;
+  }
+
+ private:
+  int descriptor_ = STDERR_FILENO;
+};
+
+// As many descriptors as the system gives, and no more connections than they carry.
+void fit_connections(size_t& connections) {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  getrlimit(RLIMIT_NOFILE, &files);
+  constexpr rlim_t kOtherFiles = 64;
+  if (files.rlim_cur > kOtherFiles) connections = std::min<size_t>(connections, files.rlim_cur - kOtherFiles);
+}
+
+std::filesystem::path built_docs_folder() {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  const auto installed = program.parent_path().parent_path() / "share" / "mii" / "docs";
+  if (std::filesystem::exists(installed, error)) return installed;
+  return MII_SOURCE_DIR "/build/docs-assets";
+}
+
+// OpenMP's threads spin while they wait for each other. Beside decoding, or anything else that runs here,
+// that makes a computation many times slower, so here they sleep. The library reads this before main(), so
+// that the program starts itself once more.
+void wait_without_spinning() {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> arguments;
+  for (std::string argument; std::getline(file, argument, '\0');) arguments.push_back(argument);
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  pointers.push_back(nullptr);
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (!error && pointers.size() > 1) execv(program.c_str(), pointers.data());
+  // When that fails, the service works all the same.
+}
+
+int run_service(const ServeFlags& flags) {
+  wait_without_spinning();
+  serve::ServeOptions options = flags.options;
+  if (options.tls_certificate.empty() != options.tls_key.empty())
+    throw Error(ErrorCode::invalid_argument, "--tls-certificate and --tls-key go together");
+  if (options.docs_folder.empty()) options.docs_folder = built_docs_folder();
+  fit_connections(options.limits.connections);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  const LineFile log(flags.log_file);
+  serve::Server server(std::move(options), [&log](std::string_view line) { return log.write_line(line); });
+  ModelFlags model = flags.model;
+  model.quiet = true;  // the log tells
+  const bool finished = server.run([&model] { return std::make_unique<serve::EngineModel>(model.open()); },
+                                   {.handle_signals = true});
+  // A computation that is stuck is not waited for.
+  if (!finished) std::_Exit(kFailed);
+  return kOk;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, Command& chosen) {
+  auto flags = std::make_shared<ServeFlags>();
+  CLI::App* command =
+      app.add_subcommand("serve", "Answer HTTP requests: /predict, /encode, /v1/embeddings, /score, /docs");
+  command->footer(
+      "Every option is also an environment variable (in brackets) and a line of the --config file. A flag "
+      "goes before\n"
+      "the environment, the environment before the file. SIGTERM finishes what was begun and stops, SIGHUP "
+      "reads keys\n"
+      "and certificate again. docs/service.md describes the routes.");
+  flags->add_to(*command);
+  command->callback([flags, command, &chosen] {
+    flags->read_config(*command);
+    chosen = [flags] { return run_service(*flags); };
+  });
+}
+
+}  // namespace mii

@@ -1,0 +1,70 @@
+// What clients send, from any bytes: the first picks the route and the kind of body, the rest is query, a
+// line break, and the body. Every answer must be JSON with a status that the OpenAPI document names.
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cstdlib>
+
+#include "serve/fake_model.h"
+#include "serve/json.h"
+#include "serve/openai_api.h"
+#include "serve/reference_api.h"
+#include "serve/score_api.h"
+
+namespace {
+
+using namespace mii;
+using namespace mii::serve;
+
+constexpr const char* kTypes[] = {"application/json", "multipart/form-data; boundary=B", "image/png",
+                                  "text/plain"};
+using Handler = Outcome (*)(Request&, const ApiContext&);
+constexpr Handler kHandlers[] = {predict, encode, embeddings, score};
+
+void expect(bool condition) {
+  if (!condition) std::abort();
+}
+
+void check_answer(const Response& response) {
+  constexpr int kStatuses[] = {200, 400, 404, 415, 422};
+  expect(std::ranges::find(kStatuses, response.status) != std::end(kStatuses));
+  boost::json::error_code error;
+  boost::json::parse_options options;
+  options.max_depth = 64;
+  options.allow_invalid_utf8 = false;
+  boost::json::parse(response.body, error, {}, options);
+  expect(!error);
+}
+
+// What the fast parser takes, Python's scanner takes too.
+void check_parsers(std::string_view text) {
+  boost::json::error_code error;
+  boost::json::parse(text, error);
+  if (!error) expect(find_json_fault(text, 64).message.empty());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const FakeModel model(std::make_shared<FakeState>());
+  static const Limits limits{.images = 4, .texts = 4, .text_bytes = 64};
+  static const std::string name = "medimageinsight";
+  if (size == 0) return 0;
+  const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const size_t line = std::min(text.find('\n'), text.size());
+  Request request;
+  request.query = text.substr(0, line);
+  request.body = text.substr(std::min(line + 1, text.size()));
+  request.headers = {{"content-type", kTypes[data[0] / 4 % 4]}};
+  check_parsers(request.body);
+
+  Outcome outcome = kHandlers[data[0] % 4](request, {model, limits, name});
+  if (const auto* response = std::get_if<Response>(&outcome)) {
+    check_answer(*response);
+    return 0;
+  }
+  const Work& work = std::get<Work>(outcome);
+  expect(work.images.size() + work.texts.size() > 0);
+  Matrix images(work.images.size(), 2), texts(work.texts.size(), 2);
+  check_answer(work.answer(images, texts));
+  return 0;
+}

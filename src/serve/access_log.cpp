@@ -1,0 +1,39 @@
+#include "serve/access_log.h"
+
+#include <cmath>
+
+#include "core/number_text.h"
+
+namespace mii::serve {
+namespace {
+
+// The method when it is a known word: a client cannot make series of its own.
+std::string_view known_method(std::string_view method) {
+  for (const std::string_view known : {"GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE"})
+    if (method == known) return known;
+  return "OTHER";
+}
+
+}  // namespace
+
+void note_request(Service& service, const Request& request, const Route* route, const Response& response,
+                  Seconds seconds) {
+  const std::string_view path = route == nullptr ? "other" : route->path;
+  const std::string_view method = known_method(request.method);
+  service.metrics().request(path, method, response.status, seconds);
+  std::vector<std::pair<std::string_view, std::string>> fields{
+      {"request_id", json_text(request.request_id)},
+      {"peer", json_text(request.peer)},
+      {"method", json_text(std::string(method))},
+      {"route", json_text(std::string(path))},
+      {"status", std::to_string(response.status)},
+      {"total_ms", number_text(std::round(seconds.count() * 1e5) / 1e2)}};
+  for (const auto& [header, name] : {std::pair{"X-Queue-Ms", "queue_ms"},
+                                     {"X-Preprocess-Ms", "preprocess_ms"},
+                                     {"X-Inference-Ms", "inference_ms"}})
+    for (const auto& [key, value] : response.headers)
+      if (key == header) fields.emplace_back(name, value);
+  service.log().write(response.status >= 500 ? "error" : "info", "request", fields);
+}
+
+}  // namespace mii::serve

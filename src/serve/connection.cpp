@@ -1,0 +1,349 @@
+// One client's connection: heads and bodies in, answers out, all with a time limit.
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+#include <boost/beast/version.hpp>
+
+#include "core/number_text.h"
+#include "serve/access_log.h"
+#include "serve/cors.h"
+#include "serve/dispatch.h"
+#include "serve/network.h"
+#include "serve/request_id.h"
+
+namespace mii::serve {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using Clock = std::chrono::steady_clock;
+using boost::system::error_code;
+
+constexpr size_t kReadBytes = 64 << 10;
+constexpr uint64_t kMaxDiscardedBytes = 256ull << 20;
+constexpr auto kDiscardTime = std::chrono::seconds(5);
+
+auto token(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
+
+Clock::duration ticks(Seconds seconds) { return std::chrono::duration_cast<Clock::duration>(seconds); }
+
+// The bytes of a body count against the bound of all bodies as long as this lives.
+class BodyCharge {
+ public:
+  explicit BodyCharge(Network& network) : network_(network) {}
+  ~BodyCharge() { network_.body_bytes -= bytes_; }
+  BodyCharge(const BodyCharge&) = delete;
+  BodyCharge& operator=(const BodyCharge&) = delete;
+
+  bool add(uint64_t bytes) {
+    if (network_.body_bytes + bytes > network_.service.options().limits.bodies_bytes) return false;
+    network_.body_bytes += bytes;
+    bytes_ += bytes;
+    return true;
+  }
+
+ private:
+  Network& network_;
+  uint64_t bytes_ = 0;
+};
+
+// GCC 12 destroys temporaries twice that are made inside an expression with co_await: here they have names.
+template <typename Stream>
+class Connection {
+ public:
+  Connection(Stream& stream, Network& network)
+      : stream_(stream), network_(network), service_(network.service), limits_(service_.options().limits) {
+    error_code ignored;
+    const auto endpoint = tcp().socket().remote_endpoint(ignored);
+    if (!ignored) peer_ = endpoint.address().to_string();
+  }
+
+  asio::awaitable<void> run() {
+    bool open = true;
+    while (open) open = co_await serve_one();
+  }
+
+  void end_if_idle() {
+    error_code ignored;
+    if (idle_ && tcp().socket().available(ignored) == 0) tcp().cancel();
+  }
+
+ private:
+  using Parser = http::request_parser<http::buffer_body>;
+
+  beast::tcp_stream& tcp() { return beast::get_lowest_layer(stream_); }
+
+  // False when the connection is to be closed.
+  asio::awaitable<bool> serve_one() {
+    const bool came = co_await wait_for_request();
+    if (!came) co_return false;
+    start_ = Clock::now();
+    error_code error;
+    Parser parser;
+    parser.header_limit(static_cast<uint32_t>(limits_.header_bytes));
+    parser.body_limit(boost::none);
+    tcp().expires_after(ticks(limits_.header_time));
+    co_await http::async_read_header(stream_, buffer_, parser, token(error));
+    if (error) {
+      co_await refuse_head(error);
+      co_return false;
+    }
+
+    Request request = head_of(parser);
+    const Route* route = nullptr;
+    BodyCharge charge(network_);
+    Response response;
+    if (auto preflight = cors_preflight(request, service_.options())) {
+      response = std::move(*preflight);
+    } else {
+      auto admitted = service_.admit(request);
+      if (auto* found = std::get_if<const Route*>(&admitted))
+        route = *found;
+      else
+        response = std::move(std::get<Response>(admitted));
+    }
+    if (route != nullptr) {
+      auto refusal = co_await read_body(parser, request, charge, *route, error);
+      if (error) co_return false;
+      if (refusal)
+        response = std::move(*refusal);
+      else
+        response = co_await dispatch(service_, *route, request, gone_);
+    } else if (!expects_continue(parser) && parser.content_length().value_or(1) <= kReadBytes) {
+      // A small body is read, so that the connection can go on.
+      const Route none;
+      auto ignored = co_await read_body(parser, request, charge, none, error);
+      if (error) co_return false;
+    }
+    const bool keep = parser.is_done() && parser.keep_alive() && !network_.draining && response.status != 499;
+    const bool open =
+        co_await answer(request, route, response, parser.get().version(), keep, parser.is_done());
+    co_return open;
+  }
+
+  asio::awaitable<bool> wait_for_request() {
+    if (buffer_.size() > 0) co_return true;
+    error_code error;
+    tcp().expires_after(network_.draining ? std::chrono::seconds(1) : ticks(limits_.idle_time));
+    idle_ = true;
+    const size_t bytes = co_await stream_.async_read_some(buffer_.prepare(kReadBytes), token(error));
+    idle_ = false;
+    buffer_.commit(bytes);
+    co_return !error;
+  }
+
+  asio::awaitable<void> refuse_head(const error_code& error) {
+    if (error == http::error::end_of_stream || error == beast::error::timeout ||
+        error.category() != make_error_code(http::error::bad_method).category())
+      co_return;
+    Request request;
+    request.method = "OTHER";
+    request.request_id = new_request_id();
+    request.peer = peer_;
+    Response response = malformed_head(error == http::error::header_limit);
+    co_await answer(request, nullptr, response, 11, false, false);
+  }
+
+  Response malformed_head(bool too_large) const {
+    if (!too_large) return error_response(ErrorStyle::detail, 400, "Invalid HTTP request received.");
+    return error_response(
+        ErrorStyle::detail, 431,
+        "the request's headers are larger than " + std::to_string(limits_.header_bytes) + " bytes");
+  }
+
+  Request head_of(const Parser& parser) const {
+    const auto& head = parser.get();
+    Request request;
+    request.method = std::string_view(head.method_string());
+    const std::string_view target(head.target());
+    const size_t question = std::min(target.find('?'), target.size());
+    request.path = percent_decoded(target.substr(0, question), false);
+    request.query = target.substr(std::min(question + 1, target.size()));
+    for (const auto& field : head) {
+      std::string name(field.name_string());
+      for (char& c : name)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+      request.headers.emplace_back(std::move(name), field.value());
+    }
+    request.request_id = request_id_of(request.header("x-request-id"));
+    request.peer = peer_;
+    return request;
+  }
+
+  static bool expects_continue(const Parser& parser) {
+    return beast::iequals(parser.get()[http::field::expect], "100-continue");
+  }
+
+  Response too_large(ErrorStyle style) const {
+    return error_response(style, 413,
+                          "the body is larger than " + std::to_string(limits_.body_bytes) + " bytes");
+  }
+
+  static Response memory_full(ErrorStyle style) {
+    Response response = error_response(style, 429, "too many bodies are being received");
+    response.headers.emplace_back("Retry-After", "1");
+    return response;
+  }
+
+  // error: of the network; the connection is then closed without a word.
+  asio::awaitable<std::optional<Response>> read_body(Parser& parser, Request& request, BodyCharge& charge,
+                                                     const Route& route, error_code& error) {
+    if (parser.content_length().value_or(0) > limits_.body_bytes) co_return too_large(route.errors);
+    if (expects_continue(parser) && !parser.is_done()) {
+      constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+      co_await asio::async_write(stream_, asio::buffer(kContinue), token(error));
+      if (error) co_return std::nullopt;
+    }
+    tcp().expires_after(ticks(limits_.body_time));
+    std::vector<char> piece(parser.is_done() ? 0 : kReadBytes);
+    while (!parser.is_done()) {
+      auto& body = parser.get().body();
+      body.data = piece.data();
+      body.size = piece.size();
+      body.more = true;
+      co_await http::async_read_some(stream_, buffer_, parser, token(error));
+      if (error == http::error::need_buffer) error = {};
+      if (error) {
+        // Bad chunks are the client's mistake; everything else is a connection that is gone or too slow.
+        if (error == http::error::bad_chunk || error == http::error::bad_chunk_extension) {
+          error = {};
+          co_return error_response(route.errors, 400, "Invalid HTTP request received.");
+        }
+        co_return std::nullopt;
+      }
+      const size_t bytes = piece.size() - parser.get().body().size;
+      if (request.body.size() + bytes > limits_.body_bytes) co_return too_large(route.errors);
+      if (!charge.add(bytes)) co_return memory_full(route.errors);
+      request.body.append(piece.data(), bytes);
+    }
+    co_return std::nullopt;
+  }
+
+  // True when the connection may go on. all_read: nothing of this request is still on its way.
+  asio::awaitable<bool> answer(const Request& request, const Route* route, Response& response,
+                               unsigned version, bool keep, bool all_read) {
+    if (response.status == 499) {  // nobody is there to read it
+      note(request, route, response);
+      co_return false;
+    }
+    http::response<http::string_body> message;
+    message.version(version);
+    message.result(static_cast<unsigned>(response.status));
+    if (response.status != 204) message.set(http::field::content_type, response.content_type);
+    message.set("X-Request-Id", request.request_id);
+    message.set("X-Content-Type-Options", "nosniff");
+    if (route == nullptr || route->computes) message.set(http::field::cache_control, "no-store");
+    for (const auto& [name, value] : response.headers) message.set(name, value);
+    for (const auto& [name, value] : cors_headers(request, service_.options())) message.set(name, value);
+    message.keep_alive(keep);
+    const size_t bytes = response.body.size();
+    if (request.method != "HEAD") message.body() = std::move(response.body);
+    if (response.status != 204) message.content_length(bytes);
+
+    error_code error;
+    tcp().expires_after(ticks(limits_.write_time));
+    http::response_serializer<http::string_body> serializer(message);
+    if (request.method == "HEAD")
+      co_await http::async_write_header(stream_, serializer, token(error));
+    else
+      co_await http::async_write(stream_, serializer, token(error));
+    note(request, route, response);
+    if (error) co_return false;
+    if (!keep && !all_read) co_await discard();
+    co_return keep;
+  }
+
+  // A client that still sends would see a reset instead of its answer: what it sends is read and forgotten.
+  asio::awaitable<void> discard() {
+    error_code error;
+    tcp().socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
+    tcp().expires_after(kDiscardTime);
+    std::vector<char> piece(kReadBytes);
+    for (uint64_t bytes = 0; !error && bytes < kMaxDiscardedBytes;)
+      bytes += co_await tcp().async_read_some(asio::buffer(piece), token(error));
+  }
+
+  // The peer has closed its side, or the connection is broken.
+  bool peer_gone() {
+    tcp_info info{};
+    socklen_t size = sizeof(info);
+    if (getsockopt(tcp().socket().native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return true;
+    return info.tcpi_state != TCP_ESTABLISHED;
+  }
+
+  void note(const Request& request, const Route* route, const Response& response) {
+    const Seconds seconds = Clock::now() - start_;
+    note_request(service_, request, route, response, seconds);
+  }
+
+  Stream& stream_;
+  Network& network_;
+  Service& service_;
+  const Limits& limits_;
+  std::string peer_;
+  beast::flat_buffer buffer_;
+  Clock::time_point start_ = Clock::now();
+  bool idle_ = false;
+  const std::function<bool()> gone_ = [this] { return peer_gone(); };
+};
+
+// Counts the connection and lets the service end it while it is idle.
+template <typename Stream>
+asio::awaitable<void> serve_stream(Stream& stream, Network& network) {
+  Connection<Stream> connection(stream, network);
+  const auto entry =
+      network.connections.insert(network.connections.end(), [&connection] { connection.end_if_idle(); });
+  try {
+    co_await connection.run();
+  } catch (...) {
+    network.connections.erase(entry);
+    throw;
+  }
+  network.connections.erase(entry);
+}
+
+struct Count {
+  explicit Count(std::atomic<size_t>& n) : count(n) { ++count; }
+  ~Count() { --count; }
+  Count(const Count&) = delete;
+  Count& operator=(const Count&) = delete;
+  std::atomic<size_t>& count;
+};
+
+}  // namespace
+
+asio::awaitable<void> serve_connection(asio::ip::tcp::socket socket, Network& network) {
+  const Count count(network.service.connections());
+  const Limits& limits = network.service.options().limits;
+  error_code error;
+  socket.set_option(asio::ip::tcp::no_delay(true), error);
+  const auto tls = network.tls;  // kept: a reload may replace it meanwhile
+  try {
+    if (!tls) {
+      beast::tcp_stream stream(std::move(socket));
+      co_await serve_stream(stream, network);
+      stream.socket().shutdown(asio::ip::tcp::socket::shutdown_both, error);
+      co_return;
+    }
+    asio::ssl::stream<beast::tcp_stream> stream(beast::tcp_stream(std::move(socket)), *tls);
+    stream.next_layer().expires_after(ticks(limits.header_time));
+    co_await stream.async_handshake(asio::ssl::stream_base::server, token(error));
+    if (error) co_return;
+    co_await serve_stream(stream, network);
+    stream.next_layer().expires_after(std::chrono::seconds(1));
+    co_await stream.async_shutdown(token(error));
+  } catch (const std::exception&) {
+    // Out of memory: this connection is lost, the others go on.
+    network.service.log().write("error", "connection_failed");
+  }
+}
+
+}  // namespace mii::serve

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <optional>
+
+#include "serve/http.h"
+#include "serve/options.h"
+
+namespace mii::serve {
+
+/// The answer to a browser's question whether another origin may call; nothing when it is no such question or
+/// no origin is allowed.
+std::optional<Response> cors_preflight(const Request& request, const ServeOptions& options);
+
+/// What an answer to an allowed origin carries besides.
+Headers cors_headers(const Request& request, const ServeOptions& options);
+
+}  // namespace mii::serve

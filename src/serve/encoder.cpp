@@ -1,0 +1,131 @@
+#include "serve/encoder.h"
+
+#include <cmath>
+
+#include "image/encode_jpeg.h"
+#include "image/preprocess.h"
+#include "mii/error.h"
+#include "serve/base64.h"
+
+namespace mii::serve {
+namespace {
+
+size_t image_batch(const Model& model, const Batching& batching) {
+  return batching.max_batch == 0 ? model.image_batch() : batching.max_batch;
+}
+
+Image standardized(const Image& image, const Standardization& standard) {
+  return Image::decode(
+      encode_jpeg(resize_bicubic(image, standard.size, standard.size), standard.jpeg_quality));
+}
+
+Image decode(const EncodedImage& image, const Limits& limits) {
+  const DecodeOptions options{
+      .limits = {.max_pixels = limits.image_pixels, .max_file_bytes = limits.body_bytes}};
+  Image decoded = image.base64 ? Image::decode(decode_base64(image.data), options)
+                               : Image::decode(std::as_bytes(std::span(image.data)), options);
+  return image.standardization ? standardized(decoded, *image.standardization) : std::move(decoded);
+}
+
+}  // namespace
+
+Encoder::Encoder(const Model& model, const ServeOptions& options, Workers& workers, Metrics& metrics)
+    : model_(model),
+      options_(options),
+      workers_(workers),
+      metrics_(metrics),
+      images_(
+          {Job::Kind::image, image_batch(model, options.batching), options.batching.wait},
+          [this](std::span<const Image> images) { return model_.encode_images(images); },
+          [this](size_t size, Seconds seconds, std::span<const Seconds> waits) {
+            note_answer(size, seconds);
+            metrics_.batch("image", size, seconds, waits);
+          }),
+      texts_(
+          {Job::Kind::text, options.batching.max_text_batch, options.batching.wait},
+          [this](std::span<const std::string> texts) { return model_.encode_texts(texts); },
+          [this](size_t size, Seconds seconds, std::span<const Seconds> waits) {
+            note_answer(0, seconds);
+            metrics_.batch("text", size, seconds, waits);
+          }) {}
+
+bool Encoder::admit(size_t images, size_t texts) {
+  const std::lock_guard lock(admission_);
+  // An empty queue takes any request that the limits let through.
+  const bool images_fit =
+      admitted_images_ == 0 || admitted_images_ + images <= options_.batching.queue_images;
+  const bool texts_fit = admitted_texts_ == 0 || admitted_texts_ + texts <= options_.batching.queue_texts;
+  if ((images > 0 && !images_fit) || (texts > 0 && !texts_fit)) return false;
+  admitted_images_ += images;
+  admitted_texts_ += texts;
+  return true;
+}
+
+std::shared_ptr<Job> Encoder::submit(Work& work, std::function<void()> done) {
+  const size_t images = work.images.size(), texts = work.texts.size();
+  if (!admit(images, texts)) return nullptr;
+  auto job = std::make_shared<Job>(images, texts, model_.info().embedding_dim,
+                                   [this, images, texts, done = std::move(done)] {
+                                     {
+                                       const std::lock_guard lock(admission_);
+                                       admitted_images_ -= images;
+                                       admitted_texts_ -= texts;
+                                     }
+                                     done();
+                                   });
+  images_.expect(images);
+  texts_.expect(texts);
+  for (size_t t = 0; t < texts; ++t) texts_.push({job, t, std::move(work.texts[t])});
+  for (size_t i = 0; i < images; ++i)
+    workers_.post(Workers::Lane::second,
+                  [this, job, i, image = std::make_shared<EncodedImage>(std::move(work.images[i]))] {
+                    prepare(job, i, *image);
+                  });
+  return job;
+}
+
+void Encoder::prepare(const std::shared_ptr<Job>& job, size_t row, const EncodedImage& image) {
+  if (job->cancelled()) {
+    images_.forget();
+    job->drop();
+    return;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  Job::Failure failure{.image = row};
+  try {
+    Image ready = model_.prepare(decode(image, options_.limits));
+    metrics_.preprocessed(std::chrono::steady_clock::now() - start);
+    job->note_prepared();
+    images_.push({job, row, std::move(ready)});
+    return;
+  } catch (const Error& error) {
+    failure.code = error.code();
+    failure.message = error.what();
+  } catch (const std::exception&) {
+    failure.message = "out of memory or another failure of the machine";
+  }
+  images_.forget();
+  job->fail(std::move(failure));
+}
+
+std::shared_ptr<Job> Encoder::probe(std::function<void()> done) {
+  const ModelInfo& info = model_.info();
+  const std::vector<uint8_t> pixels(info.image_width * info.image_height * 3, 128);
+  auto job = std::make_shared<Job>(1, 0, info.embedding_dim, std::move(done));
+  images_.expect(1);
+  images_.push({job, 0, Image::from_rgb(info.image_width, info.image_height, pixels)});
+  return job;
+}
+
+int Encoder::retry_after() const {
+  const double seconds = static_cast<double>(admitted_images_) * seconds_per_image_;
+  return static_cast<int>(std::clamp(std::ceil(seconds), 1.0, 60.0));
+}
+
+void Encoder::note_answer(size_t images, Seconds seconds) {
+  last_answer_ = std::chrono::steady_clock::now();
+  if (images == 0) return;
+  seconds_per_image_ = 0.8 * seconds_per_image_ + 0.2 * seconds.count() / static_cast<double>(images);
+}
+
+}  // namespace mii::serve

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "serve/batcher.h"
+#include "serve/job.h"
+#include "serve/metrics.h"
+#include "serve/model.h"
+#include "serve/options.h"
+#include "serve/work.h"
+#include "serve/workers.h"
+
+namespace mii::serve {
+
+/// From encoded pictures and texts to vectors: decoding on the workers, then batches, pictures and texts
+/// apart. What is admitted and not yet settled is bounded.
+class Encoder {
+ public:
+  Encoder(const Model& model, const ServeOptions& options, Workers& workers, Metrics& metrics);
+
+  /// Takes the work's images and texts. Nothing when the queue has no room for them: retry_after() tells when
+  /// it may. done is called on another thread, once, whatever happens.
+  std::shared_ptr<Job> submit(Work& work, std::function<void()> done);
+
+  /// Seconds until the work that is admitted will be done, a whole number from 1 to 60.
+  int retry_after() const;
+
+  /// A tiny computation through the same queue, past the bound.
+  std::shared_ptr<Job> probe(std::function<void()> done);
+
+  size_t admitted_images() const { return admitted_images_; }
+  size_t admitted_texts() const { return admitted_texts_; }
+  size_t queued_images() const { return images_.queued(); }
+  size_t queued_texts() const { return texts_.queued(); }
+  Seconds computing_for() const { return std::max(images_.computing_for(), texts_.computing_for()); }
+  /// When a computation last came to its end.
+  std::chrono::steady_clock::time_point last_answer() const { return last_answer_; }
+
+  const Model& model() const { return model_; }
+
+ private:
+  bool admit(size_t images, size_t texts);
+  void prepare(const std::shared_ptr<Job>& job, size_t row, const EncodedImage& image);
+  void note_answer(size_t images, Seconds seconds);
+
+  const Model& model_;
+  const ServeOptions& options_;
+  Workers& workers_;
+  Metrics& metrics_;
+  std::mutex admission_;
+  std::atomic<size_t> admitted_images_ = 0, admitted_texts_ = 0;
+  std::atomic<double> seconds_per_image_ = 0.01;
+  std::atomic<std::chrono::steady_clock::time_point> last_answer_ = std::chrono::steady_clock::now();
+  Batcher<Image> images_;
+  Batcher<std::string> texts_;
+};
+
+}  // namespace mii::serve

@@ -1,0 +1,117 @@
+#include "serve/http.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "core/number_text.h"
+
+namespace mii::serve {
+namespace {
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+std::string openai_type(int status) {
+  if (status == 401) return "authentication_error";
+  if (status == 429) return "rate_limit_exceeded";
+  return status < 500 ? "invalid_request_error" : "server_error";
+}
+
+// Length of the UTF-8 sequence that starts at p, 0 when it is malformed.
+size_t sequence_length(const unsigned char* p, size_t left) {
+  const auto tail = [&](size_t n) {
+    if (left < n) return false;
+    return std::all_of(p + 1, p + n, [](unsigned char c) { return (c & 0xc0) == 0x80; });
+  };
+  if (p[0] < 0x80) return 1;
+  if (p[0] >= 0xc2 && p[0] <= 0xdf) return tail(2) ? 2 : 0;
+  if (p[0] >= 0xe0 && p[0] <= 0xef) {
+    if (!tail(3) || (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f)) return 0;
+    return 3;
+  }
+  if (p[0] >= 0xf0 && p[0] <= 0xf4) {
+    if (!tail(4) || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)) return 0;
+    return 4;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::string_view Request::header(std::string_view name) const {
+  for (const auto& [key, value] : headers)
+    if (key == name) return value;
+  return {};
+}
+
+std::string Request::media_type() const {
+  std::string_view type = header("content-type");
+  type = type.substr(0, type.find(';'));
+  while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
+  while (!type.empty() && type.front() == ' ') type.remove_prefix(1);
+  std::string lower(type);
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  return lower;
+}
+
+Response json_response(std::string body, int status) {
+  Response response;
+  response.status = status;
+  response.body = std::move(body);
+  return response;
+}
+
+Response error_response(ErrorStyle style, int status, const std::string& message, const std::string& code) {
+  if (style == ErrorStyle::detail) return json_response("{\"detail\":" + json_text(message) + "}", status);
+  return json_response("{\"error\":{\"message\":" + json_text(message) + ",\"type\":\"" +
+                           openai_type(status) +
+                           "\",\"param\":null,\"code\":" + (code.empty() ? "null" : json_text(code)) + "}}",
+                       status);
+}
+
+std::string percent_decoded(std::string_view text, bool plus_is_space) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size()) {
+      const int high = hex_digit(text[i + 1]), low = hex_digit(text[i + 2]);
+      if (high >= 0 && low >= 0) {
+        out += static_cast<char>(high * 16 + low);
+        i += 2;
+        continue;
+      }
+    }
+    out += text[i] == '+' && plus_is_space ? ' ' : text[i];
+  }
+  return out;
+}
+
+std::vector<std::pair<std::string, std::string>> decode_query(std::string_view query) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  while (!query.empty()) {
+    const size_t end = std::min(query.find('&'), query.size());
+    const std::string_view part = query.substr(0, end);
+    query.remove_prefix(std::min(end + 1, query.size()));
+    if (part.empty()) continue;
+    const size_t equals = std::min(part.find('='), part.size());
+    pairs.emplace_back(percent_decoded(part.substr(0, equals), true),
+                       percent_decoded(part.substr(std::min(equals + 1, part.size())), true));
+  }
+  return pairs;
+}
+
+bool is_plain_utf8(std::string_view text) {
+  const auto* p = reinterpret_cast<const unsigned char*>(text.data());
+  for (size_t i = 0; i < text.size();) {
+    const size_t n = p[i] == 0 ? 0 : sequence_length(p + i, text.size() - i);
+    if (n == 0) return false;
+    i += n;
+  }
+  return true;
+}
+
+}  // namespace mii::serve

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "serve/model.h"
+#include "serve/options.h"
+#include "serve/validation.h"
+#include "serve/work.h"
+
+namespace mii::serve {
+
+/// What the routes know besides the request.
+struct ApiContext {
+  const Model& model;
+  const Limits& limits;
+  const std::string& model_name;
+};
+
+/// What /predict and /encode take, from whichever kind of body it came.
+struct Inputs {
+  std::vector<EncodedImage> images;
+  std::vector<std::string> texts;  ///< labels of /predict
+  bool multilabel = false;
+};
+
+/// Reads JSON, multipart/form-data, or one picture as the whole body (texts then come by the query). fields:
+/// those of the route; the one that is no "images" and no boolean fills Inputs::texts. The request's body is
+/// given up. Returns the answer that refuses what is wrong or beyond the limits.
+std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& context,
+                                           std::span<const Field> fields);
+
+/// Empty when the counts and lengths are within the limits, else the reason.
+std::string beyond_limits(const std::vector<EncodedImage>& images, const std::vector<std::string>& texts,
+                          const Limits& limits);
+
+/// Appends "[[...],...]", numbers as Python writes them.
+void append_rows(std::string& out, const Matrix& rows);
+void append_row(std::string& out, std::span<const float> row);
+
+}  // namespace mii::serve

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+namespace mii::serve {
+
+/// The bearer keys that open the service. The file holds a SHA-256 in hexadecimal a line, what follows on the
+/// line is a remark, '#' begins a comment: what `printf %s KEY | sha256sum` prints. Keys themselves are never
+/// stored.
+class Keys {
+ public:
+  /// No keys: every request is let in.
+  Keys() = default;
+  /// Throws Error{io} when the file cannot be read, Error{invalid_argument} for a line that is no hash, or
+  /// for a file without any key.
+  static Keys read(const std::filesystem::path& path);
+
+  bool empty() const { return hashes_.empty(); }
+  size_t size() const { return hashes_.size(); }
+  /// authorization: the header's value, "Bearer KEY". Takes the same time whichever key it is.
+  bool accept(std::string_view authorization) const;
+
+ private:
+  using Hash = std::array<uint8_t, 32>;
+  std::vector<Hash> hashes_;
+};
+
+}  // namespace mii::serve

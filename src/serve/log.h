@@ -1,0 +1,48 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace mii::serve {
+
+/// One JSON object a line, written by a thread of its own: a full disk or a reader that sleeps costs lines,
+/// never requests. Lines hold what the service knows of a request, never what is in it.
+class Log {
+ public:
+  /// Writes one line with its line break; false when it could not.
+  using Sink = std::function<bool(std::string_view line)>;
+
+  explicit Log(Sink sink);
+  /// Writes what is queued.
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  /// fields: names and values that are JSON already (a number, or a text by json_text).
+  void write(std::string_view level, std::string_view event,
+             const std::vector<std::pair<std::string_view, std::string>>& fields = {});
+
+  uint64_t dropped() const { return dropped_; }
+
+ private:
+  void serve();
+
+  const Sink sink_;
+  std::atomic<uint64_t> dropped_ = 0;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::string> lines_;  // guarded by mutex_
+  bool stopping_ = false;          // guarded by mutex_
+  std::thread thread_;             // last: it uses all of the above
+};
+
+}  // namespace mii::serve

@@ -1,0 +1,151 @@
+#include "serve/openai_api.h"
+
+#include <boost/json.hpp>
+
+#include "core/number_text.h"
+#include "serve/base64.h"
+
+namespace mii::serve {
+
+namespace bj = boost::json;
+
+namespace {
+
+const Field kFields[] = {
+    {.name = "input",
+     .required = true,
+     .description = "A text or a list of texts; with modality image, pictures as data URIs or base64",
+     .schema = R"({"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"},"minItems":1}]})",
+     .example = R"(["X-Ray","Ultrasound"])"},
+    {.name = "model",
+     .required = true,
+     .description = "As /v1/models names it",
+     .schema = R"({"type":"string"})"},
+    {.name = "encoding_format",
+     .description = "base64: little-endian float32",
+     .default_json = "\"float\"",
+     .schema = R"({"enum":["float","base64",null]})"},
+    {.name = "modality", .default_json = "\"text\"", .schema = R"({"enum":["text","image",null]})"},
+    {.name = "dimensions",
+     .description = "The model's own number, or absent",
+     .schema = R"({"type":["integer","null"],"minimum":1})"},
+    {.name = "user", .description = "Not used", .schema = R"({"type":["string","null"]})"}};
+
+Response refuse(const std::string& message, const std::string& code = "", int status = 400) {
+  return error_response(ErrorStyle::openai, status, message, code);
+}
+
+struct Options {
+  std::vector<std::string> input;
+  bool base64 = false;
+  bool images = false;
+};
+
+// Empty when all is well.
+std::string read_input(const bj::value& value, std::vector<std::string>& input) {
+  if (value.is_string()) {
+    input.emplace_back(value.get_string());
+    return "";
+  }
+  if (!value.is_array()) return "'input' must be a string or a list of strings";
+  for (const bj::value& element : value.get_array()) {
+    if (!element.is_string()) return "'input' must hold strings only; lists of token ids are not supported";
+    input.emplace_back(element.get_string());
+  }
+  return input.empty() ? "'input' must not be empty" : "";
+}
+
+// One of two words, the first by default. Empty when all is well.
+std::string read_choice(const bj::object& body, std::string_view name, std::string_view first,
+                        std::string_view second, bool& is_second) {
+  const bj::value* value = body.if_contains(name);
+  if (value == nullptr || value->is_null()) return "";
+  if (value->is_string() && (value->get_string() == first || value->get_string() == second)) {
+    is_second = value->get_string() == second;
+    return "";
+  }
+  std::string reason(name);
+  reason.append(" must be '").append(first).append("' or '").append(second).append("'");
+  return reason;
+}
+
+std::optional<Response> read_options(const bj::value& value, const ApiContext& context, Options& options) {
+  const bj::object* body = value.if_object();
+  if (body == nullptr) return refuse("the body must be a JSON object");
+  const bj::value* model = body->if_contains("model");
+  if (model == nullptr || !model->is_string()) return refuse("'model' must be a string");
+  const bj::value* input = body->if_contains("input");
+  if (input == nullptr) return refuse("'input' is missing");
+  for (const std::string& reason : {read_input(*input, options.input),
+                                    read_choice(*body, "encoding_format", "float", "base64", options.base64),
+                                    read_choice(*body, "modality", "text", "image", options.images)})
+    if (!reason.empty()) return refuse(reason);
+  const size_t dim = context.model.info().embedding_dim;
+  if (const bj::value* wanted = body->if_contains("dimensions"); wanted != nullptr && !wanted->is_null())
+    if (!wanted->is_int64() || wanted->get_int64() != static_cast<int64_t>(dim))
+      return refuse("'dimensions' must be " + std::to_string(dim) +
+                    " or absent: this model cannot be shortened");
+  if (const bj::value* user = body->if_contains("user");
+      user != nullptr && !user->is_null() && !user->is_string())
+    return refuse("'user' must be a string");
+  if (model->get_string() != context.model_name)
+    return refuse("The model does not exist here; this service has '" + context.model_name + "'",
+                  "model_not_found", 404);
+  return std::nullopt;
+}
+
+void append_embedding(std::string& out, std::span<const float> row, bool base64) {
+  if (base64)
+    out += '"' + encode_base64(std::as_bytes(row)) + '"';
+  else
+    append_row(out, row);
+}
+
+Response embedding_list(const Matrix& rows, bool base64, size_t tokens, const std::string& model_name) {
+  std::string body = "{\"object\":\"list\",\"data\":[";
+  for (size_t i = 0; i < rows.rows(); ++i) {
+    body += i == 0 ? "" : ",";
+    body += "{\"object\":\"embedding\",\"index\":" + std::to_string(i) + ",\"embedding\":";
+    append_embedding(body, rows.row(i), base64);
+    body += '}';
+  }
+  const std::string count = std::to_string(tokens);
+  return json_response(body + "],\"model\":" + json_text(model_name) +
+                       ",\"usage\":{\"prompt_tokens\":" + count + ",\"total_tokens\":" + count + "}}");
+}
+
+}  // namespace
+
+std::span<const Field> embeddings_fields() { return kFields; }
+
+Outcome embeddings(Request& request, const ApiContext& context) {
+  JsonBody body = read_json(request, context.limits.json_depth);
+  std::string().swap(request.body);
+  if (body.refusal) return refuse("the body is not JSON");
+  Options options;
+  if (auto refusal = read_options(body.value, context, options)) return std::move(*refusal);
+
+  Work work;
+  size_t tokens = 0;
+  if (options.images) {
+    for (std::string& image : options.input)
+      work.images.push_back({.data = std::move(image), .base64 = true});
+  } else {
+    work.texts = std::move(options.input);
+  }
+  const std::string reason = beyond_limits(work.images, work.texts, context.limits);
+  if (!reason.empty()) return refuse(reason);
+  for (const std::string& text : work.texts) tokens += context.model.count_tokens(text);
+  work.answer = [base64 = options.base64, images = options.images, tokens, name = context.model_name](
+                    const Matrix& image_vectors, const Matrix& text_vectors) {
+    return embedding_list(images ? image_vectors : text_vectors, base64, tokens, name);
+  };
+  return work;
+}
+
+Response models(const ApiContext& context) {
+  return json_response("{\"object\":\"list\",\"data\":[{\"id\":" + json_text(context.model_name) +
+                       ",\"object\":\"model\",\"created\":0,\"owned_by\":\"medimageinsight.cpp\"}]}");
+}
+
+}  // namespace mii::serve

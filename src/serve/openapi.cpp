@@ -1,0 +1,171 @@
+#include "serve/openapi.h"
+
+#include <boost/json.hpp>
+
+#include "serve/json.h"
+
+namespace mii::serve {
+
+namespace bj = boost::json;
+
+namespace {
+
+bj::value parsed(std::string_view json) { return bj::parse(json); }
+
+bj::value reference(const char* schema) { return {{"$ref", std::string("#/components/schemas/") + schema}}; }
+
+bj::object content(std::string_view media_type, bj::value schema) {
+  bj::object inner{{"schema", std::move(schema)}};
+  return {{media_type, std::move(inner)}};
+}
+
+bj::object response(std::string_view description, bj::object content = {}) {
+  bj::object result{{"description", description}};
+  if (!content.empty()) result["content"] = std::move(content);
+  return result;
+}
+
+bj::value field_schema(const Field& field, const ServeOptions& options) {
+  bj::object schema;
+  if (field.type == Field::Type::any) {
+    schema = parsed(field.schema).as_object();
+  } else if (field.type == Field::Type::boolean) {
+    schema["anyOf"] = parsed(R"([{"type":"boolean"},
+      {"enum":[0,1,"0","1","on","off","true","false","t","f","y","n","yes","no"]}])");
+  } else {
+    const bool images = field.name == "images";
+    if (field.nullable)
+      schema["type"] = {"array", "null"};
+    else
+      schema["type"] = "array";
+    schema["items"] = {{"type", "string"}};
+    if (images) schema["items"].as_object()["contentEncoding"] = "base64";
+    if (field.required) schema["minItems"] = 1;
+    schema["maxItems"] = images ? options.limits.images : options.limits.texts;
+  }
+  if (!field.description.empty()) schema["description"] = field.description;
+  if (!field.default_json.empty()) schema["default"] = parsed(field.default_json);
+  return schema;
+}
+
+bj::object json_schema(const Route& route, const ServeOptions& options) {
+  bj::object properties;
+  bj::array required;
+  for (const Field& field : route.fields) {
+    properties[field.name] = field_schema(field, options);
+    if (field.required) required.push_back(bj::string(field.name));
+  }
+  bj::object schema{{"type", "object"}, {"properties", std::move(properties)}};
+  if (!required.empty()) schema["required"] = std::move(required);
+  return schema;
+}
+
+// A value for each field that has one, so that a page can send the request as it stands.
+bj::object example(const Route& route, const ServeOptions& options) {
+  bj::object value;
+  for (const Field& field : route.fields) {
+    if (!field.example.empty()) value[field.name] = parsed(field.example);
+    if (field.name == "model") value[field.name] = options.model_name;
+  }
+  return value;
+}
+
+// The same fields as a form: pictures are files.
+bj::object form_schema(const Route& route, const ServeOptions& options) {
+  bj::object schema = json_schema(route, options);
+  // A form's values are texts, whatever they look like, and one that comes once is a list of one.
+  for (const Field& field : route.fields) {
+    bj::object& property = schema["properties"].as_object()[field.name].as_object();
+    for (const char* keyword : {"type", "items", "minItems", "maxItems", "anyOf"})
+      if (field.name != "images") property.erase(keyword);
+  }
+  bj::object& images = schema["properties"].as_object()["images"].as_object();
+  images["type"] = "array";
+  images["items"] = {{"type", "string"}, {"format", "binary"}};
+  images["description"] = "Files of pictures";
+  return schema;
+}
+
+bj::object request_body(const Route& route, const ServeOptions& options) {
+  bj::object json = content("application/json", json_schema(route, options));
+  json["application/json"].as_object()["example"] = example(route, options);
+  if (route.takes_files) json["multipart/form-data"] = {{"schema", form_schema(route, options)}};
+  return {{"required", true}, {"content", std::move(json)}};
+}
+
+bj::object responses(const Route& route) {
+  const bool openai = route.errors == ErrorStyle::openai;
+  const auto error = [&](const char* description) {
+    return response(description, content("application/json", reference(openai ? "OpenAIError" : "Error")));
+  };
+  bj::object all;
+  all["200"] = route.response_schema.empty()
+                   ? response("OK", content(route.content_type, {{"type", "string"}}))
+                   : response("OK", content(route.content_type, parsed(route.response_schema)));
+  if (route.needs_key) all["401"] = error("A key is needed");
+  if (!route.fields.empty()) {
+    all["400"] = error("The request cannot be carried out as it stands");
+    all["413"] = error("The body is larger than this service takes");
+    all["415"] = error("Another kind of body is expected");
+    all["429"] = error("The queue is full: try again after Retry-After seconds");
+    all["504"] = error("The deadline passed");
+    if (openai)
+      all["404"] = error("Another model is asked for");
+    else
+      all["422"] =
+          response("The body does not fit", content("application/json", reference("ValidationErrors")));
+  }
+  if (route.computes) all["503"] = error("The model is not ready");
+  if (route.path == "/health" || route.path == "/readyz")
+    all["503"] = response("Not now", content("application/json", parsed(route.response_schema)));
+  return all;
+}
+
+bj::object operation(const Route& route, const ServeOptions& options, bool with_keys) {
+  std::string id(route.path.substr(1));
+  for (char& c : id)
+    if (c == '/' || c == '.') c = '_';
+  bj::object result{{"summary", route.summary}, {"operationId", id}};
+  if (!route.fields.empty()) result["requestBody"] = request_body(route, options);
+  result["responses"] = responses(route);
+  if (with_keys && route.needs_key) result["security"] = {bj::object{{"bearer", bj::array{}}}};
+  return result;
+}
+
+bj::object components(bool with_keys) {
+  bj::object result;
+  result["schemas"] = parsed(R"({
+    "Error":{"type":"object","required":["detail"],"properties":{"detail":{"type":"string"}}},
+    "ValidationErrors":{"type":"object","required":["detail"],"properties":{"detail":{"type":"array","items":{
+      "type":"object","required":["type","loc","msg"],"properties":{"type":{"type":"string"},
+      "loc":{"type":"array","items":{"type":["string","integer"]}},"msg":{"type":"string"},"input":{},
+      "ctx":{"type":"object"}}}}}},
+    "OpenAIError":{"type":"object","required":["error"],"properties":{"error":{"type":"object",
+      "required":["message","type","param","code"],"properties":{"message":{"type":"string"},
+      "type":{"type":"string"},"param":{"type":["string","null"]},"code":{"type":["string","null"]}}}}}})");
+  if (with_keys) result["securitySchemes"] = {{"bearer", {{"type", "http"}, {"scheme", "bearer"}}}};
+  return result;
+}
+
+}  // namespace
+
+std::string openapi_document(std::span<const Route> routes, const ServeOptions& options, bool with_keys) {
+  bj::object paths;
+  for (const Route& route : routes) {
+    if (!route.documented) continue;
+    std::string method(route.method);
+    for (char& c : method) c = static_cast<char>(c | 0x20);
+    paths[route.path].is_object() ? void() : void(paths[route.path] = bj::object());
+    paths[route.path].as_object()[method] = operation(route, options, with_keys);
+  }
+  return to_json(
+      bj::object{{"openapi", "3.1.0"},
+                 {"info",
+                  {{"title", "medimageinsight.cpp"},
+                   {"version", "1"},
+                   {"description", "Embeddings of medical images. For research; not a medical device."}}},
+                 {"paths", std::move(paths)},
+                 {"components", components(with_keys)}});
+}
+
+}  // namespace mii::serve

@@ -1,0 +1,194 @@
+#include "serve/score_api.h"
+
+#include <boost/json.hpp>
+#include <cmath>
+
+#include "core/number_text.h"
+
+namespace mii::serve {
+
+namespace bj = boost::json;
+
+namespace {
+
+const Field kFields[] = {
+    {.name = "input_data",
+     .required = true,
+     .description =
+         "A table in pandas' split layout; rows are lists, or objects by column name. An empty string is "
+         "no picture or no text.",
+     .schema = R"({"type":"object","required":["columns","data"],"properties":{
+       "columns":{"type":"array","items":{"enum":["image","text"]},"minItems":1,"maxItems":2},
+       "index":{"type":"array"},
+       "data":{"type":"array","minItems":1,"items":{"anyOf":[
+         {"type":"array","items":{"type":["string","null"]},"minItems":1,"maxItems":2},
+         {"type":"object","properties":{"image":{"type":["string","null"]},"text":{"type":["string","null"]}}}]}}}})",
+     .example = R"({"columns":["image","text"],"index":[0],"data":[["","X-Ray"]]})"},
+    {.name = "params",
+     .nullable = true,
+     .description = "scaling_factor is the logarithm of the temperature. Pictures are resized to "
+                    "image_standardization_image_size (512) and compressed as JPEG of quality "
+                    "image_standardization_jpeg_compression_ratio (75) first, as there.",
+     .schema = R"({"type":["object","null"],"properties":{"get_scaling_factor":{"type":["boolean","null"]},
+       "image_standardization_jpeg_compression_ratio":{"type":["integer","null"],"minimum":0,"maximum":100},
+       "image_standardization_image_size":{"type":["integer","null"],"minimum":0,"maximum":4096}}})",
+     .example = R"({"get_scaling_factor":true})"}};
+
+constexpr int64_t kMaxStandardSize = 4096;
+
+// Which vectors answer which row of the table.
+struct Row {
+  std::optional<size_t> image;
+  std::optional<size_t> text;
+};
+
+struct Table {
+  Work work;
+  std::vector<Row> rows;
+};
+
+// A wrong request, told by the reason that this throws; caught in score().
+struct Wrong {
+  std::string reason;
+};
+
+const bj::value& member(const bj::object& object, std::string_view name, const char* of) {
+  if (const bj::value* value = object.if_contains(name)) return *value;
+  throw Wrong{std::string(of) + " lacks '" + std::string(name) + "'"};
+}
+
+std::vector<std::string> column_names(const bj::object& input) {
+  const bj::array* list = member(input, "columns", "input_data").if_array();
+  if (list == nullptr || list->empty() || list->size() > 2)
+    throw Wrong{"input_data.columns must be a list of 'image', 'text'"};
+  std::vector<std::string> names;
+  for (const bj::value& name : *list) {
+    if (!name.is_string() || (name.get_string() != "image" && name.get_string() != "text"))
+      throw Wrong{"input_data.columns may hold 'image' and 'text' only"};
+    names.emplace_back(name.get_string());
+  }
+  if (names.size() == 2 && names[0] == names[1]) throw Wrong{"input_data.columns names a column twice"};
+  return names;
+}
+
+// The cell of a row, empty when the row has none.
+std::string_view cell(const bj::value& row, const std::vector<std::string>& columns, size_t c, size_t r) {
+  const bj::value* value = nullptr;
+  if (const bj::array* list = row.if_array()) {
+    if (list->size() != columns.size())
+      throw Wrong{"input_data.data[" + std::to_string(r) + "] has " + std::to_string(list->size()) +
+                  " cells, expected " + std::to_string(columns.size())};
+    value = &(*list)[c];
+  } else if (const bj::object* object = row.if_object()) {
+    value = object->if_contains(columns[c]);
+  } else {
+    throw Wrong{"input_data.data[" + std::to_string(r) + "] must be a list or an object"};
+  }
+  if (value == nullptr || value->is_null()) return {};
+  if (!value->is_string()) throw Wrong{"input_data.data[" + std::to_string(r) + "]: cells must be strings"};
+  return value->get_string();
+}
+
+int64_t number_param(const bj::object& params, std::string_view name, int64_t standard, int64_t max) {
+  const bj::value* value = params.if_contains(name);
+  if (value == nullptr || value->is_null()) return standard;
+  if (!value->is_int64() || value->get_int64() < 0 || value->get_int64() > max)
+    throw Wrong{"params." + std::string(name) + " must be an integer from 0 to " + std::to_string(max)};
+  return value->get_int64() == 0 ? standard : value->get_int64();
+}
+
+Standardization standardization(const bj::object& params) {
+  return {.jpeg_quality =
+              static_cast<int>(number_param(params, "image_standardization_jpeg_compression_ratio", 75, 100)),
+          .size = static_cast<size_t>(
+              number_param(params, "image_standardization_image_size", 512, kMaxStandardSize))};
+}
+
+Table read_table(const bj::object& input, const Standardization& standard) {
+  const std::vector<std::string> columns = column_names(input);
+  if (const bj::value* index = input.if_contains("index"); index != nullptr && !index->is_array())
+    throw Wrong{"input_data.index must be a list"};
+  const bj::array* data = member(input, "data", "input_data").if_array();
+  if (data == nullptr || data->empty()) throw Wrong{"input_data.data must be a list of rows"};
+  Table table;
+  for (size_t r = 0; r < data->size(); ++r) {
+    Row row;
+    for (size_t c = 0; c < columns.size(); ++c) {
+      const std::string_view text = cell((*data)[r], columns, c, r);
+      if (text.empty()) continue;
+      if (columns[c] == "image") {
+        row.image = table.work.images.size();
+        table.work.images.push_back({.data = std::string(text), .base64 = true, .standardization = standard});
+      } else {
+        row.text = table.work.texts.size();
+        table.work.texts.emplace_back(text);
+      }
+    }
+    if (!row.image && !row.text)
+      throw Wrong{"input_data.data[" + std::to_string(r) + "] has neither an image nor a text"};
+    table.rows.push_back(row);
+  }
+  return table;
+}
+
+Response score_list(const std::vector<Row>& rows, std::optional<float> log_scale, const Matrix& images,
+                    const Matrix& texts) {
+  std::string body = "[";
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const char* separator = r == 0 ? "{" : ",{";
+    if (rows[r].image) {
+      body.append(separator).append("\"image_features\":[");
+      append_row(body, images.row(*rows[r].image));
+      body += ']';
+      separator = ",";
+    }
+    if (rows[r].text) {
+      body.append(separator).append("\"text_features\":");
+      append_row(body, texts.row(*rows[r].text));
+      separator = ",";
+    }
+    if (log_scale) body.append(separator).append("\"scaling_factor\":").append(number_text(*log_scale));
+    body += '}';
+  }
+  return json_response(body + ']');
+}
+
+Outcome score_checked(const bj::value& body, const ApiContext& context) {
+  const bj::object* object = body.if_object();
+  if (object == nullptr) throw Wrong{"the body must be an object with 'input_data'"};
+  const bj::object* input = member(*object, "input_data", "the body").if_object();
+  if (input == nullptr) throw Wrong{"input_data must be an object"};
+  const bj::value* given = object->if_contains("params");
+  if (given != nullptr && !given->is_null() && !given->is_object()) throw Wrong{"params must be an object"};
+  const bj::object params = given != nullptr && given->is_object() ? given->get_object() : bj::object();
+  std::optional<float> log_scale;
+  if (const bj::value* wanted = params.if_contains("get_scaling_factor");
+      wanted != nullptr && !wanted->is_null()) {
+    if (!wanted->is_bool()) throw Wrong{"params.get_scaling_factor must be a boolean"};
+    if (wanted->get_bool()) log_scale = std::log(context.model.info().logit_scale);
+  }
+  Table table = read_table(*input, standardization(params));
+  const std::string reason = beyond_limits(table.work.images, table.work.texts, context.limits);
+  if (!reason.empty()) return error_response(ErrorStyle::detail, 400, reason);
+  table.work.answer = [rows = std::move(table.rows), log_scale](const Matrix& images, const Matrix& texts) {
+    return score_list(rows, log_scale, images, texts);
+  };
+  return std::move(table.work);
+}
+
+}  // namespace
+
+std::span<const Field> score_fields() { return kFields; }
+
+Outcome score(Request& request, const ApiContext& context) {
+  JsonBody body = read_json(request, context.limits.json_depth);
+  std::string().swap(request.body);
+  if (body.refusal) return std::move(*body.refusal);
+  try {
+    return score_checked(body.value, context);
+  } catch (const Wrong& wrong) {
+    return error_response(ErrorStyle::detail, 400, wrong.reason);
+  }
+}
+
+}  // namespace mii::serve

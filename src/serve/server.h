@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "serve/model.h"
+#include "serve/options.h"
+
+namespace mii::serve {
+
+/// The HTTP service. Its routes are in routes.cpp, docs/service.md describes them.
+///
+/// One thread does the network, workers parse, decode and write answers, the engine computes in batches.
+class Server {
+ public:
+  using LogSink = std::function<bool(std::string_view line)>;
+  using OpenModel = std::function<std::unique_ptr<const Model>()>;
+
+  /// Binds the address at once: port() is known, and clients may connect. log receives JSON lines, each with
+  /// its line break, on a thread of its own; it returns false for a line that it could not write.
+  /// Throws Error{io} when the address cannot be bound, Error as Keys::read does, and Error{invalid_argument}
+  /// for a certificate or key that cannot be used.
+  Server(ServeOptions options, LogSink log);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  uint16_t port() const;
+
+  struct RunOptions {
+    /// SIGTERM and SIGINT stop (the second one at once), SIGHUP reloads.
+    bool handle_signals = false;
+    /// Called on the loading thread once the model is warm.
+    std::function<void(const ModelInfo&)> on_ready;
+  };
+
+  /// Loads the model in the background and serves until stop(). True when every request that was begun got
+  /// its answer within the drain time; after false, destroying this object may wait for the engine.
+  /// Rethrows what open_model throws.
+  bool run(const OpenModel& open_model, const RunOptions& options);
+  bool run(const OpenModel& open_model) { return run(open_model, RunOptions{}); }
+
+  /// Stops accepting, lets requests finish, then makes run() return. Any thread.
+  void stop();
+
+  /// Reads keys and certificate again; a file that cannot be used is logged, and the old one stays. Any
+  /// thread.
+  void reload();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mii::serve

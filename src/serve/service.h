@@ -1,0 +1,85 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "serve/encoder.h"
+#include "serve/http.h"
+#include "serve/inputs.h"
+#include "serve/keys.h"
+#include "serve/log.h"
+#include "serve/metrics.h"
+#include "serve/model.h"
+#include "serve/options.h"
+#include "serve/pages.h"
+#include "serve/routes.h"
+#include "serve/watchdog.h"
+#include "serve/workers.h"
+
+namespace mii::serve {
+
+/// Everything of the service but the network.
+class Service {
+ public:
+  /// Throws as Keys::read does.
+  Service(ServeOptions options, Log::Sink log_sink);
+
+  /// Takes the model and computes one picture and one text with it; from then on the service is ready.
+  void start(std::unique_ptr<const Model> model);
+
+  /// The route of a request whose head was read, or the answer that refuses it: 404, 405, 307, 401, 503.
+  std::variant<const Route*, Response> admit(const Request& request) const;
+
+  /// Reads the keys again. Throws as Keys::read does; the old keys then stay.
+  void reload_keys();
+
+  /// /readyz answers 503 from now on.
+  void begin_drain() { draining_ = true; }
+
+  /// Waits for the threads; nothing computes afterwards. Nobody may use the encoder any more.
+  void stop();
+
+  // Routes' answers.
+  Response health() const;
+  Response live() const;
+  Response ready() const;
+  Response metrics_text();
+  Response openapi() const;
+  ApiContext context() const { return {*model_, options_.limits, options_.model_name}; }
+
+  const ServeOptions& options() const { return options_; }
+  const Pages& pages() const { return pages_; }
+  Encoder& encoder() { return *encoder_; }
+  Workers& workers() { return workers_; }
+  Metrics& metrics() { return metrics_; }
+  Log& log() { return log_; }
+  bool is_ready() const { return ready_ && !draining_; }
+  bool has_keys() const;
+  /// Kept by the network's side.
+  std::atomic<size_t>& connections() { return connections_; }
+
+ private:
+  std::string unhealthy_reason() const;
+  bool authorized(const Request& request) const;
+
+  const ServeOptions options_;
+  Log log_;
+  Metrics metrics_;
+  Pages pages_;
+  mutable std::mutex keys_mutex_;
+  std::shared_ptr<const Keys> keys_;  // guarded by keys_mutex_
+  std::atomic<bool> ready_ = false;
+  std::atomic<bool> draining_ = false;
+  std::atomic<size_t> connections_ = 0;
+  std::unique_ptr<const Model> model_;  // set before ready_, as the two below
+  std::unique_ptr<Encoder> encoder_;
+  Workers workers_;  // its tasks use all of the above
+  std::unique_ptr<Watchdog> watchdog_;
+};
+
+}  // namespace mii::serve

@@ -1,0 +1,151 @@
+#include "serve/validation.h"
+
+#include <boost/json.hpp>
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cmath>
+
+#include "serve/json.h"
+
+namespace mii::serve {
+
+namespace bj = boost::json;
+
+namespace {
+
+// FastAPI takes a body without a Content-Type for JSON, and any application/json or application/*+json.
+bool says_json(const Request& request) {
+  const std::string type = request.media_type();
+  if (request.header("content-type").empty() || type == "application/json") return true;
+  return type.starts_with("application/") && type.ends_with("+json");
+}
+
+JsonBody refuse(Response response) { return {nullptr, std::move(response)}; }
+
+JsonBody refuse_json(const JsonFault& fault) {
+  bj::object error =
+      validation_error("json_invalid", {"body", fault.offset}, "JSON decode error", bj::object{});
+  error["ctx"] = {{"error", fault.message}};
+  return refuse(unprocessable({std::move(error)}));
+}
+
+void check_string_list(const Field& field, const bj::value& value, bj::array& errors) {
+  if (!value.is_array()) {
+    errors.push_back(
+        validation_error("list_type", {"body", field.name}, "Input should be a valid list", value));
+    return;
+  }
+  size_t index = 0;
+  for (const bj::value& element : value.get_array()) {
+    if (!element.is_string())
+      errors.push_back(validation_error("string_type", {"body", field.name, index},
+                                        "Input should be a valid string", element));
+    ++index;
+  }
+}
+
+// A number or text that is no boolean gets "unable to interpret"; what could never be one does not.
+bool has_boolean_kind(const bj::value& value) {
+  if (value.is_string() || value.is_int64()) return true;
+  return value.is_double() && std::abs(value.get_double()) < 9.2e18 &&
+         std::trunc(value.get_double()) == value.get_double();
+}
+
+void check_boolean(const Field& field, const bj::value& value, bj::array& errors) {
+  if (lax_boolean(value)) return;
+  const bool interpretable = has_boolean_kind(value);
+  errors.push_back(validation_error(interpretable ? "bool_parsing" : "bool_type", {"body", field.name},
+                                    interpretable
+                                        ? "Input should be a valid boolean, unable to interpret input"
+                                        : "Input should be a valid boolean",
+                                    value));
+}
+
+}  // namespace
+
+bj::object validation_error(std::string_view type, bj::array loc, std::string_view message,
+                            const bj::value& input) {
+  return {{"type", type}, {"loc", std::move(loc)}, {"msg", message}, {"input", input}};
+}
+
+Response unprocessable(bj::array errors) {
+  return json_response(to_json(bj::object{{"detail", std::move(errors)}}), 422);
+}
+
+std::optional<bool> lax_boolean(const bj::value& value) {
+  if (value.is_bool()) return value.get_bool();
+  if (value.is_number()) {
+    const double number = value.to_number<double>();
+    if (number == 0 || number == 1) return number == 1;
+    return std::nullopt;
+  }
+  if (!value.is_string()) return std::nullopt;
+  std::string word(value.get_string());
+  std::ranges::transform(word, word.begin(), [](unsigned char c) { return std::tolower(c); });
+  constexpr std::array kTrue{"1", "on", "t", "true", "y", "yes"};
+  constexpr std::array kFalse{"0", "off", "f", "false", "n", "no"};
+  if (std::ranges::find(kTrue, word) != kTrue.end()) return true;
+  if (std::ranges::find(kFalse, word) != kFalse.end()) return false;
+  return std::nullopt;
+}
+
+JsonBody read_json(const Request& request, size_t max_depth) {
+  std::string_view text = request.body;
+  if (text.empty())
+    return refuse(unprocessable({validation_error("missing", {"body"}, "Field required", nullptr)}));
+  if (!says_json(request)) {
+    if (!is_plain_utf8(text))
+      return refuse(
+          error_response(ErrorStyle::detail, 415,
+                         "Content-Type: expected application/json, multipart/form-data or an image"));
+    return {bj::string(text), std::nullopt};
+  }
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+
+  bj::error_code error;
+  bj::parse_options options;
+  options.max_depth = max_depth;
+  bj::value value = bj::parse(text, error, {}, options);
+  if (!error) return {std::move(value), std::nullopt};
+  if (error == bj::error::too_deep)
+    return refuse(
+        error_response(ErrorStyle::detail, 400,
+                       "The body's JSON is nested deeper than " + std::to_string(max_depth) + " levels"));
+  if (!is_plain_utf8(text))
+    return refuse(error_response(ErrorStyle::detail, 400, "There was an error parsing the body"));
+  JsonFault fault = find_json_fault(text, max_depth);
+  // Python takes NaN, Infinity and halves of surrogate pairs for JSON; here they are errors.
+  if (fault.message.empty()) fault = {"Expecting value", 0};
+  return refuse_json(fault);
+}
+
+bj::array validate(const bj::value& body, std::span<const Field> fields) {
+  bj::array errors;
+  if (body.is_null()) {
+    errors.push_back(validation_error("missing", {"body"}, "Field required", nullptr));
+    return errors;
+  }
+  if (!body.is_object()) {
+    errors.push_back(validation_error("model_attributes_type", {"body"},
+                                      "Input should be a valid dictionary or object to extract fields from",
+                                      body));
+    return errors;
+  }
+  for (const Field& field : fields) {
+    const bj::value* value = body.get_object().if_contains(field.name);
+    if (value == nullptr) {
+      if (field.required)
+        errors.push_back(validation_error("missing", {"body", field.name}, "Field required", body));
+    } else if (value->is_null() && field.nullable) {
+      continue;
+    } else if (field.type == Field::Type::string_list) {
+      check_string_list(field, *value, errors);
+    } else if (field.type == Field::Type::boolean) {
+      check_boolean(field, *value, errors);
+    }
+  }
+  return errors;
+}
+
+}  // namespace mii::serve

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "serve/http.h"
+
+namespace mii::serve {
+
+/// One field of a JSON body. The same description checks requests and writes the OpenAPI document.
+struct Field {
+  enum class Type {
+    string_list,
+    boolean,
+    any,  ///< described by `schema`, checked by the route itself
+  };
+  std::string_view name;
+  Type type = Type::any;
+  bool required = false;
+  bool nullable = false;  ///< null counts as absent
+  std::string_view description;
+  std::string_view default_json;  ///< empty: none
+  std::string_view schema;        ///< JSON schema of a field of type any
+  std::string_view example;       ///< JSON; empty: none
+};
+
+/// A body that was read, or the answer that refuses it.
+struct JsonBody {
+  boost::json::value value;
+  std::optional<Response> refusal;
+};
+
+/// Reads the body as FastAPI does: 422 with json_invalid for what is no JSON, 400 for what is no text.
+JsonBody read_json(const Request& request, size_t max_depth);
+
+/// The errors that pydantic would list for a body that should be an object with these fields; empty: none.
+boost::json::array validate(const boost::json::value& body, std::span<const Field> fields);
+
+/// One entry of FastAPI's list of errors.
+boost::json::object validation_error(std::string_view type, boost::json::array loc, std::string_view message,
+                                     const boost::json::value& input);
+
+/// 422 with {"detail": errors}.
+Response unprocessable(boost::json::array errors);
+
+/// A boolean as pydantic reads it from JSON or a form: true, 1, "yes", "on", ...; empty when it does not.
+std::optional<bool> lax_boolean(const boost::json::value& value);
+
+}  // namespace mii::serve

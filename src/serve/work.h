@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "mii/matrix.h"
+#include "serve/http.h"
+
+namespace mii::serve {
+
+/// A resize and a JPEG round trip before the model sees the picture.
+struct Standardization {
+  int jpeg_quality = 75;  ///< libjpeg's, 1 to 100
+  size_t size = 512;      ///< pixels of both sides
+};
+
+/// A picture as a client sent it.
+struct EncodedImage {
+  std::string data;
+  bool base64 = false;  ///< else the file's own bytes
+  std::optional<Standardization> standardization;
+};
+
+/// What a request wants to know of the model, and how its answer is written.
+struct Work {
+  std::vector<EncodedImage> images;
+  std::vector<std::string> texts;
+  /// Rows in the order of images and texts. Runs on a worker thread.
+  std::function<Response(const Matrix& image_vectors, const Matrix& text_vectors)> answer;
+};
+
+/// An answer at once, or work for the model.
+using Outcome = std::variant<Response, Work>;
+
+}  // namespace mii::serve

@@ -1,0 +1,98 @@
+"""Clients that people have, unchanged: requests with base64.encodebytes, the openai package, curl's forms, and
+schemathesis against /openapi.json. usage: clients_test.py MII"""
+import base64
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import unittest
+
+try:
+    import openai
+    import requests
+except ImportError as error:
+    print(f"SKIPPED: {error}; scripts/serve-test-venv makes the environment")
+    sys.exit(77)
+
+from service import DATA, service
+
+PROGRAM = sys.argv.pop(1)
+
+
+class Clients(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.context = service(PROGRAM, "--precision", "f32")
+        cls.service = cls.context.__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.context.__exit__(None, None, None)
+
+    def test_a_client_written_for_the_reference(self):
+        url = self.service.url
+        picture = base64.encodebytes((DATA / "rgb.png").read_bytes()).decode("utf-8")
+        self.assertIn("\n", picture)
+        answer = requests.post(url + "/predict", json={
+            "images": [picture, "data:image/png;base64," + picture], "labels": ["X-Ray", "Ultrasound", "CT"],
+            "multilabel": False})
+        answer.raise_for_status()
+        first, second = answer.json()["predictions"]
+        self.assertEqual(first, second)
+        self.assertAlmostEqual(sum(first.values()), 1, delta=3 * 6e-8)
+        self.assertEqual(list(first.values()), sorted(first.values(), reverse=True))
+        # The text is Python's own: the floats are float32 values, written as repr writes them.
+        text = json.dumps(answer.json(), separators=(",", ":"), ensure_ascii=False)
+        self.assertEqual(text, answer.text)
+        answer = requests.post(url + "/encode", json={"images": [picture], "texts": ["a", "b"]})
+        vectors = answer.json()
+        for vector in vectors["image_embeddings"] + vectors["text_embeddings"]:
+            self.assertAlmostEqual(math.sqrt(sum(x * x for x in vector)), 1, delta=1e-6)
+        self.assertEqual(json.dumps(vectors, separators=(",", ":")), answer.text)
+        self.assertIsNone(requests.post(url + "/encode", json={"texts": ["a"]}).json()["image_embeddings"])
+        self.assertEqual(requests.get(url + "/health").json(), {"status": "healthy"})
+
+    def test_openai(self):
+        client = openai.OpenAI(base_url=self.service.url + "/v1", api_key="none", max_retries=0)
+        self.assertEqual([model.id for model in client.models.list()], ["medimageinsight"])
+        answer = client.embeddings.create(model="medimageinsight", input=["X-Ray", "Ultrasound"])
+        expected = requests.post(self.service.url + "/encode", json={"texts": ["X-Ray", "Ultrasound"]}).json()
+        self.assertEqual([item.embedding for item in answer.data], expected["text_embeddings"])
+        self.assertGreater(answer.usage.prompt_tokens, 4)
+        as_numbers = client.embeddings.create(model="medimageinsight", input="X-Ray", encoding_format="float")
+        self.assertEqual(as_numbers.data[0].embedding, expected["text_embeddings"][0])
+        picture = "data:image/png;base64," + base64.b64encode((DATA / "rgb.png").read_bytes()).decode()
+        answer = client.embeddings.create(model="medimageinsight", input=[picture], extra_body={"modality": "image"})
+        expected = requests.post(self.service.url + "/encode", json={"images": [picture]}).json()
+        self.assertEqual(answer.data[0].embedding, expected["image_embeddings"][0])
+        with self.assertRaises(openai.NotFoundError) as caught:
+            client.embeddings.create(model="other", input="a")
+        self.assertEqual(caught.exception.code, "model_not_found")
+        with self.assertRaises(openai.BadRequestError):
+            client.embeddings.create(model="medimageinsight", input=["http://127.0.0.1:1/x.png"],
+                                     extra_body={"modality": "image"})
+
+    def test_forms_of_curl(self):
+        expected = requests.post(self.service.url + "/predict", json={
+            "images": [base64.b64encode((DATA / "rgb.png").read_bytes()).decode()], "labels": ["CT", "X-Ray"]}).text
+        form = subprocess.run(["curl", "-sS", "-F", f"images=@{DATA / 'rgb.png'}", "-F", "labels=CT", "-F",
+                               "labels=X-Ray", self.service.url + "/predict"], capture_output=True, text=True)
+        self.assertEqual(form.stdout, expected, form.stderr)
+        raw = subprocess.run(["curl", "-sS", "--data-binary", f"@{DATA / 'rgb.png'}", "-H", "Content-Type: image/png",
+                              self.service.url + "/predict?labels=CT&labels=X-Ray"], capture_output=True, text=True)
+        self.assertEqual(raw.stdout, expected, raw.stderr)
+
+    def test_schemathesis_finds_nothing(self):
+        tool = pathlib.Path(sys.executable).with_name("schemathesis")
+        if not tool.exists():
+            self.skipTest("no schemathesis beside this Python")
+        # No schema can say that base64 holds a picture, so that what fits it may still be refused.
+        run = subprocess.run([tool, "run", self.service.url + "/openapi.json", "--max-examples", "25", "--exclude-checks",
+                              "positive_data_acceptance", "--seed", "1",
+                              "--generation-database", "none", "--no-color"], capture_output=True, text=True, timeout=500)
+        self.assertEqual(run.returncode, 0, run.stdout[-6000:] + run.stderr[-2000:])
+        self.assertEqual(requests.get(self.service.url + "/health").status_code, 200)
+
+
+unittest.main(verbosity=2)

@@ -1,0 +1,82 @@
+#pragma once
+
+// A model whose vectors tell what went in, and that waits, fails or is stuck on demand: for the faults that a
+// real engine does not show when asked. Everything else is tested with the built-in model.
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+#include "mii/error.h"
+#include "serve/model.h"
+
+namespace mii::serve {
+
+struct FakeState {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool blocked = false;               // guarded by mutex: computations wait while it is set
+  std::vector<size_t> image_batches;  // guarded by mutex
+  std::vector<size_t> text_batches;   // guarded by mutex
+  std::atomic<bool> failing = false;
+
+  void block(bool on) {
+    const std::lock_guard lock(mutex);
+    blocked = on;
+    changed.notify_all();
+  }
+  size_t computed_images() {
+    const std::lock_guard lock(mutex);
+    size_t sum = 0;
+    for (const size_t n : image_batches) sum += n;
+    return sum;
+  }
+};
+
+class FakeModel final : public Model {
+ public:
+  explicit FakeModel(std::shared_ptr<FakeState> state) : state_(std::move(state)) {
+    info_.image_width = info_.image_height = 8;
+    info_.embedding_dim = 2;
+    info_.logit_scale = 1;
+    info_.backend = "fake";
+  }
+
+  Image prepare(const Image& image) const override {
+    return Image::from_rgb(image.width(), image.height(), image.pixels());
+  }
+  Matrix encode_images(std::span<const Image> images) const override {
+    wait(state_->image_batches, images.size());
+    Matrix rows(images.size(), 2);
+    for (size_t i = 0; i < images.size(); ++i) {
+      if (images[i].width() == 13) throw Error(ErrorCode::invalid_image, "thirteen pixels wide");
+      rows.row(i)[0] = static_cast<float>(images[i].width());
+      rows.row(i)[1] = static_cast<float>(images[i].height());
+    }
+    return rows;
+  }
+  Matrix encode_texts(std::span<const std::string> texts) const override {
+    wait(state_->text_batches, texts.size());
+    Matrix rows(texts.size(), 2);
+    for (size_t t = 0; t < texts.size(); ++t) rows.row(t)[0] = static_cast<float>(texts[t].size());
+    return rows;
+  }
+  size_t count_tokens(std::string_view text) const override { return text.size(); }
+  TextCacheCounts text_cache_counts() const override { return {3, 4}; }
+  const ModelInfo& info() const override { return info_; }
+  size_t image_batch() const override { return 4; }
+
+ private:
+  void wait(std::vector<size_t>& batches, size_t n) const {
+    std::unique_lock lock(state_->mutex);
+    batches.push_back(n);
+    state_->changed.wait(lock, [&] { return !state_->blocked; });
+    if (state_->failing) throw Error(ErrorCode::internal, "failing as told");
+  }
+
+  std::shared_ptr<FakeState> state_;
+  ModelInfo info_;
+};
+
+}  // namespace mii::serve

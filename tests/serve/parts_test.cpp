@@ -1,0 +1,206 @@
+// The parts that read what clients send, each alone.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+#include <fstream>
+
+#include "mii/error.h"
+#include "serve/base64.h"
+#include "serve/http.h"
+#include "serve/json.h"
+#include "serve/keys.h"
+#include "serve/multipart.h"
+#include "serve/request_id.h"
+#include "serve/validation.h"
+
+namespace mii::serve {
+namespace {
+
+std::string decoded(std::string_view text) {
+  const auto bytes = decode_base64(text);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+TEST(Base64, ReadsWhatPythonWritesInEveryForm) {
+  EXPECT_EQ(decoded("aGVsbG8gd29ybGQ="), "hello world");
+  EXPECT_EQ(decoded("aGVsbG8gd29ybGQ"), "hello world") << "no padding";
+  EXPECT_EQ(decoded("aGVs\nbG8g\r\nd29ybGQ=\n"), "hello world") << "encodebytes' line breaks";
+  EXPECT_EQ(decoded("data:image/png;base64,aGVsbG8gd29ybGQ="), "hello world");
+  EXPECT_EQ(decoded("aA=="), "h");
+  EXPECT_EQ(decoded("aA"), "h");
+  EXPECT_EQ(decoded(""), "");
+}
+
+TEST(Base64, RefusesWhatIsNotBase64AndSaysWhere) {
+  for (const char* text : {"a", "aGVsb", "a=", "aA=", "aA=A", "=", "aGV*", "aGVsbG8-",
+                           "data:image/png;base64", "data:,abc", "data:text/plain,abcd"})
+    EXPECT_THROW(decode_base64(text), Error) << text;
+  try {
+    decode_base64("aGV*");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_image);
+    EXPECT_THAT(error.what(), testing::HasSubstr("character 3"));
+  }
+}
+
+TEST(Base64, EncodesEveryLength) {
+  for (size_t n = 0; n < 20; ++n) {
+    std::string bytes;
+    for (size_t i = 0; i < n; ++i) bytes += static_cast<char>(i * 37 + 200);
+    EXPECT_EQ(decoded(encode_base64(std::as_bytes(std::span(bytes)))), bytes);
+  }
+}
+
+// Messages and offsets as json.loads of Python 3.11 gives them.
+TEST(JsonFault, SpeaksAsPythonDoes) {
+  const std::tuple<const char*, const char*, size_t> cases[] = {
+      {"{", "Expecting property name enclosed in double quotes", 1},
+      {"{\"a\":}", "Expecting value", 5},
+      {"[1,", "Expecting value", 3},
+      {"{\"a\":1,}", "Expecting property name enclosed in double quotes", 7},
+      {"\"abc", "Unterminated string starting at", 0},
+      {"{\"a\":\"\x01\"}", "Invalid control character at", 6},
+      {"{\"a\":\"\\q\"}", "Invalid \\escape", 6},
+      {"{\"images\":[],\"labels\":[]} x", "Extra data", 26},
+      {"{\"a\":\"\\u12\"}", "Invalid \\uXXXX escape", 7},
+      {" ", "Expecting value", 1},
+      {"[1 2]", "Expecting ',' delimiter", 3},
+      {"{\"a\" 1}", "Expecting ':' delimiter", 5},
+      {"[\"\xc3\xbc\", x]", "Expecting value", 6},  // characters, not bytes
+      {"01", "Extra data", 1},
+      {"-", "Expecting value", 0}};
+  for (const auto& [text, message, offset] : cases) {
+    const JsonFault fault = find_json_fault(text, 32);
+    EXPECT_EQ(fault.message, message) << text;
+    EXPECT_EQ(fault.offset, offset) << text;
+  }
+  for (const char* text : {"{}", "[1,2.5e-3,null,true]", "\"\\u00fc\"", "NaN"})
+    EXPECT_EQ(find_json_fault(text, 32).message, "") << text;
+}
+
+Request json_request(std::string body) {
+  Request request;
+  request.body = std::move(body);
+  request.headers = {{"content-type", "application/json"}};
+  return request;
+}
+
+TEST(Validation, ListsAllErrorsAsFastApiDoes) {
+  const Field fields[] = {{.name = "images", .type = Field::Type::string_list, .required = true},
+                          {.name = "labels", .type = Field::Type::string_list, .required = true},
+                          {.name = "multilabel", .type = Field::Type::boolean}};
+  const auto text = [&](const char* body) { return to_json(validate(boost::json::parse(body), fields)); };
+  EXPECT_EQ(text("{}"), R"([{"type":"missing","loc":["body","images"],"msg":"Field required","input":{}},)"
+                        R"({"type":"missing","loc":["body","labels"],"msg":"Field required","input":{}}])");
+  EXPECT_EQ(
+      text(R"({"images":{},"labels":["a",2.5e-3]})"),
+      R"([{"type":"list_type","loc":["body","images"],"msg":"Input should be a valid list","input":{}},)"
+      R"({"type":"string_type","loc":["body","labels",1],"msg":"Input should be a valid string","input":0.0025}])");
+  EXPECT_EQ(
+      text(R"({"images":[],"labels":[],"multilabel":null})"),
+      R"([{"type":"bool_type","loc":["body","multilabel"],"msg":"Input should be a valid boolean","input":null}])");
+  EXPECT_EQ(text(R"({"images":[],"labels":[],"multilabel":2})"),
+            R"([{"type":"bool_parsing","loc":["body","multilabel"],)"
+            R"("msg":"Input should be a valid boolean, unable to interpret input","input":2}])");
+  EXPECT_EQ(text("[]"),
+            R"([{"type":"model_attributes_type","loc":["body"],)"
+            R"("msg":"Input should be a valid dictionary or object to extract fields from","input":[]}])");
+  EXPECT_EQ(text(R"({"images":[],"labels":[],"multilabel":"Yes"})"), "[]");
+}
+
+TEST(Validation, BodiesThatAreNoJsonAreRefusedWithTheOffset) {
+  const JsonBody body = read_json(json_request("{\"a\":}"), 32);
+  ASSERT_TRUE(body.refusal);
+  EXPECT_EQ(body.refusal->status, 422);
+  EXPECT_EQ(body.refusal->body,
+            R"({"detail":[{"type":"json_invalid","loc":["body",5],"msg":"JSON decode error","input":{},)"
+            R"("ctx":{"error":"Expecting value"}}]})");
+  EXPECT_EQ(read_json(json_request("{\"a\":\"\xff\"}"), 32).refusal->status, 400);
+  EXPECT_EQ(read_json(json_request(std::string(40, '[') + std::string(40, ']')), 32).refusal->status, 400);
+  EXPECT_FALSE(read_json(json_request(std::string(30, '[') + std::string(30, ']')), 32).refusal);
+  EXPECT_EQ(read_json(json_request(std::string(1000000, '[')), 32).refusal->status, 400);
+  EXPECT_EQ(read_json(json_request("NaN"), 32).refusal->status, 422);
+}
+
+TEST(Multipart, ReadsFieldsAndFilesAndSkipsTheRest) {
+  const std::string body =
+      "preamble\r\n--B\r\nContent-Disposition: form-data; name=\"labels\"\r\n\r\nCT\r\n"
+      "--B\r\nContent-Type: image/png\r\ncontent-disposition: FORM-DATA; filename=\"a;b\\\".png\"; "
+      "name=images\r\n\r\n"
+      "\r\n--b\r\n\r\n--B--\r\nepilogue";
+  const auto parts = parse_multipart(body, "B", 8);
+  ASSERT_TRUE(parts);
+  ASSERT_EQ(parts->size(), 2u);
+  EXPECT_EQ((*parts)[0].name, "labels");
+  EXPECT_EQ((*parts)[0].data, "CT");
+  EXPECT_FALSE((*parts)[0].is_file);
+  EXPECT_EQ((*parts)[1].name, "images");
+  EXPECT_EQ((*parts)[1].data, "\r\n--b\r\n");
+  EXPECT_TRUE((*parts)[1].is_file);
+  EXPECT_EQ(multipart_boundary("multipart/form-data; boundary=\"x y\""), "x y");
+  EXPECT_EQ(multipart_boundary("multipart/form-data"), "");
+}
+
+TEST(Multipart, RefusesEveryCutOfABody) {
+  const std::string body =
+      "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--B\r\n"
+      "Content-Disposition: form-data; name=\"a\"\r\n\r\n2\r\n--B--";
+  EXPECT_TRUE(parse_multipart(body, "B", 2));
+  EXPECT_FALSE(parse_multipart(body, "B", 1)) << "more parts than allowed";
+  for (size_t n = 0; n < body.size(); ++n) EXPECT_FALSE(parse_multipart(body.substr(0, n), "B", 8)) << n;
+}
+
+TEST(Http, DecodesQueries) {
+  using Pairs = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(decode_query("a=1&b=x+y%20z&&c&d=%zz%4"),
+            (Pairs{{"a", "1"}, {"b", "x y z"}, {"c", ""}, {"d", "%zz%4"}}));
+}
+
+TEST(Http, TellsUtf8FromOtherBytes) {
+  for (const char* good : {"", "abc", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80"})
+    EXPECT_TRUE(is_plain_utf8(good));
+  for (const char* bad : {"\xff", "\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"})
+    EXPECT_FALSE(is_plain_utf8(bad));
+  EXPECT_FALSE(is_plain_utf8(std::string_view("a\0b", 3)));
+}
+
+TEST(RequestId, TakesPlainWordsOnly) {
+  EXPECT_EQ(request_id_of("abc-1.2_3"), "abc-1.2_3");
+  for (const char* other : {"", "a b", "a\"b", "\xc3\xbc"}) {
+    EXPECT_NE(request_id_of(other), other);
+    EXPECT_EQ(request_id_of(other).size(), 32u);
+  }
+  EXPECT_NE(new_request_id(), new_request_id());
+}
+
+class KeysFile : public testing::Test {
+ protected:
+  std::filesystem::path write(const std::string& text) {
+    const auto path = std::filesystem::temp_directory_path() / ("mii-keys-" + std::to_string(getpid()));
+    std::ofstream(path) << text;
+    return path;
+  }
+};
+
+TEST_F(KeysFile, HoldsHashesAsSha256sumPrintsThem) {
+  // printf %s secret | sha256sum
+  const auto path = write(
+      "# two keys\n2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b  -\n\n"
+      "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5\n");
+  const Keys keys = Keys::read(path);
+  EXPECT_EQ(keys.size(), 2u);
+  EXPECT_TRUE(keys.accept("Bearer secret"));
+  EXPECT_TRUE(keys.accept("bearer  12345"));
+  for (const char* wrong : {"", "Bearer", "Bearer ", "Bearer secret2", "secret", "Basic secret",
+                            "Bearer 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"})
+    EXPECT_FALSE(keys.accept(wrong)) << wrong;
+  EXPECT_THROW(Keys::read(write("secret\n")), Error);
+  EXPECT_THROW(Keys::read(write("# none\n")), Error);
+  EXPECT_THROW(Keys::read("/nonexistent"), Error);
+  EXPECT_TRUE(Keys().accept(""));
+}
+
+}  // namespace
+}  // namespace mii::serve
