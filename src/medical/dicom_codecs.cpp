@@ -1,6 +1,7 @@
 #include "medical/dicom_codecs.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <mutex>
 
@@ -71,6 +72,23 @@ void expect_same(const JpegHeader& header, const PixelLayout& layout) {
   if (header.precision < 2 || header.precision > std::max(8, layout.bits_allocated))
     fail("a JPEG of " + std::to_string(header.precision) + " bits, " + std::to_string(layout.bits_allocated) +
          " are allocated");
+}
+
+constexpr size_t kMaxRleSegments = 15;
+
+// The header of an RLE frame: how many segments there are, and where each begins; PS3.5 annex G.5.
+void expect_rle_header(Bytes frame, const PixelLayout& layout) {
+  constexpr size_t kHeaderBytes = 64;
+  if (frame.size() <= kHeaderBytes)
+    fail("RLE of " + std::to_string(frame.size()) + " bytes, the header has " + std::to_string(kHeaderBytes));
+  std::array<uint32_t, kHeaderBytes / 4> header;
+  std::memcpy(header.data(), frame.data(), kHeaderBytes);
+  const size_t segments = layout.samples * static_cast<size_t>(layout.bits_allocated) / 8;
+  if (header[0] != segments)
+    fail("RLE of " + std::to_string(header[0]) + " segments, expected " + std::to_string(segments));
+  for (size_t i = 1; i <= segments; ++i)
+    if (header[i] < kHeaderBytes || header[i] >= frame.size() || (i > 1 && header[i] < header[i - 1]))
+      fail("segment " + std::to_string(i) + " of the RLE lies at byte " + std::to_string(header[i]));
 }
 
 // A data set with the one frame, as the decoders want it.
@@ -151,8 +169,11 @@ RawFrame decode_encapsulated(const std::string& transfer_syntax, const std::vect
   };
   switch (syntax) {
     case EXS_RLELossless:
-      if (layout.bits_allocated % 8 != 0 || layout.bits_allocated > 32)
-        fail("RLE of " + std::to_string(layout.bits_allocated) + " bits");
+      if (layout.bits_allocated % 8 != 0 || layout.bits_allocated > 32 ||
+          layout.samples * static_cast<size_t>(layout.bits_allocated) / 8 > kMaxRleSegments)
+        fail("RLE of " + std::to_string(layout.samples) + " samples of " +
+             std::to_string(layout.bits_allocated) + " bits");
+      expect_rle_header(frame, layout);
       return by_dcmtk(syntax, frame, layout, layout.bits_allocated);
     case EXS_JPEGProcess1:
     case EXS_JPEGProcess2_4:

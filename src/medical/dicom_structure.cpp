@@ -16,7 +16,8 @@ using namespace std::string_view_literals;
 
 constexpr size_t kMaxDepth = 64;
 constexpr size_t kMaxElements = 4'000'000;
-constexpr size_t kMaxOutOfOrder = 1000;
+// Elements that those out of order have to be put before, one by one.
+constexpr size_t kMaxMoves = 10'000'000;
 constexpr uint32_t kUndefined = 0xFFFFFFFF;
 constexpr uint32_t kItem = 0xFFFEE000, kItemEnd = 0xFFFEE00D, kSequenceEnd = 0xFFFEE0DD;
 constexpr size_t kNoEnd = std::numeric_limits<size_t>::max();
@@ -84,13 +85,14 @@ bool read_element(Bytes bytes, size_t at, bool explicit_vr, bool big, Element& e
 class Walk {
  public:
   Walk(Bytes bytes, DicomStructure& found) : bytes_(bytes), found_(found), big_(found.big_endian) {
-    levels_.push_back({kNoEnd, false, found.explicit_vr, 0});
+    levels_.push_back({kNoEnd, false, found.explicit_vr});
   }
 
   void run() {
     at_ = found_.dataset;
     while (step()) {
     }
+    found_.attributes_end = std::min(at_, bytes_.size());
   }
 
  private:
@@ -99,7 +101,8 @@ class Walk {
     size_t end;
     bool is_sequence;
     bool explicit_vr;
-    uint32_t last_tag;
+    uint32_t highest_tag = 0;
+    size_t elements = 0;
   };
 
   static void expect(bool holds, const char* what) {
@@ -108,7 +111,7 @@ class Walk {
 
   void enter(size_t end, bool is_sequence, bool explicit_vr) {
     expect(levels_.size() < kMaxDepth, "sequences are nested more than 32 deep");
-    levels_.push_back({end, is_sequence, explicit_vr, 0});
+    levels_.push_back({end, is_sequence, explicit_vr});
   }
 
   // Of a value that begins at `from`; what reaches beyond the file ends with it.
@@ -122,18 +125,27 @@ class Walk {
     if (at_ >= bytes_.size() || !read_element(bytes_, at_, levels_.back().explicit_vr, big_, element))
       return false;
     expect(++elements_ <= kMaxElements, "more than four million elements");
-    if (element.tag >> 16 == 0xFFFE) return delimiter(element);
+    if (element.tag >> 16 == 0xFFFE) return levels_.size() > 1 && delimiter(element);
     if (levels_.back().is_sequence) return false;  // something else than an item: the structure ends here
     if (levels_.size() == 1 && is_pixel_data(element.tag)) return pixel_data(element);
-    expect(element.tag > levels_.back().last_tag || ++out_of_order_ <= kMaxOutOfOrder,
-           "more than a thousand elements out of order");
-    levels_.back().last_tag = element.tag;
-    if (opens_sequence(element))
+    count(element.tag);
+    if (opens_sequence(element)) {
       enter(end_of(element.value, element.length), true, levels_.back().explicit_vr && element.vr != "UN");
-    else
-      at_ = end_of(element.value, element.length);
-    if (at_ < element.value) at_ = element.value;
+      at_ = element.value;
+      return true;
+    }
+    if (element.length > bytes_.size() - element.value) return false;  // the file ends within it
+    at_ = element.value + element.length;
     return true;
+  }
+
+  // A set keeps its elements in the order of their tags, and finds an element's place from the end.
+  void count(uint32_t tag) {
+    Level& level = levels_.back();
+    if (tag <= level.highest_tag) moves_ += level.elements;
+    expect(moves_ <= kMaxMoves, "too many elements out of order");
+    level.highest_tag = std::max(level.highest_tag, tag);
+    ++level.elements;
   }
 
   bool opens_sequence(const Element& element) const {
@@ -143,16 +155,20 @@ class Walk {
            read_tag(bytes_, element.value, big_) == kItem;
   }
 
+  // False for what does not belong where it is found: the structure ends before it.
   bool delimiter(const Element& element) {
-    at_ = element.value;
-    if (element.tag == kItem) {
+    const bool in_sequence = levels_.back().is_sequence;
+    if (element.tag == kItem && in_sequence) {
       enter(end_of(element.value, element.length), false, levels_.back().explicit_vr);
-    } else if (element.tag == kItemEnd && levels_.size() > 1 && !levels_.back().is_sequence) {
+    } else if (element.tag == kItemEnd && !in_sequence) {
       levels_.pop_back();
-    } else if (element.tag == kSequenceEnd && levels_.size() > 1) {
-      if (!levels_.back().is_sequence && levels_.size() > 2) levels_.pop_back();
+    } else if (element.tag == kSequenceEnd) {
+      if (!in_sequence && levels_.size() > 2) levels_.pop_back();
       levels_.pop_back();
+    } else {
+      return false;
     }
+    at_ = element.value;
     return true;
   }
 
@@ -193,7 +209,7 @@ class Walk {
   const bool big_;
   size_t at_ = 0;
   size_t elements_ = 0;
-  size_t out_of_order_ = 0;
+  size_t moves_ = 0;
   std::vector<Level> levels_;
 };
 

@@ -15,6 +15,7 @@ inline constexpr const char* kDeflatedTransferSyntax = "1.2.840.10008.1.2.1.99";
 struct DicomStructure {
   std::string transfer_syntax;  ///< UID of the meta header; empty without one
   size_t dataset = 0;           ///< where the data set begins
+  size_t attributes_end = 0;    ///< where the pixel data begin, or what cannot be read: no element lies across it
   bool explicit_vr = true;      ///< of the data set, as its first element shows
   bool big_endian = false;
 

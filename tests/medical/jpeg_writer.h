@@ -73,8 +73,8 @@ class LosslessJpegWriter {
   int pending_ = 0, bits_ = 0;
 };
 
-/// A lossless JPEG 2000 codestream. values: [rows, cols, samples]; three samples are written with the reversible
-/// component transform.
+/// A lossless JPEG 2000 codestream. values: [rows, cols, samples]; three samples are written with the
+/// reversible component transform.
 inline std::string jpeg2000_codestream(uint32_t rows, uint32_t cols, uint32_t samples, uint32_t precision,
                                        bool is_signed, const std::vector<int>& values) {
   opj_cparameters_t parameters;
@@ -98,7 +98,7 @@ inline std::string jpeg2000_codestream(uint32_t rows, uint32_t cols, uint32_t sa
     size_t at = 0;
   } sink;
   const std::unique_ptr<opj_stream_t, void (*)(opj_stream_t*)> stream(opj_stream_default_create(OPJ_FALSE),
-                                                                     opj_stream_destroy);
+                                                                      opj_stream_destroy);
   opj_stream_set_user_data(stream.get(), &sink, nullptr);
   opj_stream_set_write_function(stream.get(), [](void* from, OPJ_SIZE_T n, void* user) {
     auto& to = *static_cast<Sink*>(user);
@@ -116,7 +116,7 @@ inline std::string jpeg2000_codestream(uint32_t rows, uint32_t cols, uint32_t sa
     return n;
   });
   const std::unique_ptr<opj_codec_t, void (*)(opj_codec_t*)> codec(opj_create_compress(OPJ_CODEC_J2K),
-                                                                  opj_destroy_codec);
+                                                                   opj_destroy_codec);
   const bool written = opj_setup_encoder(codec.get(), &parameters, image.get()) == OPJ_TRUE &&
                        opj_start_compress(codec.get(), image.get(), stream.get()) == OPJ_TRUE &&
                        opj_encode(codec.get(), stream.get()) == OPJ_TRUE &&
