@@ -15,7 +15,8 @@ using Bytes = std::span<const std::byte>;
 using namespace std::string_view_literals;
 
 constexpr size_t kMaxDepth = 64;
-constexpr size_t kMaxElements = 4'000'000;
+constexpr size_t kMaxElements = 1'500'000;     // DCMTK takes some 230 bytes for one
+constexpr size_t kMaxElementsInSet = 100'000;  // it looks for one from the first on
 // Elements that those out of order have to be put before, one by one.
 constexpr size_t kMaxMoves = 10'000'000;
 constexpr uint32_t kUndefined = 0xFFFFFFFF;
@@ -124,7 +125,7 @@ class Walk {
     Element element;
     if (at_ >= bytes_.size() || !read_element(bytes_, at_, levels_.back().explicit_vr, big_, element))
       return false;
-    expect(++elements_ <= kMaxElements, "more than four million elements");
+    expect(++elements_ <= kMaxElements, "more than 1.5 million elements");
     if (element.tag >> 16 == 0xFFFE) return levels_.size() > 1 && delimiter(element);
     if (levels_.back().is_sequence) return false;  // something else than an item: the structure ends here
     if (levels_.size() == 1 && is_pixel_data(element.tag)) return pixel_data(element);
@@ -145,13 +146,13 @@ class Walk {
     if (tag <= level.highest_tag) moves_ += level.elements;
     expect(moves_ <= kMaxMoves, "too many elements out of order");
     level.highest_tag = std::max(level.highest_tag, tag);
-    ++level.elements;
+    expect(++level.elements <= kMaxElementsInSet, "more than 100000 elements in one set");
   }
 
   bool opens_sequence(const Element& element) const {
     if (element.length == kUndefined || element.vr == "SQ") return true;
     if (!element.vr.empty() && element.vr != "UN") return false;
-    return element.length >= 8 && bytes_.size() - element.value >= 4 &&
+    return element.length >= 8 && element.length <= bytes_.size() - element.value &&
            read_tag(bytes_, element.value, big_) == kItem;
   }
 
@@ -198,9 +199,10 @@ class Walk {
         found_.pixels.offset_table = value;
       else
         found_.pixels.fragments.push_back(value);
+      found_.pixels.cut_off = value.size() < item.length;
       first = false;
       at = item.value + value.size();
-      expect(++elements_ <= kMaxElements, "more than four million fragments");
+      expect(++elements_ <= kMaxElements, "more than 1.5 million fragments");
     }
   }
 
