@@ -1,6 +1,7 @@
 #include "medical/dicom_dataset.h"
 
 #include <algorithm>
+#include <exception>
 #include <mutex>
 
 #include <dcmtk/dcmdata/dcistrmb.h>
@@ -32,7 +33,11 @@ void read_dicom_dataset(std::span<const std::byte> bytes, const DicomStructure& 
   stream.setEos();
   dataset.transferInit();
   // What was read before an error is kept: whether it is enough is decided by the attributes.
-  dataset.read(stream, dicom_encoding(structure));
+  try {
+    dataset.read(stream, dicom_encoding(structure));
+  } catch (const std::exception&) {
+    // DCMTK throws none of its own; the standard library may from within it.
+  }
   dataset.transferEnd();
 }
 

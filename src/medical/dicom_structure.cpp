@@ -21,6 +21,7 @@ constexpr size_t kMaxElementsInSet = 100'000;  // it looks for one from the firs
 constexpr size_t kMaxMoves = 10'000'000;
 constexpr uint32_t kUndefined = 0xFFFFFFFF;
 constexpr uint32_t kItem = 0xFFFEE000, kItemEnd = 0xFFFEE00D, kSequenceEnd = 0xFFFEE0DD;
+constexpr uint32_t kRecordType = 0x00041430;
 constexpr size_t kNoEnd = std::numeric_limits<size_t>::max();
 
 uint32_t byte_at(Bytes bytes, size_t at) { return std::to_integer<uint32_t>(bytes[at]); }
@@ -136,8 +137,17 @@ class Walk {
       return true;
     }
     if (element.length > bytes_.size() - element.value) return false;  // the file ends within it
+    expect(element.tag != kRecordType || is_code(element), "a damaged type of a directory record");
     at_ = element.value + element.length;
     return true;
+  }
+
+  // DCMTK looks at the type of a directory record while it reads, and throws for what is none.
+  bool is_code(const Element& element) const {
+    constexpr size_t kLongestCode = 16;
+    const std::string_view text = text_at(bytes_, element.value, element.length);
+    return text.size() <= kLongestCode &&
+           text.substr(0, text.find_last_not_of('\0') + 1).find('\0') == text.npos;
   }
 
   // A set keeps its elements in the order of their tags, and finds an element's place from the end.

@@ -318,6 +318,14 @@ TEST(DicomBomb, MetaHeadersThatLie) {
               StartsWith("invalid_image: DICOM: "));
 }
 
+TEST(DicomDamage, ADirectoryRecordOfADamagedTypeIsAnError) {
+  for (const std::string type : {std::string("IMA\0E ", 6), std::string(38, 'x')}) {
+    DicomSet directory;
+    directory.sequence(0x00041220, {DicomSet().raw(0x00041430, "CS", type).raw(0x00041500, "CS", "A\\B")});
+    EXPECT_THAT(result_of(dicom_file(directory)), HasSubstr("a damaged type of a directory record"));
+  }
+}
+
 // --- damage ------------------------------------------------------------------------------------------------
 
 // One small file of each kind.
