@@ -66,8 +66,10 @@ mii::TrainOptions parse(int argc, char** argv) {
       {"--save-every", real("--save-every", options.save_every_s)}};
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
-    if (name == "--resume" || name == "--quiet") {
-      (name == "--resume" ? options.resume : options.quiet) = true;
+    const std::map<std::string, bool*> switches{
+        {"--resume", &options.resume}, {"--calibrate", &options.calibrate}, {"--quiet", &options.quiet}};
+    if (const auto found = switches.find(name); found != switches.end()) {
+      *found->second = true;
       continue;
     }
     const auto found = known.find(name);

@@ -19,6 +19,7 @@ struct Flags {
   std::string trained = "all";
   std::string device = "auto";
   bool resume = false;
+  bool calibrate = false;
   std::vector<std::pair<std::string, std::shared_ptr<std::string>>> numbers;  // passed on as they are
 };
 
@@ -57,6 +58,7 @@ int train(const Flags& flags) {
     arguments.push_back(*value);
   }
   if (flags.resume) arguments.push_back("--resume");
+  if (flags.calibrate) arguments.push_back("--calibrate");
   if (flags.pack_flags.quiet) arguments.push_back("--quiet");
 
   std::vector<char*> pointers;
@@ -89,6 +91,8 @@ void add_train(CLI::App& app, Command& chosen) {
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
   command->add_flag("--resume", flags->resume, "Go on from the last checkpoint of OUT");
+  command->add_flag("--calibrate", flags->calibrate,
+                    "In the end, fit the temperature to single labels on augmented training images");
   const std::pair<const char*, const char*> numbers[] = {
       {"--epochs", "Passes over the images [12]"},
       {"--batch", "Images of a step [64]"},

@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 golden=tests/data/golden
 published=build/demo-model
 pictures=build/demo-pictures
+dicom=build/demo-dicom
 
 if [[ "${1:-}" == --model-only ]]; then
   [[ -f $published/vision_model/medimageinsigt-v1.0.0.pt ]] ||
@@ -13,17 +14,31 @@ if [[ "${1:-}" == --model-only ]]; then
   exit 0
 fi
 
-# Real pictures that anyone may use come with a Debian package; it is unpacked, not installed.
+# Real files that anyone may use come with Debian packages; these are unpacked, not installed.
+unpack() {
+  mkdir -p build/demo-package
+  (cd build/demo-package && apt-get download -qq "$1" 2>/dev/null && dpkg -x "$1"_*.deb .)
+}
+packages=build/demo-package/usr/lib/python3/dist-packages
 if [[ ! -d $pictures ]]; then
   echo "getting pictures (20 MB) ..."
-  mkdir -p build/demo-package
-  if (cd build/demo-package && apt-get download -qq python3-skimage 2>/dev/null && dpkg -x python3-skimage_*.deb .); then
+  if unpack python3-skimage; then
     mkdir -p $pictures
-    data=build/demo-package/usr/lib/python3/dist-packages/skimage/data
+    data=$packages/skimage/data
     cp $data/retina.jpg $data/microaneurysms.png $data/ihc.png $data/cell.png $pictures
   else
     echo "no pictures: the Debian package python3-skimage cannot be had here; taking drawn ones, whose answers mean nothing" >&2
     pictures=$golden/synthetic
+  fi
+fi
+if [[ ! -d $dicom ]]; then
+  echo "getting DICOM files (1 MB) ..."
+  if unpack python3-pydicom; then
+    mkdir -p $dicom
+    files=$packages/pydicom/data/test_files
+    cp $files/CT_small.dcm $files/MR_small.dcm $files/693_J2KI.dcm $files/SC_rgb_jpeg_dcmtk.dcm $dicom
+  else
+    echo "no DICOM files: the Debian package python3-pydicom cannot be had here" >&2
   fi
 fi
 
@@ -31,5 +46,10 @@ run() { printf '$'; printf ' %q' "$@"; echo; "$@"; }
 run build/release/mii info
 run build/release/mii classify $pictures --labels X-Ray Ultrasound "Computed Tomography" "Magnetic Resonance Imaging" \
   "Fundus Photography" Histopathology Microscopy Dermoscopy
+if [[ -d $dicom ]]; then
+  run build/release/mii inspect $dicom/CT_small.dcm $dicom/MR_small.dcm
+  run build/release/mii classify $dicom/CT_small.dcm $dicom/MR_small.dcm --labels X-Ray Ultrasound "Computed Tomography" \
+    "Magnetic Resonance Imaging" --provenance
+fi
 run build/release/mii embed --images $pictures --output build/demo.npy
 echo "The built-in model is small and for demonstration; what it can and cannot do: docs/models/starter.md"

@@ -25,6 +25,7 @@ enum class Grey16 {
 struct DecodeLimits {
   uint64_t max_pixels = 100'000'000;       ///< width * height
   uint64_t max_file_bytes = 256ull << 20;  ///< the encoded size
+  uint64_t max_volume_bytes = 2ull << 30;  ///< of a NIfTI volume's voxels, inflated
 };
 
 struct DecodeOptions {

@@ -10,7 +10,7 @@ void paint_grey(const GreyFrame& frame, const DisplayHints& hints, const DecodeO
   const ChosenMapping chosen = choose_mapping(options.profile, frame, hints);
   const std::vector<uint8_t> grey = render(frame, chosen.mapping);
   uint8_t* out = canvas.start(frame.cols, frame.rows);
-  for (size_t i = 0; i < grey.size(); ++i) std::fill_n(out + 3 * i, 3, grey[i]);
+  for (size_t i = 0; i < grey.size(); ++i) out[3 * i] = out[3 * i + 1] = out[3 * i + 2] = grey[i];
 
   Provenance& provenance = canvas.provenance;
   provenance.applied = chosen.applied;

@@ -19,7 +19,9 @@ const char* name_of(SlicePlane plane) {
 
 }  // namespace
 
-NiftiLimits nifti_limits(const DecodeLimits&) { return {}; }
+NiftiLimits nifti_limits(const DecodeLimits& limits) {
+  return {.max_volume_bytes = limits.max_volume_bytes, .max_slice_pixels = limits.max_pixels};
+}
 
 void paint(const NiftiVolume& volume, const DecodeOptions& options, Canvas& canvas) {
   const size_t slices = volume.slices(options.plane);

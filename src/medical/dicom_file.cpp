@@ -132,8 +132,8 @@ void DicomFile::Impl::read_dataset(Bytes bytes) {
 
 void DicomFile::Impl::fill_info(const DicomLimits& limits) {
   const std::string& syntax = structure_.transfer_syntax;
-  info_.transfer_syntax =
-      syntax.empty() ? DcmXfer(dicom_encoding(structure_)).getXferName() : uid_name(syntax);
+  const DcmXfer named = syntax.empty() ? DcmXfer(dicom_encoding(structure_)) : DcmXfer(syntax.c_str());
+  info_.transfer_syntax = named.getXfer() == EXS_Unknown ? syntax : named.getXferName();
   info_.sop_instance_uid = dicom_text(dataset_, DCM_SOPInstanceUID);
   info_.study_instance_uid = dicom_text(dataset_, DCM_StudyInstanceUID);
   info_.series_instance_uid = dicom_text(dataset_, DCM_SeriesInstanceUID);
@@ -290,16 +290,16 @@ GreyFrame DicomFile::Impl::grey(const RawFrame& raw, const DicomFrameInfo& shown
   grey.bits_stored = raw.bits_stored;
   grey.is_signed = raw.is_signed;
   grey.inverted = layout_.photometric_interpretation == "MONOCHROME1";
-  const SampleReader sample(raw);
   const size_t pixels = layout_.pixels();
   if (raw.bits_stored - (raw.is_signed ? 1 : 0) > 31) {
     const auto [slope, intercept] = shown.rescale.value_or(std::pair(1.0, 0.0));
+    const SampleReader sample(raw);
     grey.reals.resize(pixels);
     for (size_t i = 0; i < pixels; ++i) grey.reals[i] = slope * static_cast<double>(sample(i)) + intercept;
     return grey;
   }
   grey.integers.resize(pixels);
-  for (size_t i = 0; i < pixels; ++i) grey.integers[i] = static_cast<int32_t>(sample(i));
+  read_integers(raw, grey.integers);
   mark_padding(grey);
   const std::lock_guard lock(mutex_);
   DcmItem* modality = dicom_item(dataset_, DCM_ModalityLUTSequence);

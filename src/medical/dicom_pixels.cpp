@@ -157,6 +157,20 @@ RawFrame read_encapsulated(const DicomStructure& structure, const PixelLayout& l
   }
 }
 
+// As SampleReader does it, in 32 bits.
+template <typename Stored>
+void read_as(const RawFrame& frame, std::span<int32_t> values) {
+  const int up = 31 - frame.high_bit, down = 32 - frame.bits_stored;
+  const uint8_t* from = frame.bytes.data();
+  for (size_t i = 0; i < values.size(); ++i) {
+    Stored stored;
+    std::memcpy(&stored, from + i * sizeof(Stored), sizeof(Stored));
+    const uint32_t shifted = static_cast<uint32_t>(stored) << up;
+    values[i] =
+        frame.is_signed ? static_cast<int32_t>(shifted) >> down : static_cast<int32_t>(shifted >> down);
+  }
+}
+
 // ---- colour
 
 uint8_t clamped(double value) { return static_cast<uint8_t>(std::clamp(value + 0.5, 0.0, 255.0)); }
@@ -202,6 +216,20 @@ int64_t SampleReader::operator()(size_t i) const {
               static_cast<size_t>(bytes_per_sample_));
   value <<= shift_up_;
   return is_signed_ ? static_cast<int64_t>(value) >> shift_down_ : static_cast<int64_t>(value >> shift_down_);
+}
+
+void read_integers(const RawFrame& frame, std::span<int32_t> values) {
+  switch (frame.bytes_per_sample) {
+    case 1:
+      return read_as<uint8_t>(frame, values);
+    case 2:
+      return read_as<uint16_t>(frame, values);
+    case 4:
+      return read_as<uint32_t>(frame, values);
+    default:
+      const SampleReader sample(frame);
+      for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int32_t>(sample(i));
+  }
 }
 
 ColourFrame to_colour(const RawFrame& frame, const PixelLayout& layout) {

@@ -57,6 +57,9 @@ class SampleReader {
   bool is_signed_;
 };
 
+/// All samples, for stored bits that int32 can hold.
+void read_integers(const RawFrame& frame, std::span<int32_t> values);
+
 /// RGB or any YBR to 8-bit RGB. Precondition: three samples.
 ColourFrame to_colour(const RawFrame& frame, const PixelLayout& layout);
 

@@ -65,8 +65,12 @@ uint8_t grey_of_integer(const GreyFrame& frame, const Mapping& mapping, int32_t 
 std::vector<uint8_t> render_integers(const GreyFrame& frame, const Mapping& mapping) {
   std::vector<uint8_t> grey(frame.integers.size());
   if (grey.empty()) return grey;
-  const auto [low, high] = std::minmax_element(frame.integers.begin(), frame.integers.end());
-  const int64_t first = *low, count = static_cast<int64_t>(*high) - first + 1;
+  int32_t low = frame.integers.front(), high = low;
+  for (const int32_t stored : frame.integers) {  // two plain reductions, which the compiler vectorises
+    low = std::min(low, stored);
+    high = std::max(high, stored);
+  }
+  const int64_t first = low, count = int64_t{high} - low + 1;
   if (count > kMaxTable || count > static_cast<int64_t>(grey.size())) {
     std::ranges::transform(frame.integers, grey.begin(),
                            [&](int32_t stored) { return grey_of_integer(frame, mapping, stored); });

@@ -127,6 +127,17 @@ class Data {
     return batch;
   }
 
+  /// Augmented images as batch() draws them, and their label sets.
+  std::pair<Tensor, std::vector<int32_t>> images_of_step(int64_t step) const {
+    const Batch drawn = batch(step);
+    std::vector<int32_t> sets;
+    for (int64_t i = 0; i < options_.batch; ++i) {
+      Random random{options_.seed, static_cast<uint64_t>(step), static_cast<uint64_t>(i)};
+      sets.push_back(static_cast<int32_t>(draw_set(random)));
+    }
+    return {drawn.pixels, sets};
+  }
+
   /// Images [from, to) of `images`, as they are.
   Tensor plain(const std::vector<size_t>& images, size_t from, size_t to) const {
     const auto width = static_cast<int>(pack_.model.image.width),
@@ -288,6 +299,7 @@ class Training {
       }
       if (stopped && state_.step < last_step_) return false;
     }
+    if (options_.calibrate) calibrate();
     return true;
   }
 
@@ -345,6 +357,64 @@ class Training {
     const double norm = update(rate);
     ++state_.step;
     log_step(value, rate, norm, static_cast<double>(options_.batch) / seconds_since(begin));
+  }
+
+  // Training shares the probability of an image among all captions that are true of it, which keeps the
+  // temperature low; a single label among wrong ones deserves more. The scale that gives the right labels of
+  // each field the highest likelihood, on augmented training images: those are as hard as unseen ones.
+  void calibrate() {
+    constexpr int64_t kBatches = 16;
+    torch::NoGradGuard no_gradient;
+    const Towers towers(pack_.model, state_.average);
+    std::vector<Tensor> cosines, truths;  // of a field and a batch: [images, labels]
+    for (int64_t b = 0; b < kBatches; ++b) {
+      const auto [pixels, sets] = data_.images_of_step(last_step_ + b);
+      const Tensor vectors = towers.encode_images(pixels.to(device_)).cpu();
+      for (int32_t field = 0; field < static_cast<int32_t>(pack_.fields.size()); ++field)
+        add_field(towers, vectors, sets, field, cosines, truths);
+    }
+    const auto loss = [&](double log_scale) {
+      double sum = 0;
+      for (size_t i = 0; i < cosines.size(); ++i) {
+        const Tensor likelihood =
+            (torch::softmax(cosines[i] * std::exp(log_scale), 1) * truths[i]).sum(1).clamp_min(1e-12);
+        sum -= likelihood.log().mean().item<double>();
+      }
+      return sum;
+    };
+    double best = 0;
+    for (double at = 0; at < kMaxLogitScale; at += 0.02)
+      if (loss(at) < loss(best)) best = at;
+    state_.average.at("logit_scale").fill_(best);
+    if (!options_.quiet) std::fprintf(stderr, "temperature %.1f fits single labels best\n", std::exp(best));
+    write_model("last");
+  }
+
+  // Images that have a value of the field, against all values that training images have.
+  void add_field(const Towers& towers, const Tensor& vectors, const std::vector<int32_t>& sets, int32_t field,
+                 std::vector<Tensor>& cosines, std::vector<Tensor>& truths) {
+    std::vector<const std::vector<int32_t>*> texts;
+    std::vector<int32_t> labels;
+    for (size_t c = 0; c < pack_.concepts.size(); ++c) {
+      if (pack_.concepts[c].field != field || pack_.concepts[c].distractor || data_.captions(c).empty())
+        continue;
+      texts.push_back(data_.captions(c).front());
+      labels.push_back(static_cast<int32_t>(c));
+    }
+    std::vector<int64_t> rows;
+    std::vector<float> truth;
+    for (size_t i = 0; i < sets.size(); ++i) {
+      const auto is_true = [&](int32_t c) { return pack_.truth_of(sets[i], c) == Truth::yes; };
+      if (std::none_of(labels.begin(), labels.end(), is_true)) continue;
+      rows.push_back(static_cast<int64_t>(i));
+      for (const int32_t c : labels) truth.push_back(is_true(c) ? 1.0f : 0.0f);
+    }
+    if (rows.empty()) return;
+    const TextBatch batch = to_text_batch(texts);
+    const Tensor label_vectors =
+        towers.encode_texts({batch.ids.to(device_), batch.lengths.to(device_)}).cpu();
+    cosines.push_back(torch::matmul(vectors.index_select(0, torch::tensor(rows)), label_vectors.t()));
+    truths.push_back(torch::tensor(truth).reshape({static_cast<int64_t>(rows.size()), -1}));
   }
 
   // AdamW (Loshchilov and Hutter 2019), gradients clipped by their common norm, and the moving average.

@@ -32,6 +32,7 @@ struct TrainOptions {
   int loaders = 1;              ///< threads that augment
   std::string device = "auto";  ///< auto, cpu, cuda
   bool resume = false;
+  bool calibrate = false;  ///< in the end, fit the temperature to single labels (Guo et al. 2017)
   bool quiet = false;
   double save_every_s = 300;
 };

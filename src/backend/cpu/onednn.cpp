@@ -23,6 +23,7 @@ struct Product {
   int64_t out;
   bool bias;
   bool accumulate;
+  // NOLINTNEXTLINE(modernize-use-nullptr): meant is the comparison that the compiler writes
   auto operator<=>(const Product&) const = default;
 };
 
