@@ -1,6 +1,7 @@
 #include "medical/dicom_codecs.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <mutex>
 
@@ -8,7 +9,6 @@
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmdata/dcpixseq.h>
 #include <dcmtk/dcmdata/dcpxitem.h>
-#include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/dcmjpls/djdecode.h>
 
@@ -27,12 +27,12 @@ void register_codecs() {
   std::call_once(once, [] {
     DJDecoderRegistration::registerCodecs();
     DJLSDecoderRegistration::registerCodecs();
-    DcmRLEDecoderRegistration::registerCodecs();
   });
 }
 
 // What a JPEG or JPEG-LS codestream says of itself.
 struct JpegHeader {
+  size_t marker = 0;  // of the frame header: how it is coded
   int precision = 0;
   ExpectedPicture picture;
 };
@@ -51,11 +51,19 @@ JpegHeader jpeg_header(Bytes bytes) {
         (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) ||
         marker == 0xF7;
     if (frame_header)
-      return {static_cast<int>(byte(at + 4)),
+      return {marker,
+              static_cast<int>(byte(at + 4)),
               {byte(at + 5) << 8 | byte(at + 6), byte(at + 7) << 8 | byte(at + 8), byte(at + 9)}};
     at += 2 + (byte(at + 2) << 8 | byte(at + 3));
   }
   fail("JPEG without a frame header");
+}
+
+// Lossless JPEG has a bit for each sample; others one for each block of 64; JPEG-LS next to none.
+size_t least_jpeg_bytes(const JpegHeader& header) {
+  const size_t pixels = header.picture.rows * header.picture.cols;
+  if (header.marker == 0xC3) return pixels * header.picture.samples / 8;
+  return header.marker == 0xF7 ? 0 : pixels / 64 / 8;
 }
 
 std::string described(size_t cols, size_t rows, size_t samples) {
@@ -71,6 +79,65 @@ void expect_same(const JpegHeader& header, const PixelLayout& layout) {
   if (header.precision < 2 || header.precision > std::max(8, layout.bits_allocated))
     fail("a JPEG of " + std::to_string(header.precision) + " bits, " + std::to_string(layout.bits_allocated) +
          " are allocated");
+}
+
+// What the densest code of a format needs for a frame; less is damage, and is found before memory is taken.
+void expect_bytes(Bytes frame, size_t least, const char* format) {
+  if (frame.size() < least)
+    fail(std::string(format) + " ends early: " + std::to_string(frame.size()) + " bytes, at least " +
+         std::to_string(least) + " are needed");
+}
+
+// Runs of one byte and stretches of different ones; PS3.5 annex G.3.
+void unpack_rle(Bytes segment, size_t pixels, size_t step, uint8_t* out) {
+  size_t at = 0, i = 0;
+  while (i < pixels) {
+    if (segment.size() - at < 2)
+      fail("RLE ends early: " + std::to_string(i) + " of " + std::to_string(pixels) + " pixels");
+    const int code = static_cast<int8_t>(segment[at++]);
+    if (code == -128) continue;
+    const size_t count = std::min(static_cast<size_t>(code < 0 ? 1 - code : code + 1), pixels - i);
+    const size_t stored = code < 0 ? 1 : count;
+    if (segment.size() - at < stored) fail("RLE ends within a stretch of bytes");
+    for (size_t k = 0; k < count; ++k)
+      out[(i + k) * step] = std::to_integer<uint8_t>(segment[at + (code < 0 ? 0 : k)]);
+    at += code < 0 ? 1 : static_cast<size_t>(code + 1);
+    at = std::min(at, segment.size());
+    i += count;
+  }
+}
+
+// A segment for each byte of a sample, the highest first, of one sample after another; PS3.5 annex G.
+RawFrame by_rle(Bytes frame, const PixelLayout& layout) {
+  constexpr size_t kHeaderBytes = 64, kMaxSegments = 15;
+  const size_t bytes = static_cast<size_t>(layout.bits_allocated) / 8, segments = layout.samples * bytes;
+  if (layout.bits_allocated % 8 != 0 || bytes > 4 || segments > kMaxSegments)
+    fail("RLE of " + std::to_string(layout.samples) + " samples of " + std::to_string(layout.bits_allocated) +
+         " bits");
+  expect_bytes(frame, kHeaderBytes + layout.pixels() * segments / 64, "RLE");  // 128 bytes from two
+  std::array<uint32_t, kHeaderBytes / 4> header;
+  std::memcpy(header.data(), frame.data(), kHeaderBytes);
+  if (header[0] != segments)
+    fail("RLE of " + std::to_string(header[0]) + " segments, expected " + std::to_string(segments));
+  RawFrame raw;
+  const size_t size = layout.pixels() * segments;
+  raw.owned = std::make_unique_for_overwrite<uint8_t[]>(size);
+  raw.bytes = {raw.owned.get(), size};
+  raw.bytes_per_sample = static_cast<int>(bytes);
+  raw.planar = true;
+  raw.bits_stored = layout.bits_stored;
+  raw.high_bit = layout.high_bit;
+  raw.is_signed = layout.is_signed;
+  raw.photometric_interpretation = layout.photometric_interpretation;
+  for (size_t s = 0; s < segments; ++s) {
+    const size_t begin = header[1 + s], end = s + 1 < segments ? header[2 + s] : frame.size();
+    if (begin < kHeaderBytes || begin > end || end > frame.size())
+      fail("segment " + std::to_string(s + 1) + " of the RLE lies at byte " + std::to_string(begin));
+    const size_t sample = s / bytes, byte = bytes - 1 - s % bytes;
+    unpack_rle(frame.subspan(begin, end - begin), layout.pixels(), bytes,
+               raw.owned.get() + sample * layout.pixels() * bytes + byte);
+  }
+  return raw;
 }
 
 // A data set with the one frame, as the decoders want it.
@@ -147,13 +214,12 @@ RawFrame decode_encapsulated(const std::string& transfer_syntax, const std::vect
   const auto jpeg = [&] {
     const JpegHeader header = jpeg_header(frame);
     expect_same(header, layout);
+    expect_bytes(frame, least_jpeg_bytes(header), "JPEG");
     return by_dcmtk(syntax, frame, layout, header.precision > 8 ? 16 : 8);
   };
   switch (syntax) {
     case EXS_RLELossless:
-      if (layout.bits_allocated % 8 != 0 || layout.bits_allocated > 32)
-        fail("RLE of " + std::to_string(layout.bits_allocated) + " bits");
-      return by_dcmtk(syntax, frame, layout, layout.bits_allocated);
+      return by_rle(frame, layout);
     case EXS_JPEGProcess1:
     case EXS_JPEGProcess2_4:
     case EXS_JPEGProcess3_5:

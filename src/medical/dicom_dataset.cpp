@@ -1,5 +1,7 @@
 #include "medical/dicom_dataset.h"
 
+#include <algorithm>
+#include <exception>
 #include <mutex>
 
 #include <dcmtk/dcmdata/dcistrmb.h>
@@ -24,13 +26,18 @@ E_TransferSyntax dicom_encoding(const DicomStructure& structure) {
 void read_dicom_dataset(std::span<const std::byte> bytes, const DicomStructure& structure,
                         DcmDataset& dataset) {
   silence_dcmtk();
-  const size_t end = structure.pixels.tag != 0 ? structure.pixels.element : bytes.size();
+  // DCMTK takes memory for whatever length an element announces: it sees none that the file does not have.
+  const size_t length = structure.attributes_end - std::min(structure.dataset, structure.attributes_end);
   DcmInputBufferStream stream;
-  stream.setBuffer(bytes.data() + structure.dataset, static_cast<offile_off_t>(end - structure.dataset));
+  stream.setBuffer(bytes.data() + structure.dataset, static_cast<offile_off_t>(length));
   stream.setEos();
   dataset.transferInit();
   // What was read before an error is kept: whether it is enough is decided by the attributes.
-  dataset.read(stream, dicom_encoding(structure));
+  try {
+    dataset.read(stream, dicom_encoding(structure));
+  } catch (const std::exception&) {
+    // DCMTK throws none of its own; the standard library may from within it.
+  }
   dataset.transferEnd();
 }
 

@@ -41,9 +41,10 @@ fs::path existing(const fs::path& folder, const fs::path& listed) {
 
 std::optional<std::vector<fs::path>> files_of_dicomdir(const fs::path& path,
                                                        std::span<const std::byte> bytes) {
-  if (walk_dicom(bytes).pixels.tag != 0) return std::nullopt;
+  const DicomStructure structure = walk_dicom(bytes);
+  if (structure.pixels.tag != 0 || structure.transfer_syntax == kDeflatedTransferSyntax) return std::nullopt;
   DcmDataset dataset;
-  read_dicom_dataset(bytes, walk_dicom(bytes), dataset);
+  read_dicom_dataset(bytes, structure, dataset);
   DcmSequenceOfItems* records = nullptr;
   if (dataset.findAndGetSequence(DCM_DirectoryRecordSequence, records).bad() || records == nullptr)
     return std::nullopt;

@@ -1,6 +1,7 @@
 #include "medical/dicom_file.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -24,7 +25,6 @@ namespace {
 using Bytes = std::span<const std::byte>;
 
 constexpr size_t kMaxInflatedBytes = 128u << 20;
-constexpr int kMaxFrames = 1'000'000;
 
 [[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::invalid_image, "DICOM: " + what); }
 
@@ -69,6 +69,14 @@ std::vector<VoiWindow> windows_of(DcmItem& item) {
     if (widths[i] >= (function == VoiFunction::linear ? 1 : 1e-9))
       windows.push_back({centers[i], widths[i], function});
   return windows;
+}
+
+// Absent or no number: one. What does not fit the type is more than any file can hold.
+size_t number_of_frames(const std::string& text) {
+  size_t frames = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), frames);
+  if (error == std::errc::result_out_of_range) return SIZE_MAX;
+  return std::max<size_t>(frames, 1);
 }
 
 void set_if(std::string& to, DcmItem* item, const DcmTagKey& tag) {
@@ -154,8 +162,7 @@ void DicomFile::Impl::fill_layout() {
   layout_.rows = info_.rows = size(DCM_Rows);
   layout_.cols = info_.cols = size(DCM_Columns);
   layout_.samples = std::max<size_t>(1, size(DCM_SamplesPerPixel));
-  layout_.frames = info_.frames =
-      static_cast<size_t>(std::clamp(dicom_integer(dataset_, DCM_NumberOfFrames, 1), 1, kMaxFrames));
+  layout_.frames = info_.frames = number_of_frames(dicom_text(dataset_, DCM_NumberOfFrames));
   info_.samples = static_cast<int>(layout_.samples);
   const bool real = structure_.pixels.tag == 0x7FE00008 || structure_.pixels.tag == 0x7FE00009;
   const int bits = structure_.pixels.tag == 0x7FE00008 ? 32 : 64;
@@ -199,6 +206,12 @@ void DicomFile::Impl::expect_picture(const DicomLimits& limits) const {
          " bits allocated");
   if (layout_.samples != 1 && layout_.samples != 3 && layout_.samples != 4)
     fail(std::to_string(layout_.samples) + " samples a pixel, expected 1, 3 or 4");
+  // A frame has a bit at the least, or a fragment.
+  const auto& pixels = structure_.pixels;
+  const size_t most = pixels.encapsulated ? pixels.fragments.size() : pixels.value.size() * 8;
+  if (layout_.frames > 1 && layout_.frames > most)
+    fail(std::to_string(layout_.frames) + " frames, the pixel data hold " + std::to_string(most) +
+         " at the most");
   const std::string& syntax = structure_.transfer_syntax;
   if (!syntax.empty() && DcmXfer(syntax.c_str()).getXfer() == EXS_Unknown)
     throw Error(ErrorCode::unsupported, "DICOM: unknown transfer syntax " + syntax);

@@ -147,6 +147,8 @@ std::vector<std::byte> joined(const Fragments& fragments) {
 RawFrame read_encapsulated(const DicomStructure& structure, const PixelLayout& layout, size_t frame) {
   const Fragments fragments = fragments_of(structure, layout, frame);
   if (fragments.empty()) fail(frame_name(frame, layout) + " is missing");
+  if (structure.pixels.cut_off && fragments.back().data() == structure.pixels.fragments.back().data())
+    fail(frame_name(frame, layout) + " ends early");
   try {
     return decode_encapsulated(structure.transfer_syntax, joined(fragments), layout);
   } catch (const Error& error) {

@@ -15,10 +15,13 @@ using Bytes = std::span<const std::byte>;
 using namespace std::string_view_literals;
 
 constexpr size_t kMaxDepth = 64;
-constexpr size_t kMaxElements = 4'000'000;
-constexpr size_t kMaxOutOfOrder = 1000;
+constexpr size_t kMaxElements = 1'500'000;     // DCMTK takes some 230 bytes for one
+constexpr size_t kMaxElementsInSet = 100'000;  // it looks for one from the first on
+// Elements that those out of order have to be put before, one by one.
+constexpr size_t kMaxMoves = 10'000'000;
 constexpr uint32_t kUndefined = 0xFFFFFFFF;
 constexpr uint32_t kItem = 0xFFFEE000, kItemEnd = 0xFFFEE00D, kSequenceEnd = 0xFFFEE0DD;
+constexpr uint32_t kRecordType = 0x00041430;
 constexpr size_t kNoEnd = std::numeric_limits<size_t>::max();
 
 uint32_t byte_at(Bytes bytes, size_t at) { return std::to_integer<uint32_t>(bytes[at]); }
@@ -84,13 +87,14 @@ bool read_element(Bytes bytes, size_t at, bool explicit_vr, bool big, Element& e
 class Walk {
  public:
   Walk(Bytes bytes, DicomStructure& found) : bytes_(bytes), found_(found), big_(found.big_endian) {
-    levels_.push_back({kNoEnd, false, found.explicit_vr, 0});
+    levels_.push_back({kNoEnd, false, found.explicit_vr});
   }
 
   void run() {
     at_ = found_.dataset;
     while (step()) {
     }
+    found_.attributes_end = std::min(at_, bytes_.size());
   }
 
  private:
@@ -99,7 +103,8 @@ class Walk {
     size_t end;
     bool is_sequence;
     bool explicit_vr;
-    uint32_t last_tag;
+    uint32_t highest_tag = 0;
+    size_t elements = 0;
   };
 
   static void expect(bool holds, const char* what) {
@@ -108,7 +113,7 @@ class Walk {
 
   void enter(size_t end, bool is_sequence, bool explicit_vr) {
     expect(levels_.size() < kMaxDepth, "sequences are nested more than 32 deep");
-    levels_.push_back({end, is_sequence, explicit_vr, 0});
+    levels_.push_back({end, is_sequence, explicit_vr});
   }
 
   // Of a value that begins at `from`; what reaches beyond the file ends with it.
@@ -121,38 +126,60 @@ class Walk {
     Element element;
     if (at_ >= bytes_.size() || !read_element(bytes_, at_, levels_.back().explicit_vr, big_, element))
       return false;
-    expect(++elements_ <= kMaxElements, "more than four million elements");
-    if (element.tag >> 16 == 0xFFFE) return delimiter(element);
+    expect(++elements_ <= kMaxElements, "more than 1.5 million elements");
+    if (element.tag >> 16 == 0xFFFE) return levels_.size() > 1 && delimiter(element);
     if (levels_.back().is_sequence) return false;  // something else than an item: the structure ends here
     if (levels_.size() == 1 && is_pixel_data(element.tag)) return pixel_data(element);
-    expect(element.tag > levels_.back().last_tag || ++out_of_order_ <= kMaxOutOfOrder,
-           "more than a thousand elements out of order");
-    levels_.back().last_tag = element.tag;
-    if (opens_sequence(element))
+    count(element.tag);
+    if (opens_sequence(element)) {
       enter(end_of(element.value, element.length), true, levels_.back().explicit_vr && element.vr != "UN");
-    else
-      at_ = end_of(element.value, element.length);
-    if (at_ < element.value) at_ = element.value;
+      at_ = element.value;
+      return true;
+    }
+    if (element.length > bytes_.size() - element.value) return false;  // the file ends within it
+    expect(element.tag != kRecordType || is_code(element), "a damaged type of a directory record");
+    at_ = element.value + element.length;
     return true;
+  }
+
+  // DCMTK looks at the type of a directory record while it reads, and throws for what is none.
+  bool is_code(const Element& element) const {
+    constexpr size_t kLongestCode = 16;
+    const std::string_view text = text_at(bytes_, element.value, element.length);
+    return text.size() <= kLongestCode &&
+           text.substr(0, text.find_last_not_of('\0') + 1).find('\0') == text.npos;
+  }
+
+  // A set keeps its elements in the order of their tags, and finds an element's place from the end.
+  void count(uint32_t tag) {
+    Level& level = levels_.back();
+    if (tag <= level.highest_tag) moves_ += level.elements;
+    expect(moves_ <= kMaxMoves, "too many elements out of order");
+    level.highest_tag = std::max(level.highest_tag, tag);
+    expect(++level.elements <= kMaxElementsInSet, "more than 100000 elements in one set");
   }
 
   bool opens_sequence(const Element& element) const {
     if (element.length == kUndefined || element.vr == "SQ") return true;
     if (!element.vr.empty() && element.vr != "UN") return false;
-    return element.length >= 8 && bytes_.size() - element.value >= 4 &&
+    return element.length >= 8 && element.length <= bytes_.size() - element.value &&
            read_tag(bytes_, element.value, big_) == kItem;
   }
 
+  // False for what does not belong where it is found: the structure ends before it.
   bool delimiter(const Element& element) {
-    at_ = element.value;
-    if (element.tag == kItem) {
+    const bool in_sequence = levels_.back().is_sequence;
+    if (element.tag == kItem && in_sequence) {
       enter(end_of(element.value, element.length), false, levels_.back().explicit_vr);
-    } else if (element.tag == kItemEnd && levels_.size() > 1 && !levels_.back().is_sequence) {
+    } else if (element.tag == kItemEnd && !in_sequence) {
       levels_.pop_back();
-    } else if (element.tag == kSequenceEnd && levels_.size() > 1) {
-      if (!levels_.back().is_sequence && levels_.size() > 2) levels_.pop_back();
+    } else if (element.tag == kSequenceEnd) {
+      if (!in_sequence && levels_.size() > 2) levels_.pop_back();
       levels_.pop_back();
+    } else {
+      return false;
     }
+    at_ = element.value;
     return true;
   }
 
@@ -182,9 +209,10 @@ class Walk {
         found_.pixels.offset_table = value;
       else
         found_.pixels.fragments.push_back(value);
+      found_.pixels.cut_off = value.size() < item.length;
       first = false;
       at = item.value + value.size();
-      expect(++elements_ <= kMaxElements, "more than four million fragments");
+      expect(++elements_ <= kMaxElements, "more than 1.5 million fragments");
     }
   }
 
@@ -193,7 +221,7 @@ class Walk {
   const bool big_;
   size_t at_ = 0;
   size_t elements_ = 0;
-  size_t out_of_order_ = 0;
+  size_t moves_ = 0;
   std::vector<Level> levels_;
 };
 

@@ -15,7 +15,9 @@ inline constexpr const char* kDeflatedTransferSyntax = "1.2.840.10008.1.2.1.99";
 struct DicomStructure {
   std::string transfer_syntax;  ///< UID of the meta header; empty without one
   size_t dataset = 0;           ///< where the data set begins
-  bool explicit_vr = true;      ///< of the data set, as its first element shows
+  size_t attributes_end =
+      0;                    ///< where the pixel data begin, or what cannot be read: no element lies across it
+  bool explicit_vr = true;  ///< of the data set, as its first element shows
   bool big_endian = false;
 
   /// The first pixel data element of the top level: Pixel Data, Float or Double Float Pixel Data.
@@ -27,6 +29,7 @@ struct DicomStructure {
     std::span<const std::byte> value;                   ///< native; what the file has of it
     std::vector<std::span<const std::byte>> fragments;  ///< encapsulated, without the offset table
     std::span<const std::byte> offset_table;            ///< encapsulated: Basic Offset Table
+    bool cut_off = false;  ///< encapsulated: the file ends within the last fragment
   } pixels;
 };
 

@@ -22,7 +22,7 @@ struct Jpeg2000Picture {
 
 /// Decodes a JPEG 2000 codestream or JP2 file; the component transform is undone, so YBR_RCT and YBR_ICT come
 /// out as RGB. Throws Error{invalid_image} for damaged bytes, or another size or number of components than
-/// expected; the size is looked at before memory is taken.
-Jpeg2000Picture decode_jpeg2000(std::span<const std::byte> bytes, const ExpectedPicture& expected);
+/// expected; sizes are looked at before memory is taken.
+Jpeg2000Picture decode_jpeg2000(std::span<const std::byte> file, const ExpectedPicture& expected);
 
 }  // namespace mii
