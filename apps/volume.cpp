@@ -7,6 +7,14 @@
 
 namespace mii {
 
+namespace {
+
+ImageInput input_of(const Slice& slice) {
+  return {slice.file.string(), slice.frames == 1 ? std::nullopt : std::optional(slice.frame)};
+}
+
+}  // namespace
+
 void VolumeFlags::add_to(CLI::App& command) {
   command.add_option("--pool", pool, "With --volume: how the slices' vectors become one")
       ->check(CLI::IsMember({"mean", "median", "max", "std"}))
@@ -39,7 +47,7 @@ std::vector<Slice> chosen_slices(const std::vector<Slice>& slices, const VolumeF
   return {first, first + static_cast<std::ptrdiff_t>(count)};
 }
 
-std::string name_of(const Slice& slice) { return ImageInput{slice.file.string(), slice.frame}.name(); }
+std::string name_of(const Slice& slice) { return input_of(slice).name(); }
 
 std::string name_of(const Series& series) { return series.slices.front().file.string(); }
 
@@ -47,8 +55,9 @@ EncodedSeries encode_series(const Engine& engine, const std::vector<Slice>& slic
                             bool quiet) {
   EncodedSeries encoded;
   options.series_range = series_value_range(slices, options);
+  options.frame.reset();  // each slice has its own
   std::vector<ImageInput> inputs;
-  for (const Slice& slice : slices) inputs.push_back({slice.file.string(), slice.frame});
+  for (const Slice& slice : slices) inputs.push_back(input_of(slice));
   Matrix vectors(slices.size(), engine.info().embedding_dim);
   size_t rows = 0;
   encoded.failures = encode_image_files(

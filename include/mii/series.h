@@ -18,6 +18,7 @@ namespace mii {
 struct Slice {
   std::filesystem::path file;
   size_t frame = 0;
+  size_t frames = 1;                  ///< that the file has
   std::optional<double> position_mm;  ///< along the normal of the slices
 };
 

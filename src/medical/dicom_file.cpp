@@ -79,6 +79,20 @@ size_t number_of_frames(const std::string& text) {
   return std::max<size_t>(frames, 1);
 }
 
+// What the groups of a plane say, over what is known without them.
+void add_place(DcmItem* position_group, DcmItem* orientation_group, DicomPlace& place) {
+  if (position_group != nullptr) {
+    const auto p = dicom_numbers(*position_group, DCM_ImagePositionPatient);
+    place.position_mm.reset();
+    if (p.size() == 3) place.position_mm = {p[0], p[1], p[2]};
+  }
+  if (orientation_group != nullptr) {
+    const auto o = dicom_numbers(*orientation_group, DCM_ImageOrientationPatient);
+    place.orientation.reset();
+    if (o.size() == 6) place.orientation = {o[0], o[1], o[2], o[3], o[4], o[5]};
+  }
+}
+
 void set_if(std::string& to, DcmItem* item, const DcmTagKey& tag) {
   if (item == nullptr || !to.empty()) return;
   to = dicom_text(*item, tag);
@@ -91,16 +105,19 @@ class DicomFile::Impl {
   Impl(Bytes bytes, const DicomLimits& limits) {
     structure_ = walk_dicom(bytes);
     read_dataset(bytes);
+    find_functional_groups();
     fill_info(limits);
   }
 
   const DicomInfo& info() const { return info_; }
   DicomFrameInfo frame_info(size_t frame) const;
+  DicomPlace place(size_t frame) const;
   Frame frame(size_t frame) const;
   std::vector<std::pair<std::string, std::string>> identifying_attributes() const;
 
  private:
   void read_dataset(Bytes bytes);
+  void find_functional_groups();
   void fill_info(const DicomLimits& limits);
   void fill_layout();
   void expect_picture(const DicomLimits& limits) const;
@@ -114,7 +131,10 @@ class DicomFile::Impl {
   DicomStructure structure_;
   // DCMTK's accessors are not const, and searching moves cursors inside of its lists.
   mutable std::mutex mutex_;
-  mutable DcmDataset dataset_;  // guarded by mutex_
+  mutable DcmDataset dataset_;          // guarded by mutex_
+  std::vector<DcmItem*> frame_groups_;  // of each frame, in dataset_
+  DcmItem* shared_groups_ = nullptr;
+  DicomPlace shared_place_;  // of frames that say nothing else
   DicomInfo info_;
   PixelLayout layout_;
 };
@@ -128,6 +148,20 @@ void DicomFile::Impl::read_dataset(Bytes bytes) {
     bytes = inflated_;
   }
   read_dicom_dataset(bytes, structure_, dataset_);
+}
+
+// PS3.3 C.7.6.16.
+void DicomFile::Impl::find_functional_groups() {
+  shared_groups_ = dicom_item(dataset_, DCM_SharedFunctionalGroupsSequence);
+  DcmSequenceOfItems* frames = nullptr;
+  if (dataset_.findAndGetSequence(DCM_PerFrameFunctionalGroupsSequence, frames).good() && frames != nullptr)
+    for (DcmObject* item = frames->nextInContainer(nullptr); item != nullptr;
+         item = frames->nextInContainer(item))
+      frame_groups_.push_back(static_cast<DcmItem*>(item));
+  add_place(&dataset_, &dataset_, shared_place_);
+  if (shared_groups_ != nullptr)
+    add_place(dicom_item(*shared_groups_, DCM_PlanePositionSequence),
+              dicom_item(*shared_groups_, DCM_PlaneOrientationSequence), shared_place_);
 }
 
 void DicomFile::Impl::fill_info(const DicomLimits& limits) {
@@ -226,21 +260,27 @@ void DicomFile::Impl::expect_frame(size_t frame) const {
 
 // The group of the frame, else the one that all frames share, else null; PS3.3 C.7.6.16.
 DcmItem* DicomFile::Impl::functional_group(size_t frame, const DcmTagKey& group) const {
-  for (DcmItem* groups : {dicom_item(dataset_, DCM_PerFrameFunctionalGroupsSequence, frame),
-                          dicom_item(dataset_, DCM_SharedFunctionalGroupsSequence)})
+  for (DcmItem* groups : {frame < frame_groups_.size() ? frame_groups_[frame] : nullptr, shared_groups_})
     if (groups != nullptr)
       if (DcmItem* found = dicom_item(*groups, group)) return found;
   return nullptr;
 }
 
-DicomFrameInfo DicomFile::Impl::frame_info(size_t frame) const {
+DicomPlace DicomFile::Impl::place(size_t frame) const {
   expect_frame(frame);
+  DicomPlace place = shared_place_;
+  if (frame >= frame_groups_.size()) return place;
   const std::lock_guard lock(mutex_);
-  DicomFrameInfo shown;
+  add_place(dicom_item(*frame_groups_[frame], DCM_PlanePositionSequence),
+            dicom_item(*frame_groups_[frame], DCM_PlaneOrientationSequence), place);
+  return place;
+}
+
+DicomFrameInfo DicomFile::Impl::frame_info(size_t frame) const {
+  DicomFrameInfo shown{place(frame)};
+  const std::lock_guard lock(mutex_);
   DcmItem* voi = functional_group(frame, DCM_FrameVOILUTSequence);
   DcmItem* values = functional_group(frame, DCM_PixelValueTransformationSequence);
-  DcmItem* plane = functional_group(frame, DCM_PlanePositionSequence);
-  DcmItem* turned = functional_group(frame, DCM_PlaneOrientationSequence);
   shown.windows = windows_of(voi != nullptr ? *voi : dataset_);
   for (size_t i = 0; i < 16; ++i) {
     DcmItem* table = dicom_item(voi != nullptr ? *voi : dataset_, DCM_VOILUTSequence, i);
@@ -256,13 +296,6 @@ DicomFrameInfo DicomFile::Impl::frame_info(size_t frame) const {
   shown.has_modality_table = dicom_item(dataset_, DCM_ModalityLUTSequence) != nullptr;
   const std::string type = dicom_text(rescaled, DCM_RescaleType);
   shown.has_hounsfield_units = type == "HU" || (type.empty() && info_.modality == "CT" && shown.rescale);
-  const auto position = dicom_numbers(plane != nullptr ? *plane : dataset_, DCM_ImagePositionPatient);
-  if (position.size() == 3) shown.position_mm = {position[0], position[1], position[2]};
-  const auto orientation = dicom_numbers(turned != nullptr ? *turned : dataset_, DCM_ImageOrientationPatient);
-  if (orientation.size() == 6) {
-    shown.orientation.emplace();
-    std::ranges::copy(orientation, shown.orientation->begin());
-  }
   return shown;
 }
 
@@ -370,6 +403,7 @@ DicomFile DicomFile::open(Bytes bytes, const DicomLimits& limits) {
 
 const DicomInfo& DicomFile::info() const { return impl_->info(); }
 DicomFrameInfo DicomFile::frame_info(size_t frame) const { return impl_->frame_info(frame); }
+DicomPlace DicomFile::place(size_t frame) const { return impl_->place(frame); }
 Frame DicomFile::frame(size_t frame) const { return impl_->frame(frame); }
 std::vector<std::pair<std::string, std::string>> DicomFile::identifying_attributes() const {
   return impl_->identifying_attributes();

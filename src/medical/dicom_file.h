@@ -43,15 +43,19 @@ struct DicomInfo {
   std::string sop_instance_uid;
 };
 
+/// Where a frame lies.
+struct DicomPlace {
+  std::optional<std::array<double, 3>> position_mm;  ///< Image Position (Patient)
+  std::optional<std::array<double, 6>> orientation;  ///< Image Orientation (Patient): row, then column
+};
+
 /// Where a frame lies and how it is to be shown.
-struct DicomFrameInfo {
+struct DicomFrameInfo : DicomPlace {
   std::vector<VoiWindow> windows;
   std::vector<LookupTable> voi_tables;
   std::optional<std::pair<double, double>> rescale;  ///< slope, intercept
   bool has_modality_table = false;
-  bool has_hounsfield_units = false;                 ///< Rescale Type HU, or a CT that names none
-  std::optional<std::array<double, 3>> position_mm;  ///< Image Position (Patient)
-  std::optional<std::array<double, 6>> orientation;  ///< Image Orientation (Patient): row, then column
+  bool has_hounsfield_units = false;  ///< Rescale Type HU, or a CT that names none
 };
 
 /// A DICOM object with pixels. Keeps a view of the bytes that it was opened with.
@@ -70,6 +74,8 @@ class DicomFile {
   const DicomInfo& info() const;
   /// Throws Error{invalid_argument} for a frame beyond the last.
   DicomFrameInfo frame_info(size_t frame) const;
+  /// Only the place, at a cost that does not grow with the frames before or the size of the object.
+  DicomPlace place(size_t frame) const;
   /// The pixels: grey as stored, with the modality LUT or the rescale's numbers; colour as 8-bit RGB,
   /// whatever the photometric interpretation. Overlays are left off. Throws Error{invalid_image} for damage.
   Frame frame(size_t frame) const;

@@ -15,7 +15,7 @@ using Bytes = std::span<const std::byte>;
 using namespace std::string_view_literals;
 
 constexpr size_t kMaxDepth = 64;
-constexpr size_t kMaxElements = 1'500'000;     // DCMTK takes some 230 bytes for one
+constexpr size_t kMaxElements = 1'000'000;     // DCMTK takes some 230 bytes for one
 constexpr size_t kMaxElementsInSet = 100'000;  // it looks for one from the first on
 // Elements that those out of order have to be put before, one by one.
 constexpr size_t kMaxMoves = 10'000'000;
@@ -126,7 +126,7 @@ class Walk {
     Element element;
     if (at_ >= bytes_.size() || !read_element(bytes_, at_, levels_.back().explicit_vr, big_, element))
       return false;
-    expect(++elements_ <= kMaxElements, "more than 1.5 million elements");
+    expect(++elements_ <= kMaxElements, "more than one million elements");
     if (element.tag >> 16 == 0xFFFE) return levels_.size() > 1 && delimiter(element);
     if (levels_.back().is_sequence) return false;  // something else than an item: the structure ends here
     if (levels_.size() == 1 && is_pixel_data(element.tag)) return pixel_data(element);
@@ -212,7 +212,7 @@ class Walk {
       found_.pixels.cut_off = value.size() < item.length;
       first = false;
       at = item.value + value.size();
-      expect(++elements_ <= kMaxElements, "more than 1.5 million fragments");
+      expect(++elements_ <= kMaxElements, "more than one million fragments");
     }
   }
 

@@ -142,7 +142,8 @@ class Scan {
     const NiftiVolume volume = NiftiVolume::open(bytes);
     Series series{.modality = "NIfTI"};
     const size_t frames = volume.slices(plane_) * volume.times();
-    for (size_t frame = 0; frame < frames; ++frame) series.slices.push_back({path, frame, std::nullopt});
+    for (size_t frame = 0; frame < frames; ++frame)
+      series.slices.push_back({path, frame, frames, std::nullopt});
     if (volume.times() > 1)
       series.warnings.push_back(std::to_string(volume.times()) + " points in time, one after another");
     const Frame first = volume.slice(plane_, 0);
@@ -166,8 +167,9 @@ class Scan {
                       .study_instance_uid = info.study_instance_uid,
                       .series_instance_uid = info.series_instance_uid};
     for (size_t frame = 0; frame < info.frames; ++frame) {
-      const DicomFrameInfo placed = file.frame_info(frame);
-      FoundSlice slice{{path, frame, std::nullopt}, info.instance_number, placed.position_mm, std::nullopt};
+      const DicomPlace placed = file.place(frame);
+      FoundSlice slice{
+          {path, frame, info.frames, std::nullopt}, info.instance_number, placed.position_mm, std::nullopt};
       if (placed.orientation) slice.normal = normal_of(*placed.orientation);
       found.slices.push_back(std::move(slice));
     }

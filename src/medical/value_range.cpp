@@ -12,7 +12,9 @@ constexpr size_t kBins = 65536;
 template <typename Visit>
 void for_each_value(const GreyFrame& frame, const Visit& visit) {
   for (const int32_t stored : frame.integers)
-    if (!frame.is_padding(stored)) visit(frame.slope * stored + frame.intercept, stored);
+    if (const double value = frame.slope * stored + frame.intercept;
+        !frame.is_padding(stored) && std::isfinite(value))
+      visit(value, stored);
   for (const double value : frame.reals)
     if (std::isfinite(value)) visit(value, 0);
 }
@@ -20,6 +22,7 @@ void for_each_value(const GreyFrame& frame, const Visit& visit) {
 // numpy's interpolation between two ranks.
 double between(double below, double above, double share) {
   const double difference = above - below;
+  if (std::isinf(difference)) return below * (1 - share) + above * share;
   return share < 0.5 ? below + difference * share : above - difference * (1 - share);
 }
 
@@ -42,10 +45,11 @@ void ValueStatistics::add_range(const GreyFrame& frame) {
 
 void ValueStatistics::add_values(const GreyFrame& frame) {
   counts_.resize(integers_ ? static_cast<size_t>(last_ - first_ + 1) : kBins);
-  const double scale = high_ > low_ ? (kBins - 1) / (high_ - low_) : 0;
+  // Halves: the whole difference of two doubles may be infinite.
+  const double scale = high_ > low_ ? (kBins - 1) / (high_ / 2 - low_ / 2) : 0;
   for_each_value(frame, [&](double value, int32_t stored) {
     const size_t bin = integers_ ? static_cast<size_t>(stored - first_)
-                                 : static_cast<size_t>(std::lround((value - low_) * scale));
+                                 : static_cast<size_t>(std::lround((value / 2 - low_ / 2) * scale));
     ++counts_[std::min(bin, counts_.size() - 1)];
     ++total_;
   });
@@ -60,7 +64,8 @@ ValueRange ValueStatistics::percentiles(double low, double high) const {
 
 double ValueStatistics::bin_value(size_t bin) const {
   if (integers_) return slope_ * static_cast<double>(first_ + static_cast<int64_t>(bin)) + intercept_;
-  return low_ + (high_ - low_) * static_cast<double>(bin) / (kBins - 1);
+  const double share = static_cast<double>(bin) / (kBins - 1);
+  return low_ * (1 - share) + high_ * share;
 }
 
 double ValueStatistics::at(double percentile) const {

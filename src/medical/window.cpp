@@ -24,7 +24,8 @@ void expect_valid(const VoiWindow& window) {
 
 double spread(double value, double low, double high) {
   if (!(high > low)) return 0;
-  return std::clamp((value - low) / (high - low), 0.0, 1.0) * kWhite;
+  // Halves: the whole difference of two doubles may be infinite.
+  return std::clamp((value / 2 - low / 2) / (high / 2 - low / 2), 0.0, 1.0) * kWhite;
 }
 
 // Grey of a real value, not floored; `stored` is the value before the rescale.

@@ -74,10 +74,11 @@ TEST(Decode, SaysWhatTheBytesSeemToBe) {
   EXPECT_THAT(error_of(data_of("GIF89a....")), HasSubstr("a GIF picture"));
   EXPECT_THAT(error_of(data_of("%PDF-1.7")), HasSubstr("a PDF document"));
   EXPECT_THAT(error_of(data_of("<!DOCTYPE html>")), HasSubstr("an HTML page"));
-  EXPECT_THAT(error_of(data_of(std::string(128, '\0') + "DICM")), HasSubstr("a DICOM file"));
+  EXPECT_THAT(error_of(data_of(std::string(128, '\0') + "DICM")),
+              HasSubstr("invalid_image: DICOM: no attributes of an image"));
   EXPECT_THAT(error_of(data_of(std::string(3, '\0') + " ftypheic")), HasSubstr("a HEIC picture"));
   EXPECT_THAT(error_of(data_of("GIF89a....")),
-              HasSubstr("invalid_image: expected a JPEG, PNG, TIFF, WebP, BMP or PNM"));
+              HasSubstr("invalid_image: expected a JPEG, PNG, TIFF, WebP, BMP, PNM, DICOM or NIfTI picture"));
 }
 
 TEST(Decode, ReadNamesTheFile) {

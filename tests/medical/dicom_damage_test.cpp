@@ -1,7 +1,5 @@
 // Damaged and hostile DICOM files: each gives an error in little time and memory, none a crash.
 
-#include <chrono>
-#include <functional>
 #include <random>
 
 #include <gmock/gmock.h>
@@ -50,7 +48,6 @@ std::string result_of(const Data& data) {
 std::string bounded_result_of(const Data& data) {
   int ends[2];
   if (pipe(ends) != 0) return "no pipe";
-  const auto start = std::chrono::steady_clock::now();
   const pid_t child = fork();
   if (child == 0) {
     const std::string result = result_of(data);
@@ -65,14 +62,18 @@ std::string bounded_result_of(const Data& data) {
   int status = 0;
   rusage usage{};
   wait4(child, &status, 0, &usage);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  // Of the processor: other programs may run beside.
+  const auto seconds_of = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  const double seconds = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "signal " << WTERMSIG(status);
   if (!kSanitized) {
-    EXPECT_LT(seconds.count(), 2) << result;
+    EXPECT_LT(seconds, 2) << result;
     EXPECT_LT(usage.ru_maxrss, 512'000'000 / 1024) << result;
   }
   if (std::getenv("MII_SHOW_COST") != nullptr)
-    std::printf("%6.3f s %4ld MB  %s\n", seconds.count(), usage.ru_maxrss * 1024 / 1'000'000, result.c_str());
+    std::printf("%6.3f s %4ld MB  %s\n", seconds, usage.ru_maxrss * 1024 / 1'000'000, result.c_str());
   return result;
 }
 
@@ -240,7 +241,7 @@ TEST(DicomBomb, AMillionItems) {
   EXPECT_THAT(
       bounded_result_of(
           dicom_image({.pixels = "xy"}).bytes_at(0x00081115, dicom_element({}, 0x00081115, "SQ", items))),
-      HasSubstr("more than 1.5 million elements"));
+      HasSubstr("more than one million elements"));
 }
 
 TEST(DicomBomb, AMillionElementsInWhateverOrder) {
@@ -265,7 +266,7 @@ TEST(DicomBomb, AMillionElementsInWhateverOrder) {
 // As many as are taken at the most: in sets of ninety thousand, and in the order of their tags.
 TEST(DicomBomb, AsManyElementsAsAreTaken) {
   std::string items;
-  for (int item = 0; item < 16; ++item) {
+  for (int item = 0; item < 11; ++item) {
     std::string elements;
     for (uint32_t i = 0; i < 90'000; ++i) elements += dicom_element({}, 0x60110000 + i, "CS", "");
     items += dicom_element({}, 0xFFFEE000, "", elements);
@@ -319,7 +320,7 @@ TEST(DicomBomb, MetaHeadersThatLie) {
 }
 
 TEST(DicomDamage, ADirectoryRecordOfADamagedTypeIsAnError) {
-  for (const std::string type : {std::string("IMA\0E ", 6), std::string(38, 'x')}) {
+  for (const std::string& type : {std::string("IMA\0E ", 6), std::string(38, 'x')}) {
     DicomSet directory;
     directory.sequence(0x00041220, {DicomSet().raw(0x00041430, "CS", type).raw(0x00041500, "CS", "A\\B")});
     EXPECT_THAT(result_of(dicom_file(directory)), HasSubstr("a damaged type of a directory record"));

@@ -492,10 +492,13 @@ DicomSet enhanced() {
   DicomSet set = dicom_image(pixels);
   set.raw(0x00281050, "DS", "1").raw(0x00281051, "DS", "2");
   std::vector<DicomSet> frames;
-  for (const std::string n : {"1", "2"}) {
-    const DicomSet rescale = DicomSet().raw(0x00281052, "DS", "-" + n).raw(0x00281053, "DS", n + ".5");
-    const DicomSet voi = DicomSet().raw(0x00281050, "DS", n + "0").raw(0x00281051, "DS", n + "00");
-    const DicomSet position = DicomSet().raw(0x00200032, "DS", "0\\0\\" + n + ".25");
+  for (const char n : {'1', '2'}) {
+    const auto text = [n](const char* before, const char* after) { return std::string(before) + n + after; };
+    const DicomSet rescale =
+        DicomSet().raw(0x00281052, "DS", text("-", "")).raw(0x00281053, "DS", text("", ".5"));
+    const DicomSet voi =
+        DicomSet().raw(0x00281050, "DS", text("", "0")).raw(0x00281051, "DS", text("", "00"));
+    const DicomSet position = DicomSet().raw(0x00200032, "DS", text("0\\0\\", ".25"));
     DicomSet groups;
     groups.sequence(0x00289145, {rescale}).sequence(0x00289132, {voi}).sequence(0x00209113, {position});
     frames.push_back(groups);

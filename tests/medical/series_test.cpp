@@ -79,9 +79,11 @@ class SeriesTest : public testing::Test {
 // "b a c", by file name; frames of several as "a#2".
 std::string order_of(const Series& series) {
   std::string text;
-  for (const Slice& s : series.slices)
-    text += (text.empty() ? "" : " ") + s.file.filename().string() +
-            (s.frame > 0 ? "#" + std::to_string(s.frame + 1) : "");
+  for (const Slice& s : series.slices) {
+    if (!text.empty()) text += ' ';
+    text += s.file.filename().string();
+    if (s.frame > 0) text.append("#").append(std::to_string(s.frame + 1));
+  }
   return text;
 }
 

@@ -164,6 +164,18 @@ TEST(RenderRange, EndsAreBlackAndWhite) {
   EXPECT_THAT(render(row({-5, 0, 5, 10, 15}), ValueRange{0, 10}), ElementsAre(0, 0, 127, 255, 255));
 }
 
+// As Double Float Pixel Data may hold them: their difference is more than a double can.
+TEST(RenderRange, AsWideAsNumbersGo) {
+  const double most = std::numeric_limits<double>::max();
+  const GreyFrame frame = real_row({-most, 0, most});
+  EXPECT_THAT(render(frame, range_of(frame)), ElementsAre(0, 127, 255));
+  EXPECT_THAT(render(frame, percentiles_of(frame, 0, 100)), ElementsAre(0, 127, 255));
+  ValueStatistics statistics;
+  statistics.add_range(frame);
+  statistics.add_values(frame);
+  EXPECT_THAT(render(frame, statistics.percentiles(0, 100)), ElementsAre(0, 127, 255));
+}
+
 // A frame of few different values goes through a table of them, one of many does not.
 TEST(Render, ManyValuesAreMappedAsFewAre) {
   std::vector<int32_t> few(4096);
