@@ -556,7 +556,8 @@ class ServeBuiltIn : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     server_ = std::make_unique<RunningServer>(ServeOptions{}, [] {
-      return std::make_unique<EngineModel>(Engine::open(MII_STARTER, {.precision = Precision::f32}));
+      return std::make_unique<EngineModel>(
+          Engine::open(MII_STARTER, {.precision = Precision::f32, .threads = 1}));
     });
   }
   static void TearDownTestSuite() { server_.reset(); }
@@ -571,7 +572,7 @@ std::unique_ptr<RunningServer> ServeBuiltIn::server_;
 
 TEST_F(ServeBuiltIn, PredictGivesTheEnginesProbabilitiesInDescendingOrder) {
   const std::string file = picture("rgb.png");
-  const Engine engine = Engine::open(MII_STARTER, {.precision = Precision::f32});
+  const Engine engine = Engine::open(MII_STARTER, {.precision = Precision::f32, .threads = 1});
   std::vector<Image> images;
   images.push_back(Image::decode(std::as_bytes(std::span(file))));
   const std::vector<std::string> labels{"X-Ray", "Ultrasound", "Dermoscopy"};
