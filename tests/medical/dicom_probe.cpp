@@ -1,7 +1,7 @@
 // Prints what a DICOM file holds, for scripts that compare it with another decoder:
 //   dicom_probe FILE OUT
-// writes the first, the middle and the last frame to OUT: grey as float64 real values, colour as RGB bytes. Prints
-// "grey|colour ROWS COLS FRAMES INDEX...", or "error CODE MESSAGE".
+// writes the first, the middle and the last frame to OUT: grey as float64 real values, colour as RGB bytes.
+// Prints "grey|colour ROWS COLS FRAMES INDEX...", or "error CODE MESSAGE".
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -15,7 +15,8 @@ namespace {
 
 template <typename T>
 void write(std::ofstream& out, const std::vector<T>& values) {
-  out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(T)));
+  out.write(reinterpret_cast<const char*>(values.data()),
+            static_cast<std::streamsize>(values.size() * sizeof(T)));
 }
 
 void write_frame(std::ofstream& out, const mii::Frame& frame) {
@@ -43,8 +44,8 @@ int main(int argc, char** argv) {
       write_frame(out, frame);
       indices += " " + std::to_string(i);
     }
-    std::cout << (colour ? "colour " : "grey ") << file.info().rows << " " << file.info().cols << " " << frames
-              << indices << std::endl;
+    std::cout << (colour ? "colour " : "grey ") << file.info().rows << " " << file.info().cols << " "
+              << frames << indices << std::endl;
   } catch (const mii::Error& error) {
     std::cout << "error " << mii::to_string(error.code()) << " " << error.what() << std::endl;
   }
