@@ -60,7 +60,7 @@ void fit_connections(size_t& connections) {
 std::filesystem::path built_docs_folder() {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  const auto installed = program.parent_path().parent_path() / "share" / "mii" / "docs";
+  auto installed = program.parent_path().parent_path() / "share" / "mii" / "docs";
   if (std::filesystem::exists(installed, error)) return installed;
   return MII_SOURCE_DIR "/build/docs-assets";
 }
