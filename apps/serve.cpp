@@ -96,8 +96,10 @@ int run_service(const ServeFlags& flags) {
   serve::Server server(std::move(options), [&log](std::string_view line) { return log.write_line(line); });
   ModelFlags model = flags.model;
   model.quiet = true;  // the log tells
-  const bool finished = server.run([&model] { return std::make_unique<serve::EngineModel>(model.open()); },
-                                   {.handle_signals = true});
+  const auto warn = [&server](std::string_view sentence) { server.log_warning(sentence); };
+  const bool finished =
+      server.run([&model, &warn] { return std::make_unique<serve::EngineModel>(model.open(true, warn)); },
+                 {.handle_signals = true});
   // A computation that is stuck is not waited for.
   if (!finished) std::_Exit(kFailed);
   return kOk;

@@ -83,6 +83,17 @@ class Clients(unittest.TestCase):
                               self.service.url + "/predict?labels=CT&labels=X-Ray"], capture_output=True, text=True)
         self.assertEqual(raw.stdout, expected, raw.stderr)
 
+    def test_dicom_as_a_file_and_as_base64(self):
+        path = pathlib.Path(__file__).resolve().parents[2] / "fuzz" / "seeds" / "fuzz_dicom" / "explicit-little.dcm"
+        if not path.exists():
+            self.skipTest("this tree reads no DICOM")
+        form = subprocess.run(["curl", "-sS", "-F", f"images=@{path}", "-F", "labels=CT", "-F", "labels=X-Ray",
+                               self.service.url + "/predict"], capture_output=True, text=True)
+        self.assertEqual(len(json.loads(form.stdout)["predictions"]), 1, form.stdout)
+        text = base64.encodebytes(path.read_bytes()).decode()
+        json_body = requests.post(self.service.url + "/predict", json={"images": [text], "labels": ["CT", "X-Ray"]})
+        self.assertEqual(json_body.text, form.stdout)
+
     def test_schemathesis_finds_nothing(self):
         tool = pathlib.Path(sys.executable).with_name("schemathesis")
         if not tool.exists():
