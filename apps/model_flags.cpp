@@ -30,7 +30,7 @@ void ModelFlags::add_to(CLI::App& command) {
   command.add_flag("--quiet", quiet, "No progress bar, no warnings");
 }
 
-Engine ModelFlags::open(bool cache_texts) const {
+Engine ModelFlags::open(bool cache_texts, const std::function<void(std::string_view)>& warn) const {
   EngineOptions options;
   options.precision = precision == "f32"    ? Precision::f32
                       : precision == "bf16" ? Precision::bf16
@@ -38,7 +38,8 @@ Engine ModelFlags::open(bool cache_texts) const {
   options.backend = backend == "reference" ? BackendKind::reference : BackendKind::cpu;
   options.threads = threads;
   if (!cache_texts) options.text_cache_entries = 0;
-  if (!quiet)
+  options.warn = warn;
+  if (!warn && !quiet)
     options.warn = [](std::string_view s) {
       std::fprintf(stderr, "mii: warning: %.*s\n", static_cast<int>(s.size()), s.data());
     };

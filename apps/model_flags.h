@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "mii/engine.h"
 
@@ -22,8 +24,8 @@ struct ModelFlags {
 
   void add_to(CLI::App& command);
   /// Warnings, and which model is taken when none is named, go to stderr unless quiet. cache_texts = false:
-  /// every text is computed again (for measurements).
-  Engine open(bool cache_texts = true) const;
+  /// every text is computed again (for measurements). warn: takes the warnings instead, quiet or not.
+  Engine open(bool cache_texts = true, const std::function<void(std::string_view)>& warn = {}) const;
 };
 
 }  // namespace mii

@@ -60,7 +60,7 @@ void fit_connections(size_t& connections) {
 std::filesystem::path built_docs_folder() {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  const auto installed = program.parent_path().parent_path() / "share" / "mii" / "docs";
+  auto installed = program.parent_path().parent_path() / "share" / "mii" / "docs";
   if (std::filesystem::exists(installed, error)) return installed;
   return MII_SOURCE_DIR "/build/docs-assets";
 }
@@ -96,8 +96,10 @@ int run_service(const ServeFlags& flags) {
   serve::Server server(std::move(options), [&log](std::string_view line) { return log.write_line(line); });
   ModelFlags model = flags.model;
   model.quiet = true;  // the log tells
-  const bool finished = server.run([&model] { return std::make_unique<serve::EngineModel>(model.open()); },
-                                   {.handle_signals = true});
+  const auto warn = [&server](std::string_view sentence) { server.log_warning(sentence); };
+  const bool finished =
+      server.run([&model, &warn] { return std::make_unique<serve::EngineModel>(model.open(true, warn)); },
+                 {.handle_signals = true});
   // A computation that is stuck is not waited for.
   if (!finished) std::_Exit(kFailed);
   return kOk;

@@ -123,7 +123,8 @@ void ServeFlags::read_config(CLI::App& command) {
     ++number;
     line = trimmed(line.substr(0, line.find('#')));
     if (line.empty()) continue;
-    const std::string where = config + ": line " + std::to_string(number);
+    std::string where = config;
+    where.append(": line ").append(std::to_string(number));
     const size_t equals = line.find('=');
     if (equals == std::string::npos)
       throw CLI::ConversionError(where + ": expected 'option = value'", "--config");

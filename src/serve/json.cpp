@@ -1,6 +1,7 @@
 #include "serve/json.h"
 
 #include <boost/json.hpp>
+#include <cmath>
 
 #include "core/number_text.h"
 
@@ -23,7 +24,8 @@ void append_json(std::string& out, const bj::value& value) {
       out += std::to_string(value.get_uint64());
       return;
     case bj::kind::double_:
-      out += number_text(value.get_double());
+      // 1e999 reads as infinity, which JSON cannot write.
+      out += std::isfinite(value.get_double()) ? number_text(value.get_double()) : "null";
       return;
     case bj::kind::string:
       out += json_text(std::string(value.get_string()));
@@ -41,7 +43,7 @@ void append_json(std::string& out, const bj::value& value) {
     case bj::kind::object: {
       const char* separator = "{";
       for (const auto& [key, element] : value.get_object()) {
-        out += separator + json_text(std::string(key)) + ":";
+        out.append(separator).append(json_text(std::string(key))).append(":");
         append_json(out, element);
         separator = ",";
       }

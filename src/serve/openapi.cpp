@@ -76,7 +76,7 @@ bj::object form_schema(const Route& route, const ServeOptions& options) {
   // A form's values are texts, whatever they look like, and one that comes once is a list of one.
   for (const Field& field : route.fields) {
     bj::object& property = schema["properties"].as_object()[field.name].as_object();
-    for (const char* keyword : {"type", "items", "minItems", "maxItems", "anyOf"})
+    for (const char* keyword : {"type", "items", "minItems", "maxItems", "anyOf", "default"})
       if (field.name != "images") property.erase(keyword);
   }
   bj::object& images = schema["properties"].as_object()["images"].as_object();

@@ -78,6 +78,10 @@ class Server::Impl {
     asio::post(io_, [this] { reload_now(); });
   }
 
+  void log_warning(std::string_view sentence) {
+    service_.log().write("warning", "model", {{"message", json_text(std::string(sentence))}});
+  }
+
  private:
   void bind() {
     const ServeOptions& options = service_.options();
@@ -258,5 +262,7 @@ bool Server::run(const OpenModel& open_model, const RunOptions& options) {
 void Server::stop() { impl_->stop(); }
 
 void Server::reload() { impl_->reload(); }
+
+void Server::log_warning(std::string_view sentence) { impl_->log_warning(sentence); }
 
 }  // namespace mii::serve

@@ -49,6 +49,9 @@ class Server {
   /// thread.
   void reload();
 
+  /// Writes a sentence about the model or the set-up to the log; nothing of users' data. Any thread.
+  void log_warning(std::string_view sentence);
+
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;

@@ -4,8 +4,10 @@ import base64
 import json
 import math
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 try:
@@ -83,14 +85,28 @@ class Clients(unittest.TestCase):
                               self.service.url + "/predict?labels=CT&labels=X-Ray"], capture_output=True, text=True)
         self.assertEqual(raw.stdout, expected, raw.stderr)
 
+    def test_dicom_as_a_file_and_as_base64(self):
+        path = pathlib.Path(__file__).resolve().parents[2] / "fuzz" / "seeds" / "fuzz_dicom" / "explicit-little.dcm"
+        if not path.exists():
+            self.skipTest("this tree reads no DICOM")
+        form = subprocess.run(["curl", "-sS", "-F", f"images=@{path}", "-F", "labels=CT", "-F", "labels=X-Ray",
+                               self.service.url + "/predict"], capture_output=True, text=True)
+        self.assertEqual(len(json.loads(form.stdout)["predictions"]), 1, form.stdout)
+        text = base64.encodebytes(path.read_bytes()).decode()
+        json_body = requests.post(self.service.url + "/predict", json={"images": [text], "labels": ["CT", "X-Ray"]})
+        self.assertEqual(json_body.text, form.stdout)
+
     def test_schemathesis_finds_nothing(self):
         tool = pathlib.Path(sys.executable).with_name("schemathesis")
         if not tool.exists():
             self.skipTest("no schemathesis beside this Python")
         # No schema can say that base64 holds a picture, so that what fits it may still be refused.
+        # In a folder of its own: it would replay what earlier runs kept in the current one.
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
         run = subprocess.run([tool, "run", self.service.url + "/openapi.json", "--max-examples", "25", "--exclude-checks",
                               "positive_data_acceptance", "--seed", "1",
-                              "--generation-database", "none", "--no-color"], capture_output=True, text=True, timeout=500)
+                              "--generation-database", "none", "--no-color"], capture_output=True, text=True, timeout=500, cwd=folder)
         self.assertEqual(run.returncode, 0, run.stdout[-6000:] + run.stderr[-2000:])
         self.assertEqual(requests.get(self.service.url + "/health").status_code, 200)
 

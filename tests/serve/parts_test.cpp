@@ -108,6 +108,8 @@ TEST(Validation, ListsAllErrorsAsFastApiDoes) {
             R"([{"type":"model_attributes_type","loc":["body"],)"
             R"("msg":"Input should be a valid dictionary or object to extract fields from","input":[]}])");
   EXPECT_EQ(text(R"({"images":[],"labels":[],"multilabel":"Yes"})"), "[]");
+  EXPECT_THAT(text(R"({"images":[],"labels":[],"multilabel":1e999})"), testing::HasSubstr("\"input\":null}"))
+      << "infinity has no JSON";
 }
 
 TEST(Validation, BodiesThatAreNoJsonAreRefusedWithTheOffset) {
