@@ -56,7 +56,7 @@ DecodeOptions DecodeFlags::options() const {
   options.plane = plane == "coronal"    ? SlicePlane::coronal
                   : plane == "sagittal" ? SlicePlane::sagittal
                                         : SlicePlane::axial;
-  options.azure_standardisation = azure;
+  if (azure) options.azure.emplace();
   if (frame == "middle" || frame == "all") return options;
   size_t number = 0;
   const auto [end, error] = std::from_chars(frame.data(), frame.data() + frame.size(), number);

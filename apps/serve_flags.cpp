@@ -79,6 +79,12 @@ void ServeFlags::add_to(CLI::App& command) {
   work.add("queue-texts", options.batching.queue_texts, "The same for labels and texts");
   work.add("decode-threads", options.batching.decode_threads, "0: one for each core")
       ->check(CLI::Range(0, 1024));
+  command
+      .add_option_function<std::string>(
+          "--profile", [this](const std::string& name) { options.profile = Profile::parse(name); },
+          "How DICOM and NIfTI become grey; see mii classify --help")
+      ->default_str(options.profile.name)
+      ->group("Work");
   work.add_seconds("deadline", options.deadline, "For a request without X-Request-Timeout; 0: none");
   work.add_seconds("drain", options.drain, "What SIGTERM leaves to requests under way");
   work.add_seconds("watchdog-interval", options.watchdog_interval, "An idle engine is asked this often");
@@ -98,6 +104,7 @@ void ServeFlags::add_to(CLI::App& command) {
       ->check(CLI::Range(4, 256));
   limits.add("max-connections", options.limits.connections, "Open at once");
   limits.add("max-pixels", options.limits.image_pixels, "Width times height of one picture");
+  limits.add("max-volume-bytes", options.limits.volume_bytes, "Of a NIfTI volume, inflated");
   limits.add_seconds("header-timeout", options.limits.header_time, "For the head of a request");
   limits.add_seconds("read-timeout", options.limits.body_time, "For its body");
   limits.add_seconds("write-timeout", options.limits.write_time, "For its answer");

@@ -28,6 +28,12 @@ struct DecodeLimits {
   uint64_t max_volume_bytes = 2ull << 30;  ///< of a NIfTI volume's voxels, inflated
 };
 
+/// A resize to side x side pixels and a JPEG round trip.
+struct AzureStandardisation {
+  size_t side = 512;
+  int jpeg_quality = 75;  ///< libjpeg's, 1 to 100
+};
+
 struct DecodeOptions {
   DecodeLimits limits;
   Grey16 grey16 = Grey16::minmax;
@@ -42,9 +48,8 @@ struct DecodeOptions {
   /// DICOM and NIfTI: black and white of a whole series, for profiles that would take the frame's own.
   std::optional<std::pair<double, double>> series_range;
 
-  /// What the vendor's endpoint does first: resize to 512 x 512 and save as JPEG of quality 75. For comparing
-  /// with its vectors.
-  bool azure_standardisation = false;
+  /// What the vendor's endpoint does first, for comparing with its vectors.
+  std::optional<AzureStandardisation> azure;
 };
 
 /// A picture as the model sees it before the resize: 8-bit RGB, [height, width, 3], row-major.

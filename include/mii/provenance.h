@@ -39,7 +39,7 @@ struct Provenance {
   std::optional<std::pair<double, double>> range;    ///< the values that became black and white
   std::optional<std::pair<double, double>> rescale;  ///< slope and intercept
   bool inverted = false;                             ///< MONOCHROME1
-  bool azure_standardisation = false;                ///< see DecodeOptions
+  bool azure_standardisation = false;                ///< see DecodeOptions::azure
   std::vector<std::string> warnings;                 ///< "burned-in annotation", ...
 };
 

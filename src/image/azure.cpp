@@ -4,18 +4,17 @@
 
 namespace mii {
 
-Image standardised_as_azure(const Image& image) {
-  constexpr size_t kSide = 512;
-  constexpr int kQuality = 75;
+Image standardised(const Image& image, const AzureStandardisation& standard) {
   Canvas canvas({});
-  decode_jpeg(encode_jpeg(resize_bicubic(image, kSide, kSide), kQuality), {}, canvas);
-  Image standardised = canvas.take();
+  decode_jpeg(encode_jpeg(resize_bicubic(image, standard.side, standard.side), standard.jpeg_quality), {},
+              canvas);
+  Image result = canvas.take();
   if (image.provenance() != nullptr) {
     auto provenance = std::make_shared<Provenance>(*image.provenance());
     provenance->azure_standardisation = true;
-    standardised.set_provenance(std::move(provenance));
+    result.set_provenance(std::move(provenance));
   }
-  return standardised;
+  return result;
 }
 
 }  // namespace mii

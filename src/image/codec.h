@@ -83,7 +83,7 @@ void decode_pnm(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_dicom(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_nifti(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 
-/// The vendor endpoint's standardisation: 512 x 512, JPEG of quality 75; see DecodeOptions.
-Image standardised_as_azure(const Image& image);
+/// See DecodeOptions::azure; recorded in the picture's provenance.
+Image standardised(const Image& image, const AzureStandardisation& standard);
 
 }  // namespace mii

@@ -75,7 +75,7 @@ void decode_onto(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
 Image Image::decode(std::span<const std::byte> bytes, const DecodeOptions& options) {
   Canvas canvas(options.limits);
   decode_onto(bytes, options, canvas);
-  return options.azure_standardisation ? standardised_as_azure(canvas.take()) : canvas.take();
+  return options.azure ? standardised(canvas.take(), *options.azure) : canvas.take();
 }
 
 Image Image::read(const std::filesystem::path& path, const DecodeOptions& options) {

@@ -42,7 +42,7 @@ class ImageFile::Impl {
     } else {
       paint(*nifti_, options, canvas);
     }
-    return options.azure_standardisation ? standardised_as_azure(canvas.take()) : canvas.take();
+    return options.azure ? standardised(canvas.take(), *options.azure) : canvas.take();
   }
 
  private:

@@ -91,8 +91,7 @@ Image decode_resized(std::span<const std::byte> bytes, const ResizedDecode& opti
   const size_t width = options.width;
   const size_t height = options.height;
   check_target(width, height);
-  if (options.decode.azure_standardisation)
-    return resize_bicubic(Image::decode(bytes, options.decode), width, height);
+  if (options.decode.azure) return resize_bicubic(Image::decode(bytes, options.decode), width, height);
   StreamingResize resize(width);
   Canvas canvas(options.decode.limits, &resize);
   ErrorBox errors;

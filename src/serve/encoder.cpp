@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include "image/encode_jpeg.h"
-#include "image/preprocess.h"
 #include "mii/error.h"
 #include "serve/base64.h"
 
@@ -14,17 +12,14 @@ size_t image_batch(const Model& model, const Batching& batching) {
   return batching.max_batch == 0 ? model.image_batch() : batching.max_batch;
 }
 
-Image standardized(const Image& image, const Standardization& standard) {
-  return Image::decode(
-      encode_jpeg(resize_bicubic(image, standard.size, standard.size), standard.jpeg_quality));
-}
-
-Image decode(const EncodedImage& image, const Limits& limits) {
-  const DecodeOptions options{
-      .limits = {.max_pixels = limits.image_pixels, .max_file_bytes = limits.body_bytes}};
-  Image decoded = image.base64 ? Image::decode(decode_base64(image.data), options)
-                               : Image::decode(std::as_bytes(std::span(image.data)), options);
-  return image.standardization ? standardized(decoded, *image.standardization) : std::move(decoded);
+Image decode(const EncodedImage& image, const ServeOptions& serve) {
+  const DecodeOptions options{.limits = {.max_pixels = serve.limits.image_pixels,
+                                         .max_file_bytes = serve.limits.body_bytes,
+                                         .max_volume_bytes = serve.limits.volume_bytes},
+                              .profile = serve.profile,
+                              .azure = image.standardisation};
+  return image.base64 ? Image::decode(decode_base64(image.data), options)
+                      : Image::decode(std::as_bytes(std::span(image.data)), options);
 }
 
 }  // namespace
@@ -93,7 +88,7 @@ void Encoder::prepare(const std::shared_ptr<Job>& job, size_t row, const Encoded
   const auto start = std::chrono::steady_clock::now();
   Job::Failure failure{.image = row};
   try {
-    Image ready = model_.prepare(decode(image, options_.limits));
+    Image ready = model_.prepare(decode(image, options_));
     metrics_.preprocessed(std::chrono::steady_clock::now() - start);
     job->note_prepared();
     images_.push({job, row, std::move(ready)});

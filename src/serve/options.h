@@ -7,25 +7,28 @@
 #include <string>
 #include <vector>
 
+#include "mii/profile.h"
+
 namespace mii::serve {
 
 using Seconds = std::chrono::duration<double>;
 
 /// What one client may ask for. Everything beyond is refused with a 4xx before any memory is taken for it.
 struct Limits {
-  uint64_t body_bytes = 64ull << 20;    ///< of one request
-  uint64_t bodies_bytes = 1ull << 30;   ///< of all requests that are in memory at once
-  size_t header_bytes = 16 << 10;       ///< request line and headers
-  size_t images = 128;                  ///< of one request
-  size_t texts = 1024;                  ///< labels or texts of one request
-  size_t text_bytes = 8 << 10;          ///< of one label or text
-  size_t json_depth = 32;               ///< of nested lists and objects
-  size_t connections = 4096;            ///< open at once
-  uint64_t image_pixels = 100'000'000;  ///< width * height of one picture
-  Seconds header_time = Seconds(10);    ///< for the whole head of a request, once its first byte came
-  Seconds body_time = Seconds(60);      ///< for the whole body
-  Seconds write_time = Seconds(60);     ///< for the whole answer
-  Seconds idle_time = Seconds(75);      ///< between two requests of a connection
+  uint64_t body_bytes = 64ull << 20;     ///< of one request
+  uint64_t bodies_bytes = 1ull << 30;    ///< of all requests that are in memory at once
+  size_t header_bytes = 16 << 10;        ///< request line and headers
+  size_t images = 128;                   ///< of one request
+  size_t texts = 1024;                   ///< labels or texts of one request
+  size_t text_bytes = 8 << 10;           ///< of one label or text
+  size_t json_depth = 32;                ///< of nested lists and objects
+  size_t connections = 4096;             ///< open at once
+  uint64_t image_pixels = 100'000'000;   ///< width * height of one picture
+  uint64_t volume_bytes = 256ull << 20;  ///< of a NIfTI volume, inflated
+  Seconds header_time = Seconds(10);     ///< for the whole head of a request, once its first byte came
+  Seconds body_time = Seconds(60);       ///< for the whole body
+  Seconds write_time = Seconds(60);      ///< for the whole answer
+  Seconds idle_time = Seconds(75);       ///< between two requests of a connection
 };
 
 /// How work is gathered before it is computed.
@@ -52,6 +55,7 @@ struct ServeOptions {
   std::filesystem::path keys_file;          ///< empty: no key is asked for
   std::filesystem::path tls_certificate;    ///< PEM chain; empty: plain HTTP
   std::filesystem::path tls_key;
+  Profile profile;                        ///< how DICOM and NIfTI become grey
   std::vector<std::string> cors_origins;  ///< empty: no CORS header; "*" allows every origin
   std::filesystem::path docs_folder;      ///< scripts of /docs and /redoc; empty: none
 };

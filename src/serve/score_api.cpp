@@ -97,14 +97,14 @@ int64_t number_param(const bj::object& params, std::string_view name, int64_t st
   return value->get_int64() == 0 ? standard : value->get_int64();
 }
 
-Standardization standardization(const bj::object& params) {
-  return {.jpeg_quality =
-              static_cast<int>(number_param(params, "image_standardization_jpeg_compression_ratio", 75, 100)),
-          .size = static_cast<size_t>(
-              number_param(params, "image_standardization_image_size", 512, kMaxStandardSize))};
+AzureStandardisation standardisation(const bj::object& params) {
+  return {.side = static_cast<size_t>(
+              number_param(params, "image_standardization_image_size", 512, kMaxStandardSize)),
+          .jpeg_quality = static_cast<int>(
+              number_param(params, "image_standardization_jpeg_compression_ratio", 75, 100))};
 }
 
-Table read_table(const bj::object& input, const Standardization& standard) {
+Table read_table(const bj::object& input, const AzureStandardisation& standard) {
   const std::vector<std::string> columns = column_names(input);
   if (const bj::value* index = input.if_contains("index"); index != nullptr && !index->is_array())
     throw Wrong{"input_data.index must be a list"};
@@ -118,7 +118,7 @@ Table read_table(const bj::object& input, const Standardization& standard) {
       if (text.empty()) continue;
       if (columns[c] == "image") {
         row.image = table.work.images.size();
-        table.work.images.push_back({.data = std::string(text), .base64 = true, .standardization = standard});
+        table.work.images.push_back({.data = std::string(text), .base64 = true, .standardisation = standard});
       } else {
         row.text = table.work.texts.size();
         table.work.texts.emplace_back(text);
@@ -167,7 +167,7 @@ Outcome score_checked(const bj::value& body, const ApiContext& context) {
     if (!wanted->is_bool()) throw Wrong{"params.get_scaling_factor must be a boolean"};
     if (wanted->get_bool()) log_scale = std::log(context.model.info().logit_scale);
   }
-  Table table = read_table(*input, standardization(params));
+  Table table = read_table(*input, standardisation(params));
   const std::string reason = beyond_limits(table.work.images, table.work.texts, context.limits);
   if (!reason.empty()) return error_response(ErrorStyle::detail, 400, reason);
   table.work.answer = [rows = std::move(table.rows), log_scale](const Matrix& images, const Matrix& texts) {

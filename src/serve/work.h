@@ -8,22 +8,17 @@
 #include <variant>
 #include <vector>
 
+#include "mii/image.h"
 #include "mii/matrix.h"
 #include "serve/http.h"
 
 namespace mii::serve {
 
-/// A resize and a JPEG round trip before the model sees the picture.
-struct Standardization {
-  int jpeg_quality = 75;  ///< libjpeg's, 1 to 100
-  size_t size = 512;      ///< pixels of both sides
-};
-
 /// A picture as a client sent it.
 struct EncodedImage {
   std::string data;
   bool base64 = false;  ///< else the file's own bytes
-  std::optional<Standardization> standardization;
+  std::optional<AzureStandardisation> standardisation;
 };
 
 /// What a request wants to know of the model, and how its answer is written.

@@ -302,7 +302,7 @@ TEST_F(MedicalProgram, AzureStandardisationChangesTheVectorAndIsRecorded) {
   EXPECT_EQ(run(arguments + file("b.jsonl") + " --azure").status, 0);
   EXPECT_NE(vectors("a.jsonl").begin()->second, vectors("b.jsonl").begin()->second);
   DecodeOptions options;
-  options.azure_standardisation = true;
+  options.azure.emplace();
   expect_near(vectors("b.jsonl").begin()->second, encoded({file("series/1.dcm")}, options).row(0));
   EXPECT_THAT(text_of(file("b.jsonl.provenance.jsonl")), HasSubstr("\"azure_standardisation\": true"));
   EXPECT_THAT(text_of(file("a.jsonl.provenance.jsonl")), Not(HasSubstr("azure")));
