@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "image/encode_jpeg.h"
 #include "image/preprocess.h"
+#include "interrupt.h"
 #include "mii/error.h"
 #include "pack/captions.h"
 #include "pack/manifest.h"
@@ -104,6 +105,7 @@ int make_pack(const PackFlags& flags, const std::filesystem::path& out) {
   Progress progress(manifest.rows(), "images", flags.quiet);
   size_t failed = 0, bytes = 0;
   for (size_t row = 0; row < manifest.rows(); ++row) {
+    if (interrupted()) throw Error(ErrorCode::cancelled, "interrupted; nothing was packed");
     progress.advance(1);
     try {
       const Image image = resize_bicubic(Image::read(manifest.path(row)), with_margin(pack.model.image.width),
