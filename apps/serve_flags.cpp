@@ -138,7 +138,7 @@ void ServeFlags::read_config(CLI::App& command) {
     const std::string name = trimmed(line.substr(0, equals)), value = trimmed(line.substr(equals + 1));
     CLI::Option* option = command.get_option_no_throw("--" + name);
     if (option == nullptr || name == "config" || name == "help")
-      throw CLI::ConversionError(where + ": there is no option '" + name + "'", "--config");
+      throw CLI::ConversionError(where.append(": there is no option '").append(name).append("'"), "--config");
     if (option->count() > 0) continue;
     option->add_result(value);
     option->run_callback();

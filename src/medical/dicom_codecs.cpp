@@ -94,7 +94,7 @@ void unpack_rle(Bytes segment, size_t pixels, size_t step, uint8_t* out) {
   while (i < pixels) {
     if (segment.size() - at < 2)
       fail("RLE ends early: " + std::to_string(i) + " of " + std::to_string(pixels) + " pixels");
-    const int code = static_cast<int8_t>(segment[at++]);
+    const int byte = std::to_integer<int>(segment[at++]), code = byte < 128 ? byte : byte - 256;
     if (code == -128) continue;
     const size_t count = std::min(static_cast<size_t>(code < 0 ? 1 - code : code + 1), pixels - i);
     const size_t stored = code < 0 ? 1 : count;

@@ -13,7 +13,7 @@ namespace mii::serve {
 /// Fired once by any thread, awaited by one coroutine on the network's thread.
 class Event : public std::enable_shared_from_this<Event> {
  public:
-  explicit Event(boost::asio::any_io_executor executor) : timer_(std::move(executor)) {}
+  explicit Event(const boost::asio::any_io_executor& executor) : timer_(executor) {}
 
   void fire() {
     boost::asio::post(timer_.get_executor(), [self = shared_from_this()] {
