@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <mutex>
 
 #include <zlib.h>
@@ -294,8 +292,6 @@ DicomFrameInfo DicomFile::Impl::frame_info(size_t frame) const {
   if (slope || intercept) shown.rescale = {slope.value_or(1), intercept.value_or(0)};
   if (shown.rescale && shown.rescale->first == 0) shown.rescale->first = 1;
   shown.has_modality_table = dicom_item(dataset_, DCM_ModalityLUTSequence) != nullptr;
-  const std::string type = dicom_text(rescaled, DCM_RescaleType);
-  shown.has_hounsfield_units = type == "HU" || (type.empty() && info_.modality == "CT" && shown.rescale);
   return shown;
 }
 

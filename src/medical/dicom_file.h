@@ -55,7 +55,6 @@ struct DicomFrameInfo : DicomPlace {
   std::vector<LookupTable> voi_tables;
   std::optional<std::pair<double, double>> rescale;  ///< slope, intercept
   bool has_modality_table = false;
-  bool has_hounsfield_units = false;  ///< Rescale Type HU, or a CT that names none
 };
 
 /// A DICOM object with pixels. Keeps a view of the bytes that it was opened with.
