@@ -2,12 +2,17 @@
 // train` checks the flags and starts it.
 #include <unistd.h>
 
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <map>
 #include <string>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "mii/error.h"
 #include "train/trainer.h"
@@ -60,6 +65,8 @@ mii::TrainOptions parse(int argc, char** argv) {
       {"--clip-norm", real("--clip-norm", options.clip_norm)},
       {"--average-decay", real("--average-decay", options.average_decay)},
       {"--balance", real("--balance", options.balance)},
+      {"--label-weight", real("--label-weight", options.label_weight)},
+      {"--start", real("--start", options.start)},
       {"--seed", whole("--seed", options.seed)},
       {"--threads", whole("--threads", options.threads)},
       {"--loaders", whole("--loaders", options.loaders)},
@@ -82,15 +89,17 @@ mii::TrainOptions parse(int argc, char** argv) {
     throw mii::Error(mii::ErrorCode::invalid_argument, "--pack and --out are needed");
   if (options.epochs < 1 || options.batch < 2)
     throw mii::Error(mii::ErrorCode::invalid_argument, "--epochs must be at least 1, --batch at least 2");
+  if (!(options.start > 0 && options.start <= 1))
+    throw mii::Error(mii::ErrorCode::invalid_argument, "--start must be above 0 and at most 1");
   return options;
 }
 
-// LibTorch, its BLAS and the thread that computes gradients each keep OpenMP or other threads, which by
-// default burn their cores while they wait for each other: half of the speed on two cores. The libraries read
-// this before main() begins, hence the second start.
+// The trainer splits its work among threads itself; LibTorch, its BLAS and oneDNN are to stay on the thread
+// that calls them. They read this before main() begins, hence the second start.
 void restart_with_settings(char** argv) {
-  if (getenv("OMP_WAIT_POLICY") != nullptr) return;
-  setenv("OMP_WAIT_POLICY", "passive", 1);
+  if (getenv("OMP_NUM_THREADS") != nullptr && getenv("OPENBLAS_NUM_THREADS") != nullptr) return;
+  setenv("OMP_NUM_THREADS", "1", 1);
+  setenv("OPENBLAS_NUM_THREADS", "1", 1);
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f"))
     setenv("ATEN_CPU_CAPABILITY", "avx512", 0);  // else AVX2 is its choice
@@ -100,10 +109,22 @@ void restart_with_settings(char** argv) {
     execv(self, argv);  // where it fails, training is only slower
 }
 
+// Tensors of a few megabytes come and go by the thousand: memory that goes back to the system between them is
+// cleared anew each time, a quarter of a step.
+void keep_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  mallopt(M_TOP_PAD, 64 << 20);
+  mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   restart_with_settings(argv);
+  keep_memory();
   try {
     const mii::TrainOptions options = parse(argc, argv);
     std::signal(SIGINT, ask_to_stop);

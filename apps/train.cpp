@@ -103,6 +103,8 @@ void add_train(CLI::App& app, Command& chosen) {
       {"--clip-norm", "Longest gradient [1]"},
       {"--average-decay", "Of the moving average of the weights [0.998]"},
       {"--balance", "Values of n images are drawn n^balance times, field by field [0.5]"},
+      {"--label-weight", "Weight of telling the labels of each field apart, beside captions' of 1 [1]"},
+      {"--start", "Share of the side and of the augmentation to begin with; both grow to 1 [1]"},
       {"--seed", "[1]"},
       {"--threads", "Of the arithmetic; 0: all cores [0]"},
       {"--loaders", "Threads that augment [1]"},

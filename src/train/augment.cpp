@@ -58,12 +58,12 @@ void sample(const Picture& from, const Affine& m, Planes& to) {
   }
 }
 
-// A crop of a random share of the area and a random shape, turned, sheared or moved when asked for.
-Affine random_view(const Picture& from, int width, int height, Random& random, int geometric,
+// A crop of a random share of the area and a random shape, turned, sheared or moved by amount when asked for.
+Affine random_view(const Picture& from, int width, int height, Random& random, int geometric, float amount,
                    float strength) {
   // Mostly the whole picture; now and then a close look, as another camera would take it.
   const float area =
-      random.chance(0.65f) ? random.uniform(0.6f, 1.0f) : std::exp(random.uniform(-2.1f, -0.5f));
+      random.chance(0.35f * strength) ? std::exp(random.uniform(-2.1f, -0.5f)) : random.uniform(0.6f, 1.0f);
   const float aspect = std::exp(random.uniform(-0.35f, 0.35f));
   const float w = std::min(1.0f, std::sqrt(area * aspect)), h = std::min(1.0f, std::sqrt(area / aspect));
   const float left = random.uniform(0, 1 - w), top = random.uniform(0, 1 - h);
@@ -71,23 +71,23 @@ Affine random_view(const Picture& from, int width, int height, Random& random, i
   float moved_x = 0, moved_y = 0;
   switch (geometric) {
     case 0: {
-      const float angle = strength * 0.7854f;
+      const float angle = amount * 0.7854f;
       turn[0] = turn[3] = std::cos(angle);
       turn[1] = -std::sin(angle);
       turn[2] = std::sin(angle);
       break;
     }
     case 1:
-      turn[1] = strength * 0.5f;
+      turn[1] = amount * 0.5f;
       break;
     case 2:
-      turn[2] = strength * 0.5f;
+      turn[2] = amount * 0.5f;
       break;
     case 3:
-      moved_x = strength * 0.25f;
+      moved_x = amount * 0.25f;
       break;
     case 4:
-      moved_y = strength * 0.25f;
+      moved_y = amount * 0.25f;
       break;
     default:
       break;
@@ -146,9 +146,9 @@ void equalize(Planes& x) {
   for (float& value : x.values) value = below[bin(value)] / static_cast<float>(x.values.size());
 }
 
-// One of TrivialAugment's photometric changes; strength in [-1, 1].
-void change_photometry(Planes& x, int which, float strength) {
-  const float factor = 1 + 0.9f * strength;
+// One of TrivialAugment's photometric changes; amount in [-1, 1].
+void change_photometry(Planes& x, int which, float amount) {
+  const float factor = 1 + 0.9f * amount;
   switch (which) {
     case 0:
       for (float& value : x.values) value *= factor;
@@ -163,10 +163,10 @@ void change_photometry(Planes& x, int which, float strength) {
       blend(x, luma(x), factor);
       break;
     case 3:
-      blend(x, blurred(x), 1 + 2 * strength);
+      blend(x, blurred(x), 1 + 2 * amount);
       break;
     case 4: {
-      const float levels = std::exp2(std::round(2 + 6 * (1 - std::abs(strength))));
+      const float levels = std::exp2(std::round(2 + 6 * (1 - std::abs(amount))));
       for (float& value : x.values) value = std::floor(value * levels) / levels;
       break;
     }
@@ -177,7 +177,7 @@ void change_photometry(Planes& x, int which, float strength) {
       equalize(x);
       break;
     case 7:
-      for (float& value : x.values) value = std::pow(std::max(value, 0.0f), std::exp(0.8f * strength));
+      for (float& value : x.values) value = std::pow(std::max(value, 0.0f), std::exp(0.8f * amount));
       break;
     default:
       break;
@@ -335,26 +335,28 @@ Planes resized(const Picture& picture, int width, int height) {
   return resampled(full, width, height);
 }
 
-Planes augmented(const Picture& picture, int width, int height, Random& random) {
+Planes augmented(const Picture& picture, int width, int height, float strength, Random& random) {
   constexpr int kGeometric = 5, kPhotometric = 8;
   const int change = static_cast<int>(random.below(kGeometric + kPhotometric + 1));  // the last: none
-  const float strength = random.uniform(-1.0f, 1.0f);
+  const float amount = random.uniform(-strength, strength);
+  const auto chance = [&](float probability) { return random.chance(probability * strength); };
   Planes x(width, height);
-  sample(picture, random_view(picture, width, height, random, change < kGeometric ? change : -1, strength),
-         x);
-  if (change >= kGeometric) change_photometry(x, change - kGeometric, strength);
+  sample(picture,
+         random_view(picture, width, height, random, change < kGeometric ? change : -1, amount, strength), x);
+  if (change >= kGeometric) change_photometry(x, change - kGeometric, amount);
 
-  if (picture.channels == 3 && random.chance(0.5f)) cast_colour(x, random);
-  if (picture.channels == 3 && random.chance(0.3f)) x.values = luma(x);
-  if (random.chance(0.3f)) change_window(x, random);
-  if (random.chance(0.2f))
+  const bool colour = picture.channels == 3;
+  if (colour && chance(0.5f)) cast_colour(x, random);
+  if (colour && chance(0.3f)) x.values = luma(x);
+  if (chance(0.3f)) change_window(x, random);
+  if (chance(0.2f))
     for (float& value : x.values) value = 1 - value;
-  if (random.chance(0.12f)) mask_field(x, random);
-  if (random.chance(0.3f)) add_border(x, random);
-  if (random.chance(0.4f)) lose_resolution(x, random);
-  if (random.chance(0.15f)) add_noise(x, random);
+  if (chance(0.12f)) mask_field(x, random);
+  if (chance(0.3f)) add_border(x, random);
+  if (chance(0.4f)) lose_resolution(x, random);
+  if (chance(0.15f)) add_noise(x, random);
   for (float& value : x.values) value = std::clamp(value, 0.0f, 1.0f);
-  if (random.chance(0.25f)) erase(x, random);
+  if (chance(0.25f)) erase(x, random);
   return x;
 }
 

@@ -38,7 +38,7 @@ Planes resized(const Picture& picture, int width, int height);
 /// cases of 0.12 to 0.6, one geometric or photometric change of random strength (after TrivialAugmentWide,
 /// Müller and Hutter 2021), and what tells sources apart but not modalities: resolution, colour cast, grey,
 /// grey-level window, inversion, field of view, border, noise; random erasing. Never mirrored: left and right
-/// mean something.
-Planes augmented(const Picture& picture, int width, int height, Random& random);
+/// mean something. strength, 0 to 1: how much of all that.
+Planes augmented(const Picture& picture, int width, int height, float strength, Random& random);
 
 }  // namespace mii

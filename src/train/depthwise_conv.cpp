@@ -1,7 +1,5 @@
 // LibTorch's own depthwise convolution on a CPU takes most of a training step; tokens lie channel by channel,
 // so nine fused rows of multiply-adds do.
-#include <ATen/Parallel.h>
-
 #include <vector>
 
 #include "train/towers.h"
@@ -79,10 +77,8 @@ Tensor convolve(const Tensor& x, const Tensor& taps, const Tensor& bias) {
   const float* weight = taps.data_ptr<float>();
   const float* offset = bias.defined() ? bias.data_ptr<float>() : nullptr;
   float* to = y.data_ptr<float>();
-  at::parallel_for(0, x.size(0), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b)
-      convolve_image(from + b * grid.size(), grid, weight, offset, to + b * grid.size());
-  });
+  for (int64_t b = 0; b < x.size(0); ++b)
+    convolve_image(from + b * grid.size(), grid, weight, offset, to + b * grid.size());
   return y;
 }
 
@@ -103,17 +99,11 @@ class AddDepthwiseConv : public torch::autograd::Function<AddDepthwiseConv> {
     const Tensor gradient = gradients[0].contiguous();
     // Of x: the same convolution with the taps turned round.
     const Tensor x_gradient = convolve(gradient, taps_of(weight).flip(0).contiguous(), {});
-    // Of the weights: a sum for each image, so that the order of adding does not depend on the threads.
     const Grid grid{x.size(1), x.size(2), x.size(3)};
-    Tensor sums = torch::zeros({x.size(0), 10, grid.channels}, x.options());
-    const float* from = x.data_ptr<float>();
-    const float* g = gradient.data_ptr<float>();
-    float* to = sums.data_ptr<float>();
-    at::parallel_for(0, x.size(0), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t b = begin; b < end; ++b)
-        accumulate_image(from + b * grid.size(), g + b * grid.size(), grid, to + b * 10 * grid.channels);
-    });
-    sums = sums.sum(0);
+    Tensor sums = torch::zeros({10, grid.channels}, x.options());
+    for (int64_t b = 0; b < x.size(0); ++b)
+      accumulate_image(x.data_ptr<float>() + b * grid.size(), gradient.data_ptr<float>() + b * grid.size(),
+                       grid, sums.data_ptr<float>());
     return {x_gradient, sums.slice(0, 0, 9).t().reshape_as(weight), sums[9]};
   }
 };

@@ -1,5 +1,6 @@
 #include "train/towers.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -30,13 +31,16 @@ Tensor initial_value(const TensorSpec& spec) {
   return norm_weight ? torch::ones(shape) : torch::zeros(shape);
 }
 
-// Leaves out the branch of single images, and scales the others so that the mean stays.
-Tensor dropped(const Tensor& branch, double rate) {
-  if (rate <= 0) return branch;
-  std::vector<int64_t> shape(static_cast<size_t>(branch.dim()), 1);
-  shape[0] = branch.size(0);
-  const Tensor kept = (torch::rand(shape, branch.options()) >= rate).to(branch.dtype()) / (1 - rate);
-  return branch * kept;
+// x + branch, of which drop path leaves out that of single images. factors [images] or none.
+Tensor add_branch(const Tensor& x, const Tensor& branch, const Tensor& factors) {
+  if (!factors.defined()) return x + branch;
+  return torch::addcmul(x, branch, factors.to(branch.dtype()).reshape({-1, 1, 1, 1}));
+}
+
+int64_t branch_count(const ModelConfig& config) {
+  int64_t blocks = 0;
+  for (const StageConfig& stage : config.image.stages) blocks += 2 * stage.depth;
+  return 2 * blocks;
 }
 
 }  // namespace
@@ -46,6 +50,18 @@ Parameters initial_parameters(const ModelConfig& config, int64_t vocabulary_size
   for (const TensorSpec& spec : tensor_specs(config, vocabulary_size))
     parameters.emplace(spec.name, initial_value(spec));
   return parameters;
+}
+
+Tensor drop_path_factors(const ModelConfig& config, int64_t images, double rate, Random& random) {
+  const int64_t branches = branch_count(config), blocks = branches / 2;
+  Tensor factors = torch::empty({branches, images});
+  float* to = factors.data_ptr<float>();
+  for (int64_t branch = 0; branch < branches; ++branch) {
+    const auto here = static_cast<float>(rate * static_cast<double>(branch / 2) /
+                                         static_cast<double>(std::max<int64_t>(blocks - 1, 1)));
+    for (int64_t i = 0; i < images; ++i) *to++ = random.chance(here) ? 0.0f : 1 / (1 - here);
+  }
+  return factors;
 }
 
 Tensor Towers::layer_norm(const Tensor& x, const std::string& name, double epsilon) const {
@@ -108,23 +124,23 @@ Tensor Towers::channel_attention(const Tensor& x, const std::string& name, const
 }
 
 Tensor Towers::block(Tensor x, const std::string& name, const StageConfig& stage, bool spatial,
-                     double drop) const {
+                     const Tensor& factors) const {
+  const auto factor = [&](int64_t branch) { return factors.defined() ? factors[branch] : Tensor(); };
   const std::string attention = name + (spatial ? ".window_attn" : ".channel_attn");
   x = convolve(x, name + ".conv1.fn.dw");
   const Tensor normed = layer_norm(x, attention + ".norm", kImageEpsilon);
-  x = x + dropped(spatial ? window_attention(normed, attention + ".fn", stage)
-                          : channel_attention(normed, attention + ".fn", stage),
-                  drop);
+  x = add_branch(x,
+                 spatial ? window_attention(normed, attention + ".fn", stage)
+                         : channel_attention(normed, attention + ".fn", stage),
+                 factor(0));
   x = convolve(x, name + ".conv2.fn.dw");
   const std::string ffn = name + ".ffn.fn.net";
   const Tensor hidden = torch::gelu(linear(layer_norm(x, name + ".ffn.norm", kImageEpsilon), ffn + ".fc1"));
-  return x + dropped(linear(hidden, ffn + ".fc2"), drop);
+  return add_branch(x, linear(hidden, ffn + ".fc2"), factor(1));
 }
 
-Tensor Towers::encode_images(Tensor pixels, double drop_path) const {
-  int64_t blocks = 0;
-  for (const StageConfig& stage : config_.image.stages) blocks += 2 * stage.depth;
-  int64_t index = 0;
+Tensor Towers::encode_images(const Tensor& pixels, const Tensor& branch_factors) const {
+  int64_t branch = 0;
   Tensor x = pixels.permute({0, 2, 3, 1});
   for (size_t s = 0; s < config_.image.stages.size(); ++s) {
     const StageConfig& stage = config_.image.stages[s];
@@ -132,10 +148,9 @@ Tensor Towers::encode_images(Tensor pixels, double drop_path) const {
     for (int64_t pair = 0; pair < stage.depth; ++pair) {
       const std::string name = "image_encoder.blocks." + std::to_string(s) + "." + std::to_string(pair);
       for (const bool spatial : {true, false}) {
-        const double drop =
-            blocks > 1 ? drop_path * static_cast<double>(index) / static_cast<double>(blocks - 1) : 0;
-        x = block(x, name + (spatial ? ".spatial_block" : ".channel_block"), stage, spatial, drop);
-        ++index;
+        x = block(x, name + (spatial ? ".spatial_block" : ".channel_block"), stage, spatial,
+                  branch_factors.defined() ? branch_factors.slice(0, branch, branch + 2) : Tensor());
+        branch += 2;
       }
     }
   }

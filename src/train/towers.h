@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "train/random.h"
 #include "weights/config.h"
 
 namespace mii {
@@ -17,6 +18,10 @@ using Parameters = std::map<std::string, torch::Tensor>;
 /// Fresh weights: truncated normal (0.02) for linear layers and embeddings, fan-out normal for convolutions,
 /// ones and zeros for norms and biases, logit_scale ln(1/0.07).
 Parameters initial_parameters(const ModelConfig& config, int64_t vocabulary_size);
+
+/// Drop path (Huang et al. 2016): by what to multiply each residual branch of each image, [branches, images]:
+/// zero at a rate that grows with depth from nothing to `rate`, else what keeps the mean.
+torch::Tensor drop_path_factors(const ModelConfig& config, int64_t images, double rate, Random& random);
 
 /// A batch of texts, padded on the right.
 struct TextBatch {
@@ -31,15 +36,13 @@ class Towers {
       : config_(std::move(config)), parameters_(parameters) {}
 
   /// pixels float32 [images, 3, height, width], normalised; returns unit rows [images, embedding_dim].
-  /// Above zero, drop_path leaves residual branches out of single images: at a rate that grows with depth
-  /// from zero to drop_path.
-  torch::Tensor encode_images(torch::Tensor pixels, double drop_path = 0) const;
+  /// branch_factors float32 [residual branches, images], see drop_path_factors; none outside of training.
+  torch::Tensor encode_images(const torch::Tensor& pixels, const torch::Tensor& branch_factors = {}) const;
 
   /// Returns unit rows [texts, embedding_dim].
   torch::Tensor encode_texts(const TextBatch& texts) const;
 
  private:
-  struct Residual;
   const torch::Tensor& p(const std::string& name) const { return parameters_.at(name); }
   torch::Tensor layer_norm(const torch::Tensor& x, const std::string& name, double epsilon) const;
   torch::Tensor linear(const torch::Tensor& x, const std::string& name) const;
@@ -50,7 +53,7 @@ class Towers {
   torch::Tensor channel_attention(const torch::Tensor& x, const std::string& name,
                                   const StageConfig& stage) const;
   torch::Tensor block(torch::Tensor x, const std::string& name, const StageConfig& stage, bool spatial,
-                      double drop) const;
+                      const torch::Tensor& factors) const;
 
   ModelConfig config_;
   const Parameters& parameters_;

@@ -5,13 +5,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <condition_variable>
 #include <cstring>
-#include <deque>
 #include <fstream>
-#include <future>
 #include <map>
-#include <mutex>
 #include <numeric>
 #include <set>
 #include <thread>
@@ -19,10 +15,11 @@
 
 #include "core/file.h"
 #include "mii/error.h"
-#include "train/augment.h"
-#include "train/balance.h"
+#include "train/batch_pass.h"
+#include "train/data.h"
 #include "train/random.h"
 #include "train/state.h"
+#include "train/threads.h"
 #include "train/towers.h"
 #include "train/unicl.h"
 
@@ -33,199 +30,11 @@ using Clock = std::chrono::steady_clock;
 using torch::Tensor;
 
 constexpr double kMaxLogitScale = 4.6052;  // ln(100), as CLIP
+constexpr uint64_t kDropPathKey = ~uint64_t{0};
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-/// What one step learns from.
-struct Batch {
-  Tensor pixels;  // [B, 3, H, W]
-  TextBatch texts;
-  Tensor truth;  // uint8 [B, texts]
-};
-
-TextBatch to_text_batch(const std::vector<const std::vector<int32_t>*>& texts) {
-  size_t longest = 0;
-  for (const auto* ids : texts) longest = std::max(longest, ids->size());
-  const auto count = static_cast<int64_t>(texts.size());
-  TextBatch batch{torch::zeros({count, static_cast<int64_t>(longest)}, torch::kInt64),
-                  torch::zeros({count}, torch::kInt64)};
-  for (int64_t t = 0; t < count; ++t) {
-    const auto& ids = *texts[static_cast<size_t>(t)];
-    std::copy(ids.begin(), ids.end(), batch.ids.data_ptr<int64_t>() + t * static_cast<int64_t>(longest));
-    batch.lengths.data_ptr<int64_t>()[t] = static_cast<int64_t>(ids.size());
-  }
-  return batch;
-}
-
-/// The decoded images of a pack, and random batches of them.
-class Data {
- public:
-  Data(const Pack& pack, const TrainOptions& options) : pack_(pack), options_(options) {
-    captions_.resize(pack.concepts.size());
-    for (const Caption& caption : pack.captions)
-      captions_[static_cast<size_t>(caption.concept_id)].push_back(&caption.ids);
-    drawn_.resize(pack.label_sets.size());
-    for (size_t c = 0; c < pack.concepts.size(); ++c)
-      for (const int32_t l : pack.concepts[c].drawn_by)
-        if (!captions_[c].empty()) drawn_[static_cast<size_t>(l)].push_back(static_cast<int32_t>(c));
-    for (size_t c = 0; c < pack.concepts.size(); ++c)
-      if (pack.concepts[c].distractor && !captions_[c].empty())
-        distractors_.push_back(static_cast<int32_t>(c));
-    members_.resize(pack.label_sets.size());
-    for (const PackedImage& image : pack.images) {
-      const auto set = static_cast<size_t>(image.label_set);
-      if (!image.validation && !drawn_[set].empty()) {
-        members_[set].push_back(pictures_.size());
-        ++training_images_;
-      }
-      pictures_.push_back(decode_jpeg(image.jpeg));
-    }
-    double sum = 0;
-    std::vector<size_t> counts;
-    for (const auto& members : members_) counts.push_back(members.size());
-    for (const double share : draw_shares(pack.label_sets, counts, options.balance))
-      cumulative_.push_back(sum += share);
-    if (training_images_ == 0)
-      throw Error(ErrorCode::invalid_argument, "the pack has no training image with a caption");
-  }
-
-  int64_t training_images() const { return training_images_; }
-
-  Batch batch(int64_t step) const {
-    const int64_t n = options_.batch;
-    const int64_t distractors = distractors_.empty() ? 0 : (n + 7) / 8;
-    const auto width = static_cast<int>(pack_.model.image.width),
-               height = static_cast<int>(pack_.model.image.height);
-    Batch batch{torch::empty({n, 3, height, width}), {}, torch::empty({n, n + distractors}, torch::kUInt8)};
-    std::vector<const std::vector<int32_t>*> texts;
-    std::vector<int32_t> sets, concepts;
-    for (int64_t i = 0; i < n; ++i) {
-      Random random{options_.seed, static_cast<uint64_t>(step), static_cast<uint64_t>(i)};
-      const size_t set = draw_set(random);
-      const auto& members = members_[set];
-      const size_t image = members[static_cast<size_t>(random.below(static_cast<int64_t>(members.size())))];
-      const int32_t concept_id = draw_concept(set, random);
-      texts.push_back(draw_caption(concept_id, random));
-      sets.push_back(static_cast<int32_t>(set));
-      concepts.push_back(concept_id);
-      normalise(augmented(pictures_[image], width, height, random),
-                batch.pixels.data_ptr<float>() + i * 3 * width * height);
-    }
-    Random random{options_.seed, static_cast<uint64_t>(step), static_cast<uint64_t>(n)};
-    for (int64_t i = 0; i < distractors; ++i) {
-      concepts.push_back(
-          distractors_[static_cast<size_t>(random.below(static_cast<int64_t>(distractors_.size())))]);
-      texts.push_back(draw_caption(concepts.back(), random));
-    }
-    auto* truth = batch.truth.data_ptr<uint8_t>();
-    for (const int32_t set : sets)
-      for (const int32_t concept_id : concepts)
-        *truth++ = static_cast<uint8_t>(pack_.truth_of(set, concept_id));
-    batch.texts = to_text_batch(texts);
-    return batch;
-  }
-
-  /// Augmented images as batch() draws them, and their label sets.
-  std::pair<Tensor, std::vector<int32_t>> images_of_step(int64_t step) const {
-    const Batch drawn = batch(step);
-    std::vector<int32_t> sets;
-    for (int64_t i = 0; i < options_.batch; ++i) {
-      Random random{options_.seed, static_cast<uint64_t>(step), static_cast<uint64_t>(i)};
-      sets.push_back(static_cast<int32_t>(draw_set(random)));
-    }
-    return {drawn.pixels, sets};
-  }
-
-  /// Images [from, to) of `images`, as they are.
-  Tensor plain(const std::vector<size_t>& images, size_t from, size_t to) const {
-    const auto width = static_cast<int>(pack_.model.image.width),
-               height = static_cast<int>(pack_.model.image.height);
-    Tensor pixels = torch::empty({static_cast<int64_t>(to - from), 3, height, width});
-    for (size_t i = from; i < to; ++i)
-      normalise(resized(pictures_[images[i]], width, height),
-                pixels.data_ptr<float>() + static_cast<int64_t>(i - from) * 3 * width * height);
-    return pixels;
-  }
-
-  const std::vector<const std::vector<int32_t>*>& captions(size_t concept_id) const {
-    return captions_[concept_id];
-  }
-
- private:
-  size_t draw_set(Random& random) const {
-    const double at = static_cast<double>(random.bits() >> 11) * 0x1p-53 * cumulative_.back();
-    return static_cast<size_t>(std::upper_bound(cumulative_.begin(), cumulative_.end(), at) -
-                               cumulative_.begin());
-  }
-
-  int32_t draw_concept(size_t set, Random& random) const {
-    float sum = 0;
-    for (const int32_t c : drawn_[set]) sum += pack_.concepts[static_cast<size_t>(c)].weight;
-    float at = random.uniform() * sum;
-    for (const int32_t c : drawn_[set]) {
-      at -= pack_.concepts[static_cast<size_t>(c)].weight;
-      if (at < 0) return c;
-    }
-    return drawn_[set].back();
-  }
-
-  const std::vector<int32_t>* draw_caption(int32_t concept_id, Random& random) const {
-    const auto& captions = captions_[static_cast<size_t>(concept_id)];
-    return captions[static_cast<size_t>(random.below(static_cast<int64_t>(captions.size())))];
-  }
-
-  void normalise(const Planes& planes, float* to) const {
-    for (size_t c = 0; c < 3; ++c) {
-      const float mean = pack_.model.image.mean[c], scale = 1 / pack_.model.image.std[c];
-      for (size_t i = 0; i < planes.plane(); ++i)
-        to[c * planes.plane() + i] = (planes.values[c * planes.plane() + i] - mean) * scale;
-    }
-  }
-
-  const Pack& pack_;
-  const TrainOptions& options_;
-  std::vector<Picture> pictures_;
-  std::vector<std::vector<const std::vector<int32_t>*>> captions_;  // of each concept
-  std::vector<std::vector<int32_t>> drawn_;                         // concepts of each label set
-  std::vector<int32_t> distractors_;                                // concepts
-  std::vector<std::vector<size_t>> members_;                        // training images of each label set
-  std::vector<double> cumulative_;
-  int64_t training_images_ = 0;
-};
-
-/// Makes the next batches while the present one is computed.
-class Loader {
- public:
-  Loader(const Data& data, int64_t step, int64_t last, int threads)
-      : data_(data), next_(step), last_(last), threads_(std::max(threads, 1)) {
-    for (int i = 0; i < threads_; ++i) ask();
-  }
-
-  Batch take() {
-    Batch batch = pending_.front().get();
-    pending_.pop_front();
-    ask();
-    return batch;
-  }
-
- private:
-  void ask() {
-    if (next_ >= last_) return;
-    pending_.push_back(std::async(std::launch::async, [this, step = next_] {
-      torch::NoGradGuard no_gradient;
-      return data_.batch(step);
-    }));
-    ++next_;
-  }
-
-  const Data& data_;
-  int64_t next_;
-  int64_t last_;
-  int threads_;
-  std::deque<std::future<Batch>> pending_;
-};
 
 // As the reference groups them.
 bool decays(const std::string& name, const Tensor& value) {
@@ -252,7 +61,7 @@ class Training {
   Training(const TrainOptions& options, Pack pack)
       : options_(options),
         pack_(std::move(pack)),
-        data_(pack_, options_),
+        data_(pack_, options_.batch, options_.balance, options_.seed),
         device_(choose_device(options.device)) {
     torch::manual_seed(options.seed);
     state_.parameters = options.start_weights
@@ -279,18 +88,25 @@ class Training {
       for (auto& [name, value] : *tensors) value = value.to(device_);
     for (auto& [name, value] : state_.parameters)
       value.set_requires_grad(state_.first_moment.count(name) != 0);
+    if (device_.is_cpu())
+      threads_ =
+          options.threads > 0 ? options.threads : static_cast<int>(std::thread::hardware_concurrency());
+    pass_.emplace(pack_.model, state_.parameters, threads_);
+    average_pass_.emplace(pack_.model, state_.average, threads_);
   }
 
   bool run(const std::function<bool()>& stop) {
     std::filesystem::create_directories(options_.out);
     cut_logs();
     print_start();
-    Loader loader(data_, state_.step, last_step_, options_.loaders);
+    Loader loader(
+        data_, [this](int64_t step) { return view(step); }, state_.step, last_step_, options_.loaders);
     auto saved = Clock::now();
     started_ = Clock::now();
     start_step_ = state_.step;
     while (state_.step < last_step_) {
-      step(loader.take());
+      const auto begin = Clock::now();
+      step(loader.take(), begin);
       if (state_.step % steps_per_epoch_ == 0) end_epoch();
       const bool stopped = stop();
       if (stopped || state_.step == last_step_ || seconds_since(saved) > options_.save_every_s) {
@@ -318,9 +134,9 @@ class Training {
     text << "batch " << options_.batch << ", epochs " << options_.epochs << ", learning rate "
          << options_.learning_rate << ", weight decay " << options_.weight_decay << ", warm-up "
          << options_.warm_up << ", drop path " << options_.drop_path << ", clip norm " << options_.clip_norm
-         << ", average " << options_.average_decay << ", balance " << options_.balance << ", seed "
-         << options_.seed << ", images " << data_.training_images() << ", trained "
-         << static_cast<int>(options_.trained);
+         << ", average " << options_.average_decay << ", balance " << options_.balance << ", label weight "
+         << options_.label_weight << ", start " << options_.start << ", seed " << options_.seed << ", images "
+         << data_.training_images() << ", trained " << static_cast<int>(options_.trained);
     return text.str();
   }
 
@@ -332,23 +148,45 @@ class Training {
     return options_.learning_rate * (0.01 + 0.99 * 0.5 * (1 + std::cos(M_PI * progress)));
   }
 
-  Tensor loss_of(const Batch& batch) {
-    const MixedPrecision mixed(device_);
-    const Towers towers(pack_.model, state_.parameters);
-    const Tensor images = towers.encode_images(batch.pixels.to(device_), options_.drop_path);
-    const Tensor texts = towers.encode_texts({batch.texts.ids.to(device_), batch.texts.lengths.to(device_)});
-    const Tensor logits =
-        torch::matmul(images, texts.t()).to(torch::kFloat32) * state_.parameters.at("logit_scale").exp();
-    return unicl_loss(logits, batch.truth.to(device_));
+  // Both grow in the first part of the run; the rest is for what they grow to.
+  View view(int64_t step) const {
+    constexpr double kGrowth = 0.8;
+    const double progress = static_cast<double>(step) / (kGrowth * static_cast<double>(last_step_));
+    const auto& image = pack_.model.image;
+    return view_at(options_.start + (1 - options_.start) * std::min(progress, 1.0),
+                   static_cast<int>(image.width), static_cast<int>(image.height));
   }
 
-  void step(const Batch& batch) {
-    const auto begin = Clock::now();
-    // Drop path draws from LibTorch's generator: a fixed start for each step lets a resumed run draw the
-    // same.
-    torch::manual_seed(Random{options_.seed, static_cast<uint64_t>(state_.step)}.bits());
+  // The captions' contrast, and that of each image among the labels of each field.
+  Tensor loss_of(const Batch& batch) {
+    const Tensor logits =
+        torch::matmul(pass_->images(), pass_->texts().t()) * state_.parameters.at("logit_scale").exp();
+    const Tensor truth = batch.truth.to(device_);
+    const auto captions = [&](const Tensor& x) { return x.slice(1, 0, batch.captions); };
+    Tensor loss = unicl_loss(captions(logits), captions(truth));
+    for (const auto& texts : batch.field_texts) {
+      if (options_.label_weight == 0 || texts.empty()) continue;
+      const Tensor columns = torch::tensor(texts, torch::kInt64).to(device_);
+      loss = loss + options_.label_weight / static_cast<double>(batch.field_texts.size()) *
+                        contrast(logits.index_select(1, columns), truth.index_select(1, columns), 1);
+    }
+    return loss;
+  }
+
+  void step(const Batch& batch, Clock::time_point begin) {
+    Tensor factors;
+    if (options_.drop_path > 0) {
+      Random random{options_.seed, static_cast<uint64_t>(state_.step), kDropPathKey};
+      factors = drop_path_factors(pack_.model, options_.batch, options_.drop_path, random).to(device_);
+    }
+    {
+      const MixedPrecision mixed(device_);
+      pass_->forward(batch.pixels.to(device_), factors,
+                     {batch.texts.ids.to(device_), batch.texts.lengths.to(device_)});
+    }
     const Tensor loss = loss_of(batch);
     loss.backward();
+    pass_->backward();
     const double value = loss.item<double>();
     if (!std::isfinite(value))
       throw Error(ErrorCode::internal, "the loss is not finite at step " + std::to_string(state_.step) +
@@ -368,10 +206,10 @@ class Training {
     const Towers towers(pack_.model, state_.average);
     std::vector<Tensor> cosines, truths;  // of a field and a batch: [images, labels]
     for (int64_t b = 0; b < kBatches; ++b) {
-      const auto [pixels, sets] = data_.images_of_step(last_step_ + b);
-      const Tensor vectors = towers.encode_images(pixels.to(device_)).cpu();
+      const Batch batch = data_.batch(last_step_ + b, view(last_step_));
+      const Tensor vectors = average_pass_->encode_images(batch.pixels.to(device_)).cpu();
       for (int32_t field = 0; field < static_cast<int32_t>(pack_.fields.size()); ++field)
-        add_field(towers, vectors, sets, field, cosines, truths);
+        add_field(towers, vectors, batch.label_sets, field, cosines, truths);
     }
     const auto loss = [&](double log_scale) {
       double sum = 0;
@@ -421,31 +259,43 @@ class Training {
   double update(double rate) {
     constexpr double kBeta1 = 0.9, kBeta2 = 0.98, kEpsilon = 1e-8;
     torch::NoGradGuard no_gradient;
-    Tensor squares = torch::zeros({}, torch::TensorOptions(device_).dtype(torch::kFloat64));
-    for (const auto& [name, moment] : state_.first_moment) {
-      const Tensor& gradient = state_.parameters.at(name).grad();
-      if (gradient.defined()) squares += gradient.pow(2).sum().to(torch::kFloat64);
-    }
-    const double norm = std::sqrt(squares.item<double>());
+    // Sorted by size and dealt in turn, so that the threads have alike to do.
+    std::vector<std::string> names;
+    for (const auto& [name, moment] : state_.first_moment)
+      if (state_.parameters.at(name).grad().defined()) names.push_back(name);
+    std::ranges::stable_sort(names, std::greater{},
+                             [&](const std::string& name) { return state_.parameters.at(name).numel(); });
+    const auto for_each = [&](const auto& f) {
+      on_threads(threads_, [&](size_t t) {
+        for (size_t i = t; i < names.size(); i += static_cast<size_t>(threads_)) f(i, names[i]);
+      });
+    };
+    std::vector<Tensor> squares(names.size());
+    for_each([&](size_t i, const std::string& name) {
+      squares[i] = state_.parameters.at(name).grad().pow(2).sum().to(torch::kFloat64);
+    });
+    const double norm = squares.empty() ? 0 : torch::stack(squares).sum().sqrt().item<double>();
     const double clip = std::min(1.0, options_.clip_norm / (norm + 1e-6));
     const auto t = static_cast<double>(state_.step + 1);
     const double correct1 = 1 - std::pow(kBeta1, t), correct2 = 1 - std::pow(kBeta2, t);
-    for (auto& [name, first] : state_.first_moment) {
+    for_each([&](size_t, const std::string& name) {
       Tensor& value = state_.parameters.at(name);
       Tensor gradient = value.grad();
-      if (!gradient.defined()) continue;
-      gradient.mul_(clip);
+      Tensor& first = state_.first_moment.at(name);
       Tensor& second = state_.second_moment.at(name);
+      gradient.mul_(clip);
       first.mul_(kBeta1).add_(gradient, 1 - kBeta1);
       second.mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
       if (decays(name, value)) value.mul_(1 - rate * options_.weight_decay);
       value.addcdiv_(first, (second / correct2).sqrt_().add_(kEpsilon), -rate / correct1);
       if (name == "logit_scale") value.clamp_(0, kMaxLogitScale);
       gradient.zero_();
-    }
+    });
     // Early averages follow quickly, so that the start is forgotten.
     const double decay = std::min(options_.average_decay, (1 + t) / (10 + t));
-    for (auto& [name, average] : state_.average) average.lerp_(state_.parameters.at(name), 1 - decay);
+    for_each([&](size_t, const std::string& name) {
+      state_.average.at(name).lerp_(state_.parameters.at(name), 1 - decay);
+    });
     return norm;
   }
 
@@ -460,7 +310,8 @@ class Training {
     std::vector<Tensor> parts;
     for (size_t at = 0; at < images.size(); at += 64)
       parts.push_back(
-          towers.encode_images(data_.plain(images, at, std::min(at + 64, images.size())).to(device_)).cpu());
+          average_pass_->encode_images(data_.plain(images, at, std::min(at + 64, images.size())).to(device_))
+              .cpu());
     const Tensor vectors = torch::cat(parts);
 
     int fields = 0;
@@ -608,7 +459,10 @@ class Training {
   const Pack pack_;
   const Data data_;
   torch::Device device_;
+  int threads_ = 1;
   TrainState state_;
+  std::optional<BatchPass> pass_;          // with the parameters
+  std::optional<BatchPass> average_pass_;  // with their moving average
   std::string fingerprint_;
   int64_t steps_per_epoch_ = 0;
   int64_t last_step_ = 0;
@@ -620,9 +474,7 @@ class Training {
 }  // namespace
 
 bool train(const TrainOptions& options, const std::function<bool()>& stop) {
-  const int threads =
-      options.threads > 0 ? options.threads : static_cast<int>(std::thread::hardware_concurrency());
-  at::set_num_threads(threads);
+  at::set_num_threads(1);  // see train/threads.h
   return Training(options, read_pack(options.pack)).run(stop);
 }
 

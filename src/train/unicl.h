@@ -4,20 +4,21 @@
 
 namespace mii {
 
-/// Image-text contrast in both directions in which every true pair is a positive (UniCL, Yang et al. 2022):
-/// for an image, the probability over the texts is to be spread evenly over those that are true of it, and
-/// the other way round. Pairs of which nobody knows take no part. logits float32 [images, texts]; truth uint8
-/// of the same shape, values of mii::Truth, with at least one yes in each row; a text that is true of none of
-/// the images is only a wrong answer. Returns the mean of the two cross entropies.
-inline torch::Tensor unicl_loss(const torch::Tensor& logits, const torch::Tensor& truth) {
+/// Cross entropy along one side of logits float32 [images, texts] (over 1: of each image, over its texts) in
+/// which every true pair is a positive: the probability is to be spread evenly over those that are true.
+/// truth uint8 of the same shape, values of mii::Truth; pairs of which nobody knows take no part, nor do rows
+/// without a true pair. Returns the mean over the others.
+inline torch::Tensor contrast(const torch::Tensor& logits, const torch::Tensor& truth, int64_t over) {
   const torch::Tensor yes = (truth == 1).to(logits.dtype());
   const torch::Tensor known = logits.masked_fill(truth == 2, -1e9);
-  const auto one_way = [&](int64_t over) {
-    const torch::Tensor positives = yes.sum(over, /*keepdim=*/true);
-    const torch::Tensor target = yes / positives.clamp_min(1);
-    return -(target * torch::log_softmax(known, over)).sum() / (positives > 0).sum();
-  };
-  return (one_way(1) + one_way(0)) / 2;
+  const torch::Tensor positives = yes.sum(over, /*keepdim=*/true);
+  const torch::Tensor target = yes / positives.clamp_min(1);
+  return -(target * torch::log_softmax(known, over)).sum() / (positives > 0).sum().clamp_min(1);
+}
+
+/// Image-text contrast in both directions (UniCL, Yang et al. 2022): the mean of the two cross entropies.
+inline torch::Tensor unicl_loss(const torch::Tensor& logits, const torch::Tensor& truth) {
+  return (contrast(logits, truth, 1) + contrast(logits, truth, 0)) / 2;
 }
 
 }  // namespace mii

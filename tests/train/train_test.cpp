@@ -16,6 +16,8 @@
 #include "text/clip_tokenizer.h"
 #include "train/augment.h"
 #include "train/balance.h"
+#include "train/batch_pass.h"
+#include "train/data.h"
 #include "train/state.h"
 #include "train/towers.h"
 #include "train/unicl.h"
@@ -27,6 +29,18 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 using torch::Tensor;
+
+// Of two stages, for pictures of 32 pixels.
+constexpr const char* kSmallConfig =
+    "IMAGE_ENCODER:\n  IMAGE_SIZE: [32, 32]\n  IMAGE_MEAN: [0.485, 0.456, 0.406]\n  IMAGE_STD: [0.229, "
+    "0.224, 0.225]\n"
+    "  SPEC:\n    PATCH_SIZE: [7, 3]\n    PATCH_STRIDE: [4, 2]\n    PATCH_PADDING: [3, 1]\n    "
+    "PATCH_PRENORM: [false, true]\n"
+    "    DIM_EMBED: [16, 32]\n    NUM_HEADS: [1, 2]\n    NUM_GROUPS: [1, 2]\n    DEPTHS: [1, 1]\n    "
+    "WINDOW_SIZE: 4\n"
+    "LANG_ENCODER:\n  TOKENIZER: clip\n  CONTEXT_LENGTH: 77\n  WIDTH: 32\n  HEADS: 2\n  LAYERS: 1\n  "
+    "AUTOGRESSIVE: false\n"
+    "UNICL_MODEL:\n  DIM_PROJECTION: 16\nAUG:\n  INTERPOLATION: bicubic\nTEST:\n  CENTER_CROP: false\n";
 
 // ---- towers
 
@@ -103,6 +117,53 @@ TEST(DepthwiseConv, HasTheValuesAndGradientsOfLibTorchs) {
     EXPECT_TRUE(torch::allclose(ours[i].grad(), theirs[i].grad(), 1e-4, 1e-4)) << i;
 }
 
+// Slices add the same numbers in another order.
+TEST(BatchPass, HasTheRowsAndGradientsOfAPassInOnePiece) {
+  torch::manual_seed(1);
+  const ModelConfig config = ModelConfig::parse(kSmallConfig, "config.yaml");
+  Parameters sliced = initial_parameters(config, 50), whole;
+  for (auto& [name, value] : sliced) whole.emplace(name, value.clone().set_requires_grad(true));
+  for (auto& [name, value] : sliced) value.set_requires_grad(true);
+  const Tensor pixels = torch::randn({37, 3, 32, 32}), weights = torch::randn({37, 55});
+  Random random{1};
+  const Tensor factors = drop_path_factors(config, 37, 0.3, random);
+  TextBatch texts{torch::randint(1, 50, {55, 9}, torch::kInt64), torch::randint(2, 10, {55}, torch::kInt64)};
+
+  const Towers towers(config, whole);
+  const Tensor images = towers.encode_images(pixels, factors), captions = towers.encode_texts(texts);
+  (torch::matmul(images, captions.t()) * weights).sum().backward();
+  for (const int threads : {1, 3}) {
+    for (auto& [name, value] : sliced) value.mutable_grad() = Tensor();
+    BatchPass pass(config, sliced, threads);
+    pass.forward(pixels, factors, texts);
+    EXPECT_TRUE(torch::allclose(pass.images(), images, 1e-4, 1e-5));
+    EXPECT_TRUE(torch::allclose(pass.texts(), captions, 1e-4, 1e-5));
+    (torch::matmul(pass.images(), pass.texts().t()) * weights).sum().backward();
+    pass.backward();
+    for (const auto& [name, value] : sliced) {
+      ASSERT_EQ(value.grad().defined(), whole.at(name).grad().defined()) << name;
+      if (!value.grad().defined()) continue;
+      const double scale = whole.at(name).grad().abs().max().item<double>();
+      EXPECT_LT((value.grad() - whole.at(name).grad()).abs().max().item<double>(), 1e-4 * scale + 1e-6)
+          << name;
+    }
+  }
+}
+
+TEST(DropPath, KeepsTheMeanAndDropsMoreWithDepth) {
+  const ModelConfig config = ModelConfig::parse(kSmallConfig, "config.yaml");
+  Random random{3};
+  const Tensor factors = drop_path_factors(config, 20000, 0.4, random);  // 4 blocks of 2 branches
+  ASSERT_EQ(factors.size(0), 8);
+  for (int64_t branch = 0; branch < 8; ++branch) {
+    const double rate = 0.4 * static_cast<double>(branch / 2) / 3;
+    // Five standard deviations of a mean of 20000.
+    EXPECT_NEAR((factors[branch] == 0).to(torch::kFloat32).mean().item<double>(), rate,
+                5 * std::sqrt(rate * (1 - rate) / 20000));
+    EXPECT_NEAR(factors[branch].mean().item<double>(), 1, 5 * std::sqrt(rate / (1 - rate) / 20000) + 1e-5);
+  }
+}
+
 // ---- sampling
 
 TEST(DrawShares, BalanceFieldByField) {
@@ -116,6 +177,18 @@ TEST(DrawShares, BalanceFieldByField) {
   const auto roots = draw_shares(sets, {64, 0, 9, 16, 0}, 0.5);
   EXPECT_THAT(roots, testing::Pointwise(testing::DoubleNear(1e-12),
                                         {8.0 / 13, 0.0, 5.0 / 13 * 3 / 7, 5.0 / 13 * 4 / 7, 0.0}));
+}
+
+TEST(View, GrowsToTheFullSize) {
+  const View first = view_at(0.5, 128, 128), later = view_at(0.7, 128, 128), last = view_at(1, 128, 128);
+  EXPECT_EQ(std::pair(first.width, first.height), std::pair(64, 64));
+  EXPECT_EQ(std::pair(later.width, later.height), std::pair(96, 96));
+  EXPECT_EQ(std::pair(last.width, last.height), std::pair(128, 128));
+  EXPECT_FLOAT_EQ(later.strength, 0.7f);
+  // Sides that are no multiple of the step, or shorter than it.
+  EXPECT_EQ(view_at(1, 150, 20).width, 150);
+  EXPECT_EQ(view_at(0.2, 150, 20).width, 32);
+  EXPECT_EQ(view_at(0.2, 150, 20).height, 20);
 }
 
 // ---- objective
@@ -134,6 +207,12 @@ TEST(UniclLoss, IsTheCrossEntropyWithAllTruePairsAsTargets) {
   EXPECT_NEAR(unicl_loss(logits, truth).item<double>(), (images + texts) / 2, 1e-6);
 }
 
+TEST(Contrast, RowsWithoutATruePairTakeNoPart) {
+  const Tensor truth = torch::tensor({{1, 0}, {0, 2}}, torch::kUInt8);
+  const double loss = contrast(torch::tensor({{1.0f, 3.0f}, {9.0f, 4.0f}}), truth, 1).item<double>();
+  EXPECT_NEAR(loss, std::log(std::exp(1.0) + std::exp(3.0)) - 1, 1e-6);
+}
+
 TEST(UniclLoss, PairsThatNobodyKnowsTakeNoPart) {
   const Tensor truth = torch::tensor({{1, 2}, {0, 1}}, torch::kUInt8);
   const double a = unicl_loss(torch::tensor({{1.0f, -5.0f}, {0.0f, 1.0f}}), truth).item<double>();
@@ -148,7 +227,7 @@ TEST(Augment, DependsOnItsKeysOnlyAndStaysInRange) {
   for (int i = 0; i < 40 * 30 * 3; ++i) picture.values.push_back(static_cast<uint8_t>(i * 5));
   for (uint64_t key = 0; key < 200; ++key) {
     Random a{1, key}, b{1, key};
-    const Planes x = augmented(picture, 32, 32, a), y = augmented(picture, 32, 32, b);
+    const Planes x = augmented(picture, 32, 32, 1, a), y = augmented(picture, 32, 32, 1, b);
     ASSERT_EQ(x.values, y.values);
     for (const float v : x.values) ASSERT_TRUE(v >= 0 && v <= 1) << key;
   }
@@ -193,7 +272,7 @@ class TrainRun : public testing::Test {
     fs::create_directories(folder_ / "pack" / "model" / "language_model");
     const Golden golden("tiny-a");
     fs::copy(golden.tokenizer(), folder_ / "pack" / "model" / "language_model" / "clip_tokenizer_4.16.2");
-    std::ofstream(folder_ / "pack" / "model" / "config.yaml") << kConfig;
+    std::ofstream(folder_ / "pack" / "model" / "config.yaml") << kSmallConfig;
     const CaptionRules rules{.fields = {"shape"},
                              .templates = {"{shape}", "a {shape}"},
                              .synonyms = {{"shape", {{"disc", {"circle"}}}}},
@@ -203,7 +282,7 @@ class TrainRun : public testing::Test {
     const Composition composition = compose(rules, sets, 10);
     const ClipTokenizer tokenizer = ClipTokenizer::load(golden.tokenizer());
     Pack pack;
-    pack.model = ModelConfig::parse(kConfig, "config.yaml");
+    pack.model = ModelConfig::parse(kSmallConfig, "config.yaml");
     pack.vocabulary_size = tokenizer.vocabulary_size();
     pack.fields = rules.fields;
     pack.truth = composition.truth;
@@ -247,16 +326,6 @@ class TrainRun : public testing::Test {
   }
   static bool never() { return false; }
 
-  static constexpr const char* kConfig =
-      "IMAGE_ENCODER:\n  IMAGE_SIZE: [32, 32]\n  IMAGE_MEAN: [0.485, 0.456, 0.406]\n  IMAGE_STD: [0.229, "
-      "0.224, 0.225]\n"
-      "  SPEC:\n    PATCH_SIZE: [7, 3]\n    PATCH_STRIDE: [4, 2]\n    PATCH_PADDING: [3, 1]\n    "
-      "PATCH_PRENORM: [false, true]\n"
-      "    DIM_EMBED: [16, 32]\n    NUM_HEADS: [1, 2]\n    NUM_GROUPS: [1, 2]\n    DEPTHS: [1, 1]\n    "
-      "WINDOW_SIZE: 4\n"
-      "LANG_ENCODER:\n  TOKENIZER: clip\n  CONTEXT_LENGTH: 77\n  WIDTH: 32\n  HEADS: 2\n  LAYERS: 1\n  "
-      "AUTOGRESSIVE: false\n"
-      "UNICL_MODEL:\n  DIM_PROJECTION: 16\nAUG:\n  INTERPOLATION: bicubic\nTEST:\n  CENTER_CROP: false\n";
   fs::path folder_ = fs::temp_directory_path() / ("mii-train-" + std::to_string(getpid()));
 };
 
@@ -265,11 +334,12 @@ class TrainRun : public testing::Test {
 // Telling the three apart in all but the worst of the augmented views comes within 0.35 of the least.
 TEST_F(TrainRun, ReachesTheLossThatTellingTheShapesApartGives) {
   TrainOptions o = options("run");
-  o.epochs = 40;
+  o.epochs = 60;
   o.learning_rate = 3e-3;
+  o.label_weight = 0;  // the captions' contrast alone
   ASSERT_TRUE(train(o, never));
   const auto log = rows("run", "train.tsv", true);
-  ASSERT_EQ(log.size(), 400u);
+  ASSERT_EQ(log.size(), 600u);
   double loss = 0;
   for (size_t i = log.size() - 40; i < log.size(); ++i) loss += log[i][3] / 40;
   EXPECT_LT(loss, std::log(10.0) + 0.35);
@@ -291,15 +361,11 @@ TEST_F(TrainRun, ReachesTheLossThatTellingTheShapesApartGives) {
   EXPECT_GE(right, 54);
 }
 
-// Of all temperatures the fitted one gives the right labels the highest likelihood on views as training draws
-// them; on plain ones, which are easier, it is still better than the one that the captions' loss leaves.
-TEST_F(TrainRun, CalibrationRaisesTheLikelihoodOfSingleLabels) {
-  TrainOptions o = options("run");
-  o.epochs = 15;
-  o.learning_rate = 3e-3;
-  ASSERT_TRUE(train(o, never));
-  const auto mean_log_likelihood = [&] {
-    const Engine engine = Engine::open(folder_ / "run" / "last", {.precision = Precision::f32});
+class TrainRunLabels : public TrainRun {
+ protected:
+  // Of the right label among the three, on new pictures.
+  double mean_log_likelihood(const std::string& out) const {
+    const Engine engine = Engine::open(folder_ / out / "last", {.precision = Precision::f32});
     double sum = 0;
     for (int i = 0; i < 60; ++i) {
       Random random{11, static_cast<uint64_t>(i)};
@@ -309,11 +375,28 @@ TEST_F(TrainRun, CalibrationRaisesTheLikelihoodOfSingleLabels) {
                           .row(0)[static_cast<size_t>(i % 3)]);
     }
     return sum / 60;
-  };
-  const double before = mean_log_likelihood();
+  }
+};
+
+// Of all temperatures the fitted one gives the right labels the highest likelihood on views as training draws
+// them; on plain ones, which are easier, it is still better than the one that the captions' loss leaves. And
+// so is learning to tell the labels apart.
+TEST_F(TrainRunLabels, CalibrationAndTheirOwnContrastRaiseTheirLikelihood) {
+  TrainOptions o = options("captions");
+  o.epochs = 15;
+  o.learning_rate = 3e-3;
+  o.label_weight = 0;
+  ASSERT_TRUE(train(o, never));
+  const double captions = mean_log_likelihood("captions");
   o.resume = o.calibrate = true;
   ASSERT_TRUE(train(o, never));
-  EXPECT_GT(mean_log_likelihood(), before);
+  EXPECT_GT(mean_log_likelihood("captions"), captions);
+
+  o.out = options("labels").out;
+  o.resume = o.calibrate = false;
+  o.label_weight = 1;
+  ASSERT_TRUE(train(o, never));
+  EXPECT_GT(mean_log_likelihood("labels"), captions);
 }
 
 TEST_F(TrainRun, EqualSeedsGiveEqualRuns) {
@@ -323,8 +406,10 @@ TEST_F(TrainRun, EqualSeedsGiveEqualRuns) {
 }
 
 TEST_F(TrainRun, AStoppedRunGoesOnAsIfItHadNotStopped) {
-  ASSERT_TRUE(train(options("whole"), never));
-  TrainOptions o = options("parts");
+  TrainOptions o = options("whole");
+  o.start = 0.5;
+  ASSERT_TRUE(train(o, never));
+  o.out = options("parts").out;
   int steps = 0;
   ASSERT_FALSE(train(o, [&] { return ++steps == 7; }));
   o.resume = true;
@@ -339,7 +424,7 @@ TEST_F(TrainRun, OnlyTheWeightsThatAreToLearnChange) {
   o.start_weights = folder_ / "first" / "last" / "vision_model" / "model.safetensors";
   o.trained = Trained::text_tower;
   ASSERT_TRUE(train(o, never));
-  const ModelConfig config = ModelConfig::parse(kConfig, "config.yaml");
+  const ModelConfig config = ModelConfig::parse(kSmallConfig, "config.yaml");
   const int64_t vocabulary = read_pack(folder_ / "pack").vocabulary_size;
   const Parameters before = load_parameters(*o.start_weights, config, vocabulary);
   const Parameters after =

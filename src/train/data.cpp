@@ -1,0 +1,178 @@
+#include "train/data.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "mii/error.h"
+#include "train/balance.h"
+
+namespace mii {
+
+using torch::Tensor;
+
+View view_at(double share, int full_width, int full_height) {
+  constexpr int kStep = 32;
+  const auto side = [&](int full) {
+    if (share >= 1 || full <= kStep) return full;
+    return std::min(full, kStep * std::max(1, static_cast<int>(std::lround(share * full / kStep))));
+  };
+  return {side(full_width), side(full_height), static_cast<float>(std::min(share, 1.0))};
+}
+
+TextBatch to_text_batch(const std::vector<const std::vector<int32_t>*>& texts) {
+  size_t longest = 0;
+  for (const auto* ids : texts) longest = std::max(longest, ids->size());
+  const auto count = static_cast<int64_t>(texts.size());
+  TextBatch batch{torch::zeros({count, static_cast<int64_t>(longest)}, torch::kInt64),
+                  torch::zeros({count}, torch::kInt64)};
+  for (int64_t t = 0; t < count; ++t) {
+    const auto& ids = *texts[static_cast<size_t>(t)];
+    std::copy(ids.begin(), ids.end(), batch.ids.data_ptr<int64_t>() + t * static_cast<int64_t>(longest));
+    batch.lengths.data_ptr<int64_t>()[t] = static_cast<int64_t>(ids.size());
+  }
+  return batch;
+}
+
+Data::Data(const Pack& pack, int64_t batch, double balance, uint64_t seed)
+    : pack_(pack), batch_(batch), seed_(seed) {
+  captions_.resize(pack.concepts.size());
+  for (const Caption& caption : pack.captions)
+    captions_[static_cast<size_t>(caption.concept_id)].push_back(&caption.ids);
+  drawn_.resize(pack.label_sets.size());
+  for (size_t c = 0; c < pack.concepts.size(); ++c) {
+    if (captions_[c].empty()) continue;
+    const auto id = static_cast<int32_t>(c);
+    for (const int32_t l : pack.concepts[c].drawn_by) drawn_[static_cast<size_t>(l)].push_back(id);
+    if (pack.concepts[c].distractor) distractors_.push_back(id);
+  }
+  members_.resize(pack.label_sets.size());
+  for (const PackedImage& image : pack.images) {
+    const auto set = static_cast<size_t>(image.label_set);
+    if (!image.validation && !drawn_[set].empty()) {
+      members_[set].push_back(pictures_.size());
+      ++training_images_;
+    }
+    pictures_.push_back(decode_jpeg(image.jpeg));
+  }
+  if (training_images_ == 0)
+    throw Error(ErrorCode::invalid_argument, "the pack has no training image with a caption");
+  for (size_t c = 0; c < pack.concepts.size(); ++c) {
+    const auto has = [&](int32_t set) { return !members_[static_cast<size_t>(set)].empty(); };
+    const Concept& about = pack.concepts[c];
+    if (about.field >= 0 && !captions_[c].empty() && std::ranges::any_of(about.drawn_by, has))
+      labels_.push_back(static_cast<int32_t>(c));
+  }
+  double sum = 0;
+  std::vector<size_t> counts;
+  for (const auto& members : members_) counts.push_back(members.size());
+  for (const double share : draw_shares(pack.label_sets, counts, balance))
+    cumulative_.push_back(sum += share);
+}
+
+Batch Data::batch(int64_t step, const View& view) const {
+  const int64_t distractors = distractors_.empty() ? 0 : (batch_ + 7) / 8;
+  Batch batch{torch::empty({batch_, 3, view.height, view.width})};
+  std::vector<int32_t> concepts;
+  std::vector<const std::vector<int32_t>*> texts;
+  const auto say = [&](int32_t concept_id, Random& random) {
+    concepts.push_back(concept_id);
+    texts.push_back(draw_caption(concept_id, random));
+  };
+  for (int64_t i = 0; i < batch_; ++i) {
+    Random random{seed_, static_cast<uint64_t>(step), static_cast<uint64_t>(i)};
+    const size_t set = draw_set(random);
+    const auto& members = members_[set];
+    const size_t image = members[static_cast<size_t>(random.below(static_cast<int64_t>(members.size())))];
+    batch.label_sets.push_back(static_cast<int32_t>(set));
+    say(draw_concept(set, random), random);
+    normalise(augmented(pictures_[image], view.width, view.height, view.strength, random),
+              batch.pixels.data_ptr<float>() + i * 3 * view.width * view.height);
+  }
+  Random random{seed_, static_cast<uint64_t>(step), static_cast<uint64_t>(batch_)};
+  for (int64_t i = 0; i < distractors; ++i)
+    say(distractors_[static_cast<size_t>(random.below(static_cast<int64_t>(distractors_.size())))], random);
+  batch.captions = static_cast<int64_t>(concepts.size());
+  // All labels, or twice as many as there are images, drawn without putting back.
+  std::vector<int32_t> labels = labels_;
+  for (size_t i = 0; i < labels.size() && static_cast<int64_t>(i) < 2 * batch_; ++i) {
+    std::swap(labels[i],
+              labels[i + static_cast<size_t>(random.below(static_cast<int64_t>(labels.size() - i)))]);
+    say(labels[i], random);
+  }
+
+  batch.field_texts.resize(pack_.fields.size());
+  for (size_t t = static_cast<size_t>(batch_); t < concepts.size(); ++t)
+    batch.field_texts[static_cast<size_t>(pack_.concepts[static_cast<size_t>(concepts[t])].field)].push_back(
+        static_cast<int64_t>(t));
+  batch.truth = torch::empty({batch_, static_cast<int64_t>(concepts.size())}, torch::kUInt8);
+  auto* truth = batch.truth.data_ptr<uint8_t>();
+  for (const int32_t set : batch.label_sets)
+    for (const int32_t concept_id : concepts)
+      *truth++ = static_cast<uint8_t>(pack_.truth_of(set, concept_id));
+  batch.texts = to_text_batch(texts);
+  return batch;
+}
+
+Tensor Data::plain(const std::vector<size_t>& images, size_t from, size_t to) const {
+  const auto width = static_cast<int>(pack_.model.image.width),
+             height = static_cast<int>(pack_.model.image.height);
+  Tensor pixels = torch::empty({static_cast<int64_t>(to - from), 3, height, width});
+  for (size_t i = from; i < to; ++i)
+    normalise(resized(pictures_[images[i]], width, height),
+              pixels.data_ptr<float>() + static_cast<int64_t>(i - from) * 3 * width * height);
+  return pixels;
+}
+
+size_t Data::draw_set(Random& random) const {
+  const double at = static_cast<double>(random.bits() >> 11) * 0x1p-53 * cumulative_.back();
+  return static_cast<size_t>(std::upper_bound(cumulative_.begin(), cumulative_.end(), at) -
+                             cumulative_.begin());
+}
+
+int32_t Data::draw_concept(size_t set, Random& random) const {
+  float sum = 0;
+  for (const int32_t c : drawn_[set]) sum += pack_.concepts[static_cast<size_t>(c)].weight;
+  float at = random.uniform() * sum;
+  for (const int32_t c : drawn_[set]) {
+    at -= pack_.concepts[static_cast<size_t>(c)].weight;
+    if (at < 0) return c;
+  }
+  return drawn_[set].back();
+}
+
+const std::vector<int32_t>* Data::draw_caption(int32_t concept_id, Random& random) const {
+  const auto& captions = captions_[static_cast<size_t>(concept_id)];
+  return captions[static_cast<size_t>(random.below(static_cast<int64_t>(captions.size())))];
+}
+
+void Data::normalise(const Planes& planes, float* to) const {
+  for (size_t c = 0; c < 3; ++c) {
+    const float mean = pack_.model.image.mean[c], scale = 1 / pack_.model.image.std[c];
+    for (size_t i = 0; i < planes.plane(); ++i)
+      to[c * planes.plane() + i] = (planes.values[c * planes.plane() + i] - mean) * scale;
+  }
+}
+
+Loader::Loader(const Data& data, std::function<View(int64_t)> view, int64_t step, int64_t last, int threads)
+    : data_(data), view_(std::move(view)), next_(step), last_(last) {
+  for (int i = 0; i < std::max(threads, 1); ++i) ask();
+}
+
+Batch Loader::take() {
+  Batch batch = pending_.front().get();
+  pending_.pop_front();
+  ask();
+  return batch;
+}
+
+void Loader::ask() {
+  if (next_ >= last_) return;
+  pending_.push_back(std::async(std::launch::async, [this, step = next_] {
+    torch::NoGradGuard no_gradient;
+    return data_.batch(step, view_(step));
+  }));
+  ++next_;
+}
+
+}  // namespace mii

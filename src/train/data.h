@@ -1,0 +1,99 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <future>
+#include <vector>
+
+#include "pack/pack.h"
+#include "train/augment.h"
+#include "train/random.h"
+#include "train/towers.h"
+
+namespace mii {
+
+/// What one step learns from.
+struct Batch {
+  torch::Tensor pixels;             ///< float32 [images, 3, height, width], normalised
+  std::vector<int32_t> label_sets;  ///< of the images
+  TextBatch texts;                  ///< a caption of each image, distractors, then labels
+  torch::Tensor truth;              ///< uint8 [images, texts], values of mii::Truth
+  int64_t captions = 0;             ///< the first texts: all but the labels
+  /// Of each field the texts that name one of its values, and nothing else: labels and distractors.
+  std::vector<std::vector<int64_t>> field_texts;
+};
+
+/// How the images of a batch are made.
+struct View {
+  int width = 0;
+  int height = 0;
+  float strength = 1;  ///< of the augmentation, see augmented()
+};
+
+/// Progressive learning (Tan and Le 2021): images of about this share of the full sides, in steps of 32
+/// pixels, and as much of the augmentation.
+View view_at(double share, int full_width, int full_height);
+
+/// Pads the texts' tokens on the right.
+TextBatch to_text_batch(const std::vector<const std::vector<int32_t>*>& texts);
+
+/// The decoded images of a pack, and random batches of them. A batch depends on the seed and its step only.
+class Data {
+ public:
+  /// balance: see train/balance.h. Keeps a reference to the pack. Throws Error{invalid_argument} when it has
+  /// nothing to learn from.
+  Data(const Pack& pack, int64_t batch, double balance, uint64_t seed);
+
+  int64_t training_images() const { return training_images_; }
+
+  Batch batch(int64_t step, const View& view) const;
+
+  /// Images [from, to) of `images` (indices into Pack::images), as they are: float32 [to - from, 3, H, W].
+  torch::Tensor plain(const std::vector<size_t>& images, size_t from, size_t to) const;
+
+  /// Tokens of each caption of a concept, the plainest first.
+  const std::vector<const std::vector<int32_t>*>& captions(size_t concept_id) const {
+    return captions_[concept_id];
+  }
+
+ private:
+  size_t draw_set(Random& random) const;
+  int32_t draw_concept(size_t set, Random& random) const;
+  const std::vector<int32_t>* draw_caption(int32_t concept_id, Random& random) const;
+  void normalise(const Planes& planes, float* to) const;
+
+  const Pack& pack_;
+  const int64_t batch_;
+  const uint64_t seed_;
+  std::vector<Picture> pictures_;                                   // of each image
+  std::vector<std::vector<const std::vector<int32_t>*>> captions_;  // of each concept
+  std::vector<std::vector<int32_t>> drawn_;                         // concepts of each label set
+  std::vector<int32_t> distractors_;                                // concepts
+  std::vector<int32_t> labels_;                                     // concepts of one field that images have
+  std::vector<std::vector<size_t>> members_;                        // training images of each label set
+  std::vector<double> cumulative_;
+  int64_t training_images_ = 0;
+};
+
+/// Makes the next batches while the present one is computed.
+class Loader {
+ public:
+  /// Batches of the steps [step, last); view(step) says how their images are made.
+  Loader(const Data& data, std::function<View(int64_t)> view, int64_t step, int64_t last, int threads);
+
+  Batch take();
+
+ private:
+  void ask();
+
+  const Data& data_;
+  const std::function<View(int64_t)> view_;
+  int64_t next_;
+  const int64_t last_;
+  std::deque<std::future<Batch>> pending_;
+};
+
+}  // namespace mii
