@@ -121,13 +121,15 @@ class Composer {
     }
   }
 
-  // A concept of one field that nothing draws. A value that images do have is none.
+  // A concept of one field; unless images have the value, nothing draws it.
   void add_distractor(size_t field, const std::string& value) {
     Said said(rules_.fields.size());
     said[field] = value;
     std::vector<bool> uses(said.size());
     uses[field] = true;
-    if (templates_.contains(uses)) concepts_.try_emplace(said);
+    if (!templates_.contains(uses)) return;
+    concepts_.try_emplace(said);
+    distractors_.insert(said);
   }
 
   ComposedConcept composed(const Said& said, const std::set<int32_t>& sets) const {
@@ -152,7 +154,7 @@ class Composer {
              fields == 1 ? single : -1,
              static_cast<float>(texts.size()),
              {sets.begin(), sets.end()},
-             sets.empty()},
+             distractors_.contains(said)},
             kept};
   }
 
@@ -205,6 +207,7 @@ class Composer {
   size_t max_captions_;
   std::map<std::vector<bool>, std::vector<std::string>> templates_;  // by the fields that they use
   std::map<Said, std::set<int32_t>> concepts_;                       // and the label sets that draw them
+  std::set<Said> distractors_;
 };
 
 }  // namespace

@@ -26,7 +26,7 @@ struct Concept {
   int32_t field = -1;             ///< index into Pack::fields when it speaks of that field alone, else -1
   float weight = 0;               ///< how often it is drawn, relative to the others that fit an image
   std::vector<int32_t> drawn_by;  ///< label sets whose images may draw it, ascending
-  bool distractor = false;        ///< true of no image: its captions are only there to be wrong
+  bool distractor = false;        ///< where no training image has it, its captions take part as wrong answers
 };
 
 struct Caption {

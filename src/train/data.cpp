@@ -44,7 +44,6 @@ Data::Data(const Pack& pack, int64_t batch, double balance, uint64_t seed)
     if (captions_[c].empty()) continue;
     const auto id = static_cast<int32_t>(c);
     for (const int32_t l : pack.concepts[c].drawn_by) drawn_[static_cast<size_t>(l)].push_back(id);
-    if (pack.concepts[c].distractor) distractors_.push_back(id);
   }
   members_.resize(pack.label_sets.size());
   for (const PackedImage& image : pack.images) {
@@ -60,8 +59,11 @@ Data::Data(const Pack& pack, int64_t batch, double balance, uint64_t seed)
   for (size_t c = 0; c < pack.concepts.size(); ++c) {
     const auto has = [&](int32_t set) { return !members_[static_cast<size_t>(set)].empty(); };
     const Concept& about = pack.concepts[c];
-    if (about.field >= 0 && !captions_[c].empty() && std::ranges::any_of(about.drawn_by, has))
+    if (about.field < 0 || captions_[c].empty()) continue;
+    if (std::ranges::any_of(about.drawn_by, has))
       labels_.push_back(static_cast<int32_t>(c));
+    else if (about.distractor)  // although validation images may have it
+      distractors_.push_back(static_cast<int32_t>(c));
   }
   double sum = 0;
   std::vector<size_t> counts;

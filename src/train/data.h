@@ -54,6 +54,9 @@ class Data {
   /// Images [from, to) of `images` (indices into Pack::images), as they are: float32 [to - from, 3, H, W].
   torch::Tensor plain(const std::vector<size_t>& images, size_t from, size_t to) const;
 
+  /// Concepts of one field that training images have.
+  const std::vector<int32_t>& labels() const { return labels_; }
+
   /// Tokens of each caption of a concept, the plainest first.
   const std::vector<const std::vector<int32_t>*>& captions(size_t concept_id) const {
     return captions_[concept_id];
@@ -72,7 +75,7 @@ class Data {
   std::vector<std::vector<const std::vector<int32_t>*>> captions_;  // of each concept
   std::vector<std::vector<int32_t>> drawn_;                         // concepts of each label set
   std::vector<int32_t> distractors_;                                // concepts
-  std::vector<int32_t> labels_;                                     // concepts of one field that images have
+  std::vector<int32_t> labels_;                                     // see labels()
   std::vector<std::vector<size_t>> members_;                        // training images of each label set
   std::vector<double> cumulative_;
   int64_t training_images_ = 0;

@@ -233,11 +233,10 @@ class Training {
                  std::vector<Tensor>& cosines, std::vector<Tensor>& truths) {
     std::vector<const std::vector<int32_t>*> texts;
     std::vector<int32_t> labels;
-    for (size_t c = 0; c < pack_.concepts.size(); ++c) {
-      if (pack_.concepts[c].field != field || pack_.concepts[c].distractor || data_.captions(c).empty())
-        continue;
-      texts.push_back(data_.captions(c).front());
-      labels.push_back(static_cast<int32_t>(c));
+    for (const int32_t c : data_.labels()) {
+      if (pack_.concepts[static_cast<size_t>(c)].field != field) continue;
+      texts.push_back(data_.captions(static_cast<size_t>(c)).front());
+      labels.push_back(c);
     }
     std::vector<int64_t> rows;
     std::vector<float> truth;
