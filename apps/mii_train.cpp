@@ -110,7 +110,7 @@ void restart_with_settings(char** argv) {
 }
 
 // Tensors of a few megabytes come and go by the thousand: memory that goes back to the system between them is
-// cleared anew each time, a quarter of a step.
+// cleared anew each time: a sixth of a step.
 void keep_memory() {
 #ifdef __GLIBC__
   mallopt(M_MMAP_MAX, 0);
