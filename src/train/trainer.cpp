@@ -8,8 +8,6 @@
 #include <cstring>
 #include <fstream>
 #include <map>
-#include <numeric>
-#include <set>
 #include <thread>
 #include <unistd.h>
 
@@ -22,6 +20,7 @@
 #include "train/threads.h"
 #include "train/towers.h"
 #include "train/unicl.h"
+#include "train/validation.h"
 
 namespace mii {
 namespace {
@@ -29,7 +28,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using torch::Tensor;
 
-constexpr double kMaxLogitScale = 4.6052;  // ln(100), as CLIP
 constexpr uint64_t kDropPathKey = ~uint64_t{0};
 
 double seconds_since(Clock::time_point start) {
@@ -48,13 +46,6 @@ bool learns(const std::string& name, Trained trained) {
   if (trained == Trained::projections) return false;
   return trained == Trained::all || name.starts_with("lang_encoder.");
 }
-
-struct Scores {
-  std::vector<double> top1;  // of each field; NaN without images
-  double recall1 = 0;
-  double recall5 = 0;
-  double mean = 0;  // what "best" means
-};
 
 class Training {
  public:
@@ -92,7 +83,7 @@ class Training {
       threads_ =
           options.threads > 0 ? options.threads : static_cast<int>(std::thread::hardware_concurrency());
     pass_.emplace(pack_.model, state_.parameters, threads_);
-    average_pass_.emplace(pack_.model, state_.average, threads_);
+    validation_.emplace(pack_, data_, state_.average, device_, threads_);
   }
 
   bool run(const std::function<bool()>& stop) {
@@ -115,7 +106,13 @@ class Training {
       }
       if (stopped && state_.step < last_step_) return false;
     }
-    if (options_.calibrate) calibrate();
+    if (options_.calibrate) {
+      const double scale = validation_->best_logit_scale(last_step_, view(last_step_));
+      state_.average.at("logit_scale").fill_(scale);
+      if (!options_.quiet)
+        std::fprintf(stderr, "temperature %.1f fits single labels best\n", std::exp(scale));
+      write_model("last");
+    }
     return true;
   }
 
@@ -197,63 +194,6 @@ class Training {
     log_step(value, rate, norm, static_cast<double>(options_.batch) / seconds_since(begin));
   }
 
-  // Training shares the probability of an image among all captions that are true of it, which keeps the
-  // temperature low; a single label among wrong ones deserves more. The scale that gives the right labels of
-  // each field the highest likelihood, on augmented training images: those are as hard as unseen ones.
-  void calibrate() {
-    constexpr int64_t kBatches = 16;
-    torch::NoGradGuard no_gradient;
-    const Towers towers(pack_.model, state_.average);
-    std::vector<Tensor> cosines, truths;  // of a field and a batch: [images, labels]
-    for (int64_t b = 0; b < kBatches; ++b) {
-      const Batch batch = data_.batch(last_step_ + b, view(last_step_));
-      const Tensor vectors = average_pass_->encode_images(batch.pixels.to(device_)).cpu();
-      for (int32_t field = 0; field < static_cast<int32_t>(pack_.fields.size()); ++field)
-        add_field(towers, vectors, batch.label_sets, field, cosines, truths);
-    }
-    const auto loss = [&](double log_scale) {
-      double sum = 0;
-      for (size_t i = 0; i < cosines.size(); ++i) {
-        const Tensor likelihood =
-            (torch::softmax(cosines[i] * std::exp(log_scale), 1) * truths[i]).sum(1).clamp_min(1e-12);
-        sum -= likelihood.log().mean().item<double>();
-      }
-      return sum;
-    };
-    double best = 0;
-    for (double at = 0; at < kMaxLogitScale; at += 0.02)
-      if (loss(at) < loss(best)) best = at;
-    state_.average.at("logit_scale").fill_(best);
-    if (!options_.quiet) std::fprintf(stderr, "temperature %.1f fits single labels best\n", std::exp(best));
-    write_model("last");
-  }
-
-  // Images that have a value of the field, against all values that training images have.
-  void add_field(const Towers& towers, const Tensor& vectors, const std::vector<int32_t>& sets, int32_t field,
-                 std::vector<Tensor>& cosines, std::vector<Tensor>& truths) {
-    std::vector<const std::vector<int32_t>*> texts;
-    std::vector<int32_t> labels;
-    for (const int32_t c : data_.labels()) {
-      if (pack_.concepts[static_cast<size_t>(c)].field != field) continue;
-      texts.push_back(data_.captions(static_cast<size_t>(c)).front());
-      labels.push_back(c);
-    }
-    std::vector<int64_t> rows;
-    std::vector<float> truth;
-    for (size_t i = 0; i < sets.size(); ++i) {
-      const auto is_true = [&](int32_t c) { return pack_.truth_of(sets[i], c) == Truth::yes; };
-      if (std::none_of(labels.begin(), labels.end(), is_true)) continue;
-      rows.push_back(static_cast<int64_t>(i));
-      for (const int32_t c : labels) truth.push_back(is_true(c) ? 1.0f : 0.0f);
-    }
-    if (rows.empty()) return;
-    const TextBatch batch = to_text_batch(texts);
-    const Tensor label_vectors =
-        towers.encode_texts({batch.ids.to(device_), batch.lengths.to(device_)}).cpu();
-    cosines.push_back(torch::matmul(vectors.index_select(0, torch::tensor(rows)), label_vectors.t()));
-    truths.push_back(torch::tensor(truth).reshape({static_cast<int64_t>(rows.size()), -1}));
-  }
-
   // AdamW (Loshchilov and Hutter 2019), gradients clipped by their common norm, and the moving average.
   double update(double rate) {
     constexpr double kBeta1 = 0.9, kBeta2 = 0.98, kEpsilon = 1e-8;
@@ -298,82 +238,8 @@ class Training {
     return norm;
   }
 
-  Scores validate() {
-    torch::NoGradGuard no_gradient;
-    const Towers towers(pack_.model, state_.average);
-    std::vector<size_t> images;
-    for (size_t i = 0; i < pack_.images.size(); ++i)
-      if (pack_.images[i].validation) images.push_back(i);
-    Scores scores;
-    if (images.empty()) return scores;
-    std::vector<Tensor> parts;
-    for (size_t at = 0; at < images.size(); at += 64)
-      parts.push_back(
-          average_pass_->encode_images(data_.plain(images, at, std::min(at + 64, images.size())).to(device_))
-              .cpu());
-    const Tensor vectors = torch::cat(parts);
-
-    int fields = 0;
-    for (int32_t field = 0; field < static_cast<int32_t>(pack_.fields.size()); ++field) {
-      const auto labels = concepts_where(images, [&](const Concept& c) { return c.field == field; });
-      const double top1 = recall(towers, vectors, images, labels, 1);
-      scores.top1.push_back(top1);
-      if (std::isnan(top1)) continue;
-      scores.mean += top1;
-      ++fields;
-    }
-    scores.mean /= std::max(fields, 1);
-    const auto all = concepts_where(images, [](const Concept&) { return true; });
-    scores.recall1 = recall(towers, vectors, images, all, 1);
-    scores.recall5 = recall(towers, vectors, images, all, 5);
-    return scores;
-  }
-
-  // Concepts with a caption that are true of some of the images.
-  template <typename Wanted>
-  std::vector<size_t> concepts_where(const std::vector<size_t>& images, const Wanted& wanted) const {
-    std::set<int32_t> sets;
-    for (const size_t i : images) sets.insert(pack_.images[i].label_set);
-    std::vector<size_t> found;
-    for (size_t c = 0; c < pack_.concepts.size(); ++c) {
-      if (!wanted(pack_.concepts[c]) || data_.captions(c).empty()) continue;
-      if (std::any_of(sets.begin(), sets.end(),
-                      [&](int32_t l) { return pack_.truth_of(l, static_cast<int32_t>(c)) == Truth::yes; }))
-        found.push_back(c);
-    }
-    return found;
-  }
-
-  // Share of images with a true concept among their k best; images without a true one do not count.
-  double recall(const Towers& towers, const Tensor& vectors, const std::vector<size_t>& images,
-                const std::vector<size_t>& concepts, int64_t k) const {
-    std::vector<const std::vector<int32_t>*> texts;
-    for (const size_t c : concepts) texts.push_back(data_.captions(c).front());
-    if (texts.empty()) return NAN;
-    TextBatch batch = to_text_batch(texts);
-    const Tensor labels = towers.encode_texts({batch.ids.to(device_), batch.lengths.to(device_)}).cpu();
-    const Tensor best = std::get<1>(
-        torch::matmul(vectors, labels.t()).topk(std::min<int64_t>(k, static_cast<int64_t>(texts.size())), 1));
-    int64_t right = 0, counted = 0;
-    for (size_t i = 0; i < images.size(); ++i) {
-      const int32_t set = pack_.images[images[i]].label_set;
-      const auto is_true = [&](size_t c) {
-        return pack_.truth_of(set, static_cast<int32_t>(c)) == Truth::yes;
-      };
-      if (std::none_of(concepts.begin(), concepts.end(), is_true)) continue;
-      ++counted;
-      for (int64_t r = 0; r < best.size(1); ++r) {
-        if (!is_true(concepts[static_cast<size_t>(best[static_cast<int64_t>(i)][r].item<int64_t>())]))
-          continue;
-        ++right;
-        break;
-      }
-    }
-    return counted == 0 ? NAN : static_cast<double>(right) / static_cast<double>(counted);
-  }
-
   void end_epoch() {
-    const Scores scores = validate();
+    const Scores scores = validation_->scores();
     const int64_t epoch = state_.step / steps_per_epoch_;
     std::ofstream log(options_.out / "validation.tsv", std::ios::app);
     log << state_.step << '\t' << epoch;
@@ -460,8 +326,8 @@ class Training {
   torch::Device device_;
   int threads_ = 1;
   TrainState state_;
-  std::optional<BatchPass> pass_;          // with the parameters
-  std::optional<BatchPass> average_pass_;  // with their moving average
+  std::optional<BatchPass> pass_;         // with the parameters
+  std::optional<Validation> validation_;  // of their moving average
   std::string fingerprint_;
   int64_t steps_per_epoch_ = 0;
   int64_t last_step_ = 0;

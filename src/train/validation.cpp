@@ -1,0 +1,139 @@
+#include "train/validation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace mii {
+
+using torch::Tensor;
+
+Validation::Validation(const Pack& pack, const Data& data, const Parameters& weights, torch::Device device,
+                       int threads)
+    : pack_(pack),
+      data_(data),
+      device_(device),
+      towers_(pack.model, weights),
+      pass_(pack.model, weights, threads) {}
+
+Scores Validation::scores() const {
+  const torch::NoGradGuard no_gradient;
+  std::vector<size_t> images;
+  for (size_t i = 0; i < pack_.images.size(); ++i)
+    if (pack_.images[i].validation) images.push_back(i);
+  Scores scores;
+  if (images.empty()) return scores;
+  constexpr size_t kImages = 64;
+  std::vector<Tensor> parts;
+  for (size_t at = 0; at < images.size(); at += kImages)
+    parts.push_back(
+        pass_.encode_images(data_.plain(images, at, std::min(at + kImages, images.size())).to(device_))
+            .cpu());
+  const Tensor vectors = torch::cat(parts);
+
+  int fields = 0;
+  std::vector<int32_t> all;
+  for (int32_t field = -1; field < static_cast<int32_t>(pack_.fields.size()); ++field) {
+    const auto concepts = concepts_where(images, field);
+    all.insert(all.end(), concepts.begin(), concepts.end());
+    if (field < 0) continue;  // concepts of several fields
+    const double top1 = recall(vectors, images, concepts, 1);
+    scores.top1.push_back(top1);
+    if (std::isnan(top1)) continue;
+    scores.mean += top1;
+    ++fields;
+  }
+  scores.mean /= std::max(fields, 1);
+  scores.recall1 = recall(vectors, images, all, 1);
+  scores.recall5 = recall(vectors, images, all, 5);
+  return scores;
+}
+
+double Validation::best_logit_scale(int64_t step, const View& view) const {
+  constexpr int64_t kBatches = 16;
+  const torch::NoGradGuard no_gradient;
+  std::vector<std::vector<int32_t>> labels(pack_.fields.size());
+  for (const int32_t c : data_.labels())
+    labels[static_cast<size_t>(pack_.concepts[static_cast<size_t>(c)].field)].push_back(c);
+
+  std::vector<Tensor> cosines, truths;  // of a batch and a field: [images, labels]
+  for (int64_t b = 0; b < kBatches; ++b) {
+    const Batch batch = data_.batch(step + b, view);
+    const Tensor vectors = pass_.encode_images(batch.pixels.to(device_)).cpu();
+    for (const auto& of_field : labels) {
+      std::vector<int64_t> rows;
+      std::vector<float> truth;
+      for (size_t i = 0; i < batch.label_sets.size(); ++i) {
+        const auto is_true = [&](int32_t c) { return pack_.truth_of(batch.label_sets[i], c) == Truth::yes; };
+        if (std::ranges::none_of(of_field, is_true)) continue;
+        rows.push_back(static_cast<int64_t>(i));
+        for (const int32_t c : of_field) truth.push_back(is_true(c) ? 1.0f : 0.0f);
+      }
+      if (rows.empty()) continue;
+      cosines.push_back(
+          torch::matmul(vectors.index_select(0, torch::tensor(rows)), encode_captions(of_field).t()));
+      truths.push_back(torch::tensor(truth).reshape({static_cast<int64_t>(rows.size()), -1}));
+    }
+  }
+  const auto loss = [&](double log_scale) {
+    double sum = 0;
+    for (size_t i = 0; i < cosines.size(); ++i) {
+      const Tensor likelihood =
+          (torch::softmax(cosines[i] * std::exp(log_scale), 1) * truths[i]).sum(1).clamp_min(1e-12);
+      sum -= likelihood.log().mean().item<double>();
+    }
+    return sum;
+  };
+  double best = 0;
+  for (double at = 0; at < kMaxLogitScale; at += 0.02)
+    if (loss(at) < loss(best)) best = at;
+  return best;
+}
+
+// The plainest caption of each concept: unit rows on the CPU.
+Tensor Validation::encode_captions(const std::vector<int32_t>& concepts) const {
+  std::vector<const std::vector<int32_t>*> texts;
+  for (const int32_t c : concepts) texts.push_back(data_.captions(static_cast<size_t>(c)).front());
+  const TextBatch batch = to_text_batch(texts);
+  return towers_.encode_texts({batch.ids.to(device_), batch.lengths.to(device_)}).cpu();
+}
+
+// Concepts with a caption that are true of some of the images.
+std::vector<int32_t> Validation::concepts_where(const std::vector<size_t>& images, int32_t field) const {
+  std::set<int32_t> sets;
+  for (const size_t i : images) sets.insert(pack_.images[i].label_set);
+  std::vector<int32_t> found;
+  for (int32_t c = 0; c < static_cast<int32_t>(pack_.concepts.size()); ++c) {
+    if (pack_.concepts[static_cast<size_t>(c)].field != field ||
+        data_.captions(static_cast<size_t>(c)).empty())
+      continue;
+    if (std::ranges::any_of(sets, [&](int32_t l) { return pack_.truth_of(l, c) == Truth::yes; }))
+      found.push_back(c);
+  }
+  return found;
+}
+
+// Share of images with a true concept among their k best; images without a true one do not count.
+double Validation::recall(const Tensor& vectors, const std::vector<size_t>& images,
+                          const std::vector<int32_t>& concepts, int64_t k) const {
+  if (concepts.empty()) return NAN;
+  const Tensor best = std::get<1>(torch::matmul(vectors, encode_captions(concepts).t())
+                                      .topk(std::min<int64_t>(k, static_cast<int64_t>(concepts.size())), 1));
+  int64_t right = 0, counted = 0;
+  for (size_t i = 0; i < images.size(); ++i) {
+    const auto is_true = [&](int32_t c) {
+      return pack_.truth_of(pack_.images[images[i]].label_set, c) == Truth::yes;
+    };
+    if (std::ranges::none_of(concepts, is_true)) continue;
+    ++counted;
+    for (int64_t r = 0; r < best.size(1); ++r) {
+      const auto rank = static_cast<size_t>(best[static_cast<int64_t>(i)][r].item<int64_t>());
+      if (!is_true(concepts[rank])) continue;
+      ++right;
+      break;
+    }
+  }
+  return counted == 0 ? NAN : static_cast<double>(right) / static_cast<double>(counted);
+}
+
+}  // namespace mii

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "train/batch_pass.h"
+#include "train/data.h"
+
+namespace mii {
+
+constexpr double kMaxLogitScale = 4.6052;  ///< ln(100), as CLIP
+
+/// Shares of the validation images.
+struct Scores {
+  std::vector<double> top1;  ///< of each field, zero-shot among the values that they have; NaN without images
+  double recall1 = 0;        ///< of the captions that are true of them
+  double recall5 = 0;
+  double mean = 0;  ///< of top1: what "best" means
+};
+
+/// How well weights do on images that they do not learn from.
+class Validation {
+ public:
+  /// All that it is given must outlive it.
+  Validation(const Pack& pack, const Data& data, const Parameters& weights, torch::Device device,
+             int threads);
+
+  Scores scores() const;
+
+  /// Training shares the probability of an image among all captions that are true of it, which keeps the
+  /// temperature low; a single label among wrong ones deserves more. The logarithm of the scale that gives
+  /// the right labels of each field the highest likelihood, on training images of the batches from `step` on,
+  /// augmented: those are as hard as unseen ones.
+  double best_logit_scale(int64_t step, const View& view) const;
+
+ private:
+  torch::Tensor encode_captions(const std::vector<int32_t>& concepts) const;
+  std::vector<int32_t> concepts_where(const std::vector<size_t>& images, int32_t field) const;
+  double recall(const torch::Tensor& vectors, const std::vector<size_t>& images,
+                const std::vector<int32_t>& concepts, int64_t k) const;
+
+  const Pack& pack_;
+  const Data& data_;
+  torch::Device device_;
+  Towers towers_;
+  BatchPass pass_;
+};
+
+}  // namespace mii

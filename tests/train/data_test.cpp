@@ -1,0 +1,70 @@
+#include "train/data.h"
+
+#include <gmock/gmock.h>
+
+#include "image/encode_jpeg.h"
+#include "pack/captions.h"
+#include "small_model.h"
+#include "train/balance.h"
+
+namespace mii {
+namespace {
+
+TEST(DrawShares, BalanceFieldByField) {
+  const std::vector<std::string> sets{"CT\tchest", "CT\thead", "MR\thead", "MR\t", "US\tliver"};
+  // CT and MR, 100 images each, are drawn alike, however many values the next field has; so are MR's two. US
+  // has none.
+  const auto alike = draw_shares(sets, {90, 10, 1, 99, 0}, 0);
+  EXPECT_THAT(alike, testing::Pointwise(testing::DoubleEq(), {0.25, 0.25, 0.25, 0.25, 0.0}));
+  const auto as_they_are = draw_shares(sets, {90, 10, 1, 99, 0}, 1);
+  EXPECT_THAT(as_they_are, testing::Pointwise(testing::DoubleEq(), {0.45, 0.05, 0.005, 0.495, 0.0}));
+  const auto roots = draw_shares(sets, {64, 0, 9, 16, 0}, 0.5);
+  EXPECT_THAT(roots, testing::Pointwise(testing::DoubleNear(1e-12),
+                                        {8.0 / 13, 0.0, 5.0 / 13 * 3 / 7, 5.0 / 13 * 4 / 7, 0.0}));
+}
+
+TEST(View, GrowsToTheFullSize) {
+  const View first = view_at(0.5, 128, 128), later = view_at(0.7, 128, 128), last = view_at(1, 128, 128);
+  EXPECT_EQ(std::pair(first.width, first.height), std::pair(64, 64));
+  EXPECT_EQ(std::pair(later.width, later.height), std::pair(96, 96));
+  EXPECT_EQ(std::pair(last.width, last.height), std::pair(128, 128));
+  EXPECT_FLOAT_EQ(later.strength, 0.7f);
+  // Sides that are no multiple of the step, or shorter than it.
+  EXPECT_EQ(view_at(1, 150, 20).width, 150);
+  EXPECT_EQ(view_at(0.2, 150, 20).width, 32);
+  EXPECT_EQ(view_at(0.2, 150, 20).height, 20);
+}
+
+// A pack of one training image, a disc; a validation image may be a cross. Both are words, and cross is
+// listed as one that is not to attract images.
+TEST(Data, WordsThatOnlyValidationImagesHaveAreWrongAnswersToo) {
+  const CaptionRules rules{.fields = {"shape"},
+                           .templates = {"{shape}"},
+                           .synonyms = {},
+                           .broader = {},
+                           .distractors = {{"shape", {"cross"}}}};
+  const Composition composition = compose(rules, {{"disc"}, {"cross"}}, 10);
+  Pack pack;
+  pack.model = ModelConfig::parse(kSmallConfig, "config.yaml");
+  pack.fields = rules.fields;
+  pack.truth = composition.truth;
+  pack.label_sets = {"disc", "cross"};
+  for (const ComposedConcept& c : composition.concepts) {
+    pack.captions.push_back({static_cast<int32_t>(pack.concepts.size()), {1, 2, 3}});
+    pack.concepts.push_back(c.about);
+  }
+  const std::vector<uint8_t> grey(32 * 32 * 3, 100);
+  pack.images.push_back({false, 0, encode_jpeg(Image::from_rgb(32, 32, grey), 90)});
+  pack.images.push_back({true, 1, encode_jpeg(Image::from_rgb(32, 32, grey), 90)});
+
+  const Data data(pack, 4, 1, 1);
+  ASSERT_EQ(data.labels().size(), 1u);
+  EXPECT_EQ(pack.concepts[static_cast<size_t>(data.labels().front())].name, "disc");
+  const Batch batch = data.batch(0, view_at(1, 32, 32));
+  ASSERT_EQ(batch.captions, 5);  // of four images, and a distractor
+  EXPECT_TRUE(torch::equal(batch.truth[0], torch::tensor({1, 1, 1, 1, 0, 1}, torch::kUInt8)));
+  EXPECT_EQ(batch.field_texts, (std::vector<std::vector<int64_t>>{{4, 5}}));
+}
+
+}  // namespace
+}  // namespace mii
