@@ -3,18 +3,16 @@
 #include <cstdio>
 
 #include "mii/error.h"
+#include "program_files.h"
 
 namespace mii {
 
 std::filesystem::path built_in_model() {
+  auto folder = program_file("models/starter", "models/starter");
   std::error_code error;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  const auto installed = program.parent_path().parent_path() / "share" / "mii" / "models" / "starter";
-  const std::filesystem::path in_source = MII_SOURCE_DIR "/models/starter";
-  for (const auto& folder : {installed, in_source})
-    if (std::filesystem::exists(folder / "config.yaml", error)) return folder;
-  throw Error(ErrorCode::invalid_model, "no built-in model in " + installed.string() + " or " +
-                                            in_source.string() + "; name a model folder with --model");
+  if (std::filesystem::exists(folder / "config.yaml", error)) return folder;
+  throw Error(ErrorCode::invalid_model,
+              "no built-in model in " + folder.string() + "; name a model folder with --model");
 }
 
 void ModelFlags::add_to(CLI::App& command) {

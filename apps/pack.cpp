@@ -11,6 +11,7 @@
 #include "pack/captions.h"
 #include "pack/manifest.h"
 #include "pack/pack.h"
+#include "program_files.h"
 #include "progress.h"
 #include "text/clip_tokenizer.h"
 #include "text/trim_vocabulary.h"
@@ -63,11 +64,14 @@ LabelSet label_set_of(const Manifest& manifest, size_t row, const std::vector<st
 
 int make_pack(const PackFlags& flags, const std::filesystem::path& out) {
   const Manifest manifest = read_manifest(flags);
-  const CaptionRules rules = CaptionRules::read(flags.captions);
+  const std::filesystem::path captions_file =
+      flags.captions.empty() ? program_file("training/captions.yaml", "training/captions.yaml")
+                             : flags.captions;
+  const CaptionRules rules = CaptionRules::read(captions_file);
   for (const std::string& field : rules.fields)
     if (!manifest.has(field))
       throw Error(ErrorCode::invalid_argument, flags.manifest.string() + ": has no column '" + field +
-                                                   "', a field of " + flags.captions.string());
+                                                   "', a field of " + captions_file.string());
   std::map<LabelSet, int32_t> numbers;
   std::vector<LabelSet> sets;
   for (size_t row = 0; row < manifest.rows(); ++row) {
@@ -129,9 +133,8 @@ int make_pack(const PackFlags& flags, const std::filesystem::path& out) {
 }
 
 void add_pack_flags(CLI::App& command, PackFlags& flags) {
-  command.add_option("--captions", flags.captions, "Templates and synonyms (YAML)")
-      ->check(CLI::ExistingFile)
-      ->capture_default_str();
+  command.add_option("--captions", flags.captions, "Templates and synonyms (YAML) [training/captions.yaml]")
+      ->check(CLI::ExistingFile);
   command.add_option("--model", flags.model, "Go on from this model folder")->check(CLI::ExistingDirectory);
   command.add_option("--config", flags.config, "Start from nothing: a config.yaml")->check(CLI::ExistingFile);
   command

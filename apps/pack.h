@@ -10,7 +10,7 @@ namespace mii {
 /// How a manifest becomes a pack.
 struct PackFlags {
   std::filesystem::path manifest;
-  std::filesystem::path captions = "training/captions.yaml";
+  std::filesystem::path captions;   ///< empty: the ones that come with the program
   std::filesystem::path model;      ///< a model folder to go on from: its configuration and tokenizer
   std::filesystem::path config;     ///< else a configuration
   std::filesystem::path tokenizer;  ///< and a folder with vocab.json and merges.txt

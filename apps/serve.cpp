@@ -12,6 +12,7 @@
 
 #include "commands.h"
 #include "mii/error.h"
+#include "program_files.h"
 #include "serve/server.h"
 #include "serve_flags.h"
 
@@ -57,14 +58,6 @@ void fit_connections(size_t& connections) {
   if (files.rlim_cur > kOtherFiles) connections = std::min<size_t>(connections, files.rlim_cur - kOtherFiles);
 }
 
-std::filesystem::path built_docs_folder() {
-  std::error_code error;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  auto installed = program.parent_path().parent_path() / "share" / "mii" / "docs";
-  if (std::filesystem::exists(installed, error)) return installed;
-  return MII_SOURCE_DIR "/build/docs-assets";
-}
-
 // OpenMP's threads spin while they wait for each other. Beside decoding, or anything else that runs here,
 // that makes a computation many times slower, so here they sleep. The library reads this before main(), so
 // that the program starts itself once more.
@@ -88,7 +81,7 @@ int run_service(const ServeFlags& flags) {
   serve::ServeOptions options = flags.options;
   if (options.tls_certificate.empty() != options.tls_key.empty())
     throw Error(ErrorCode::invalid_argument, "--tls-certificate and --tls-key go together");
-  if (options.docs_folder.empty()) options.docs_folder = built_docs_folder();
+  if (options.docs_folder.empty()) options.docs_folder = program_file("docs", "build/docs-assets");
   fit_connections(options.limits.connections);
   std::signal(SIGPIPE, SIG_IGN);
 
