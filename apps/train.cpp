@@ -96,7 +96,7 @@ void add_train(CLI::App& app, Command& chosen) {
   const std::pair<const char*, const char*> numbers[] = {
       {"--epochs", "Passes over the images [12]"},
       {"--batch", "Images of a step [64]"},
-      {"--learning-rate", "Highest learning rate, AdamW [0.001]"},
+      {"--learning-rate", "Highest learning rate, AdamW [0.0005]"},
       {"--weight-decay", "[0.05]"},
       {"--warm-up", "Share of the steps with a rising learning rate [0.05]"},
       {"--drop-path", "Highest rate of residual branches left out [0.05]"},

@@ -15,8 +15,8 @@ namespace mii {
 /// Every weight of a model under its published name; gradients flow into those that are trained.
 using Parameters = std::map<std::string, torch::Tensor>;
 
-/// Fresh weights: truncated normal (0.02) for linear layers and embeddings, fan-out normal for convolutions,
-/// ones and zeros for norms and biases, logit_scale ln(1/0.07).
+/// Fresh weights: truncated normal for linear layers, of variance 1 / inputs, and for embeddings (0.02),
+/// fan-out normal for convolutions, ones and zeros for norms and biases, logit_scale ln(1/0.07).
 Parameters initial_parameters(const ModelConfig& config, int64_t vocabulary_size);
 
 /// Drop path (Huang et al. 2016): by what to multiply each residual branch of each image, [branches, images]:

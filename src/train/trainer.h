@@ -20,7 +20,7 @@ struct TrainOptions {
   Trained trained = Trained::all;
   int64_t epochs = 12;
   int64_t batch = 64;
-  double learning_rate = 1e-3;
+  double learning_rate = 5e-4;
   double weight_decay = 0.05;
   double warm_up = 0.05;  ///< share of all steps
   double drop_path = 0.05;

@@ -124,6 +124,21 @@ TEST(BatchPass, HasTheRowsAndGradientsOfAPassInOnePiece) {
   }
 }
 
+TEST(InitialParameters, LinearLayersKeepTheSizeOfTheirInputs) {
+  torch::manual_seed(1);
+  int layers = 0;
+  for (const auto& [name, value] : initial_parameters(ModelConfig::parse(kSmallConfig, "config.yaml"), 50)) {
+    if (value.dim() != 2 || name.find("embedding") != std::string::npos) continue;
+    const double inputs = static_cast<double>(value.size(name.ends_with("_projection") ? 0 : 1));
+    // A normal distribution cut at two deviations keeps 0.959 of its own; five deviations of the estimate.
+    EXPECT_NEAR(value.std().item<double>() * std::sqrt(inputs), 0.959,
+                5 / std::sqrt(2 * static_cast<double>(value.numel())))
+        << name;
+    ++layers;
+  }
+  EXPECT_GT(layers, 10);
+}
+
 TEST(DropPath, KeepsTheMeanAndDropsMoreWithDepth) {
   const ModelConfig config = ModelConfig::parse(kSmallConfig, "config.yaml");
   Random random{3};
