@@ -233,22 +233,29 @@ class Evaluation {
       return std::ranges::max_element(row) - row.begin();
     };
     for (const Alteration alteration : all_alterations()) {
-      CorruptionResult altered_result{to_string(alteration), 0, 0};
+      CorruptionResult altered_result{.name = to_string(alteration)};
       const size_t batch = engine_.image_batch();
       for (size_t begin = 0; begin < asked.items.size() && !interrupted(); begin += batch) {
         std::vector<Image> images;
-        const size_t end = std::min(begin + batch, asked.items.size());
-        for (size_t r = begin; r < end; ++r)
-          images.push_back(altered(Image::read(data_.manifest.path(data_.rows[asked.items[r]])), alteration));
-        const Matrix answers = engine_.classify(images, labels, options);
-        for (size_t r = begin; r < end; ++r) {
-          const auto given = answer(answers.row(r - begin));
-          altered_result.accuracy += static_cast<size_t>(given) == asked.truth[r] ? 1 : 0;
-          altered_result.agreement += given == answer(scores.row(r)) ? 1 : 0;
+        std::vector<size_t> of;  // rows of asked
+        for (size_t r = begin; r < std::min(begin + batch, asked.items.size()); ++r) {
+          const Image image = Image::read(data_.manifest.path(data_.rows[asked.items[r]]));
+          if (!applies(alteration, image)) continue;
+          images.push_back(altered(image, alteration));
+          of.push_back(r);
         }
+        if (images.empty()) continue;
+        const Matrix answers = engine_.classify(images, labels, options);
+        for (size_t i = 0; i < of.size(); ++i) {
+          const auto given = answer(answers.row(i));
+          altered_result.accuracy += static_cast<size_t>(given) == asked.truth[of[i]] ? 1 : 0;
+          altered_result.agreement += given == answer(scores.row(of[i])) ? 1 : 0;
+        }
+        altered_result.images += of.size();
       }
-      altered_result.accuracy /= static_cast<double>(asked.items.size());
-      altered_result.agreement /= static_cast<double>(asked.items.size());
+      if (altered_result.images == 0) continue;
+      altered_result.accuracy /= static_cast<double>(altered_result.images);
+      altered_result.agreement /= static_cast<double>(altered_result.images);
       result.corruptions.push_back(altered_result);
     }
   }

@@ -142,10 +142,11 @@ std::string task_html(const TaskResult& task, size_t k) {
   }
   html += "</table>";
   if (!task.corruptions.empty()) {
-    html += "<h3>The same images, altered</h3><table><tr><th></th><th>top-1</th><th>same answer</th></tr>";
+    html += "<h3>The same images, altered</h3><table><tr><th></th><th>images</th><th>top-1</th>"
+            "<th>same answer</th></tr>";
     for (const CorruptionResult& c : task.corruptions)
-      html += "<tr><td>" + escaped(c.name) + "</td><td>" + percent(c.accuracy) + "</td><td>" +
-              percent(c.agreement) + "</td></tr>";
+      html += "<tr><td>" + escaped(c.name) + format("</td><td>%zu</td><td>", c.images) + percent(c.accuracy) +
+              "</td><td>" + percent(c.agreement) + "</td></tr>";
     html += "</table>";
   }
   if (!task.examples.empty()) {
@@ -177,7 +178,7 @@ std::string to_table(const EvalReport& report) {
                      percent(label.recall).c_str(),
                      std::isnan(label.auc) ? "-" : format("%.4f", label.auc).c_str());
     for (const CorruptionResult& c : task.corruptions)
-      text += format("    altered: %-25s top-1 %7s  same answer %7s\n", c.name.c_str(),
+      text += format("    altered: %-25s %5zu images  top-1 %7s  same answer %7s\n", c.name.c_str(), c.images,
                      percent(c.accuracy).c_str(), percent(c.agreement).c_str());
   }
   return text;
@@ -213,8 +214,8 @@ std::string to_json(const EvalReport& report) {
     text += task.confusion.empty() ? "], \"altered\": [" : "]], \"altered\": [";
     separator = "";
     for (const CorruptionResult& c : task.corruptions) {
-      text += separator + std::string("{\"name\": ") + json_text(c.name) + ", \"top1\": " + json(c.accuracy) +
-              ", \"same_answer\": " + json(c.agreement) + "}";
+      text += separator + std::string("{\"name\": ") + json_text(c.name) + format(", \"images\": %zu", c.images) +
+              ", \"top1\": " + json(c.accuracy) + ", \"same_answer\": " + json(c.agreement) + "}";
       separator = ", ";
     }
     text += "]}";

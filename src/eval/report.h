@@ -27,6 +27,7 @@ struct Example {
 
 struct CorruptionResult {
   std::string name;
+  size_t images = 0;     ///< of which there are such copies
   double accuracy = 0;   ///< top-1 of the altered images
   double agreement = 0;  ///< share whose answer is the one given for the unaltered image
 };

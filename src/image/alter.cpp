@@ -51,6 +51,14 @@ std::string to_string(Alteration alteration) {
   return "";
 }
 
+bool applies(Alteration alteration, const Image& image) {
+  if (alteration != Alteration::inverted) return true;
+  const auto p = image.pixels();
+  for (size_t i = 0; i < p.size(); i += 3)
+    if (p[i] != p[i + 1] || p[i] != p[i + 2]) return false;
+  return true;
+}
+
 Image altered(const Image& image, Alteration alteration) {
   switch (alteration) {
     case Alteration::grey:

@@ -10,7 +10,7 @@ namespace mii {
 /// Ways to pack the same picture differently, which should not change what a model says of it.
 enum class Alteration {
   grey,      ///< luma in all three channels
-  inverted,  ///< 255 - v, as a MONOCHROME1 file shown the wrong way
+  inverted,  ///< 255 - v, as a MONOCHROME1 file shown the wrong way: of pictures without colour only
   border,    ///< a black frame of a fifth of the width and height on each side
   jpeg,      ///< encoded as JPEG of quality 30
   small,     ///< 64 x 64 pixels
@@ -19,6 +19,9 @@ enum class Alteration {
 
 const std::vector<Alteration>& all_alterations();
 std::string to_string(Alteration alteration);
+
+/// Whether there are such copies of the picture.
+bool applies(Alteration alteration, const Image& image);
 
 Image altered(const Image& image, Alteration alteration);
 
