@@ -66,6 +66,7 @@ mii::TrainOptions parse(int argc, char** argv) {
       {"--average-decay", real("--average-decay", options.average_decay)},
       {"--balance", real("--balance", options.balance)},
       {"--label-weight", real("--label-weight", options.label_weight)},
+      {"--class-weight", real("--class-weight", options.class_weight)},
       {"--start", real("--start", options.start)},
       {"--seed", whole("--seed", options.seed)},
       {"--threads", whole("--threads", options.threads)},

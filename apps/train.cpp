@@ -104,6 +104,7 @@ void add_train(CLI::App& app, Command& chosen) {
       {"--average-decay", "Of the moving average of the weights [0.998]"},
       {"--balance", "Values of n images are drawn n^balance times, field by field [0.5]"},
       {"--label-weight", "Weight of telling the labels of each field apart, beside captions' of 1 [1]"},
+      {"--class-weight", "Weight of the same with free vectors, dropped in the end, instead of labels' texts [1]"},
       {"--start", "Share of the side and of the augmentation to begin with; both grow to 1 [1]"},
       {"--seed", "[1]"},
       {"--threads", "Of the arithmetic; 0: all cores [0]"},

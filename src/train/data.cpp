@@ -56,14 +56,17 @@ Data::Data(const Pack& pack, int64_t batch, double balance, uint64_t seed)
   }
   if (training_images_ == 0)
     throw Error(ErrorCode::invalid_argument, "the pack has no training image with a caption");
+  field_labels_.resize(pack.fields.size());
   for (size_t c = 0; c < pack.concepts.size(); ++c) {
     const auto has = [&](int32_t set) { return !members_[static_cast<size_t>(set)].empty(); };
     const Concept& about = pack.concepts[c];
     if (about.field < 0 || captions_[c].empty()) continue;
-    if (std::ranges::any_of(about.drawn_by, has))
+    if (std::ranges::any_of(about.drawn_by, has)) {
+      field_labels_[static_cast<size_t>(about.field)].push_back(static_cast<int64_t>(labels_.size()));
       labels_.push_back(static_cast<int32_t>(c));
-    else if (about.distractor)  // although validation images may have it
+    } else if (about.distractor) {  // although validation images may have it
       distractors_.push_back(static_cast<int32_t>(c));
+    }
   }
   double sum = 0;
   std::vector<size_t> counts;
@@ -107,13 +110,19 @@ Batch Data::batch(int64_t step, const View& view) const {
   for (size_t t = static_cast<size_t>(batch_); t < concepts.size(); ++t)
     batch.field_texts[static_cast<size_t>(pack_.concepts[static_cast<size_t>(concepts[t])].field)].push_back(
         static_cast<int64_t>(t));
-  batch.truth = torch::empty({batch_, static_cast<int64_t>(concepts.size())}, torch::kUInt8);
-  auto* truth = batch.truth.data_ptr<uint8_t>();
-  for (const int32_t set : batch.label_sets)
-    for (const int32_t concept_id : concepts)
-      *truth++ = static_cast<uint8_t>(pack_.truth_of(set, concept_id));
+  batch.truth = truth_of(batch.label_sets, concepts);
+  batch.label_truth = truth_of(batch.label_sets, labels_);
   batch.texts = to_text_batch(texts);
   return batch;
+}
+
+Tensor Data::truth_of(const std::vector<int32_t>& label_sets, const std::vector<int32_t>& concepts) const {
+  Tensor truth = torch::empty({static_cast<int64_t>(label_sets.size()), static_cast<int64_t>(concepts.size())},
+                              torch::kUInt8);
+  auto* to = truth.data_ptr<uint8_t>();
+  for (const int32_t set : label_sets)
+    for (const int32_t concept_id : concepts) *to++ = static_cast<uint8_t>(pack_.truth_of(set, concept_id));
+  return truth;
 }
 
 Tensor Data::plain(const std::vector<size_t>& images, size_t from, size_t to) const {

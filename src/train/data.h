@@ -24,6 +24,7 @@ struct Batch {
   int64_t captions = 0;             ///< the first texts: all but the labels
   /// Of each field the texts that name one of its values, and nothing else: labels and distractors.
   std::vector<std::vector<int64_t>> field_texts;
+  torch::Tensor label_truth;  ///< uint8 [images, labels], values of mii::Truth; see Data::labels()
 };
 
 /// How the images of a batch are made.
@@ -57,6 +58,9 @@ class Data {
   /// Concepts of one field that training images have.
   const std::vector<int32_t>& labels() const { return labels_; }
 
+  /// Of each field: places in labels().
+  const std::vector<std::vector<int64_t>>& field_labels() const { return field_labels_; }
+
   /// Tokens of each caption of a concept, the plainest first.
   const std::vector<const std::vector<int32_t>*>& captions(size_t concept_id) const {
     return captions_[concept_id];
@@ -66,6 +70,7 @@ class Data {
   size_t draw_set(Random& random) const;
   int32_t draw_concept(size_t set, Random& random) const;
   const std::vector<int32_t>* draw_caption(int32_t concept_id, Random& random) const;
+  torch::Tensor truth_of(const std::vector<int32_t>& label_sets, const std::vector<int32_t>& concepts) const;
   void normalise(const Planes& planes, float* to) const;
 
   const Pack& pack_;
@@ -76,6 +81,7 @@ class Data {
   std::vector<std::vector<int32_t>> drawn_;                         // concepts of each label set
   std::vector<int32_t> distractors_;                                // concepts
   std::vector<int32_t> labels_;                                     // see labels()
+  std::vector<std::vector<int64_t>> field_labels_;                  // see field_labels()
   std::vector<std::vector<size_t>> members_;                        // training images of each label set
   std::vector<double> cumulative_;
   int64_t training_images_ = 0;

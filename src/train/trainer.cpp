@@ -30,6 +30,10 @@ using torch::Tensor;
 
 constexpr uint64_t kDropPathKey = ~uint64_t{0};
 
+// What images are told apart by beside texts: a row of each label, no part of the model. Two values that the
+// image tower does not tell apart teach the text tower nothing, and the other way round; these lead out of it.
+constexpr const char* kLabelVectors = "label_vectors";
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -38,11 +42,11 @@ double seconds_since(Clock::time_point start) {
 bool decays(const std::string& name, const Tensor& value) {
   const bool depthwise = name.find(".fn.dw.") != std::string::npos;
   const bool embedding = name.find("embedding") != std::string::npos;
-  return value.dim() >= 2 && !depthwise && !embedding;
+  return value.dim() >= 2 && !depthwise && !embedding && name != kLabelVectors;
 }
 
 bool learns(const std::string& name, Trained trained) {
-  if (name.ends_with("_projection") || name == "logit_scale") return true;
+  if (name.ends_with("_projection") || name == "logit_scale" || name == kLabelVectors) return true;
   if (trained == Trained::projections) return false;
   return trained == Trained::all || name.starts_with("lang_encoder.");
 }
@@ -58,6 +62,7 @@ class Training {
     state_.parameters = options.start_weights
                             ? load_parameters(*options.start_weights, pack_.model, pack_.vocabulary_size)
                             : initial_parameters(pack_.model, pack_.vocabulary_size);
+    if (options.class_weight > 0) state_.parameters.emplace(kLabelVectors, label_vectors());
     steps_per_epoch_ = std::max<int64_t>(1, data_.training_images() / options.batch);
     last_step_ = steps_per_epoch_ * options.epochs;
     for (const auto& [name, value] : state_.parameters) {
@@ -132,9 +137,21 @@ class Training {
          << options_.learning_rate << ", weight decay " << options_.weight_decay << ", warm-up "
          << options_.warm_up << ", drop path " << options_.drop_path << ", clip norm " << options_.clip_norm
          << ", average " << options_.average_decay << ", balance " << options_.balance << ", label weight "
-         << options_.label_weight << ", start " << options_.start << ", seed " << options_.seed << ", images "
+         << options_.label_weight << ", class weight " << options_.class_weight << ", start " << options_.start << ", seed " << options_.seed << ", images "
          << data_.training_images() << ", trained " << static_cast<int>(options_.trained);
     return text.str();
+  }
+
+  // Of fresh weights, which say the same of all labels: at random, so that the images have something to go
+  // to. Else what the text tower says.
+  Tensor label_vectors() const {
+    if (!options_.start_weights)
+      return torch::randn({static_cast<int64_t>(data_.labels().size()), pack_.model.embedding_dim});
+    const torch::NoGradGuard no_gradient;
+    std::vector<const std::vector<int32_t>*> texts;
+    for (const int32_t label : data_.labels())
+      texts.push_back(data_.captions(static_cast<size_t>(label)).front());
+    return Towers(pack_.model, state_.parameters).encode_texts(to_text_batch(texts));
   }
 
   double learning_rate() const {
@@ -154,18 +171,20 @@ class Training {
                    static_cast<int>(image.width), static_cast<int>(image.height));
   }
 
-  // The captions' contrast, and that of each image among the labels of each field.
+  // The captions' contrast, and that of each image among the labels of each field: as texts, and as vectors.
   Tensor loss_of(const Batch& batch) {
-    const Tensor logits =
-        torch::matmul(pass_->images(), pass_->texts().t()) * state_.parameters.at("logit_scale").exp();
+    const Tensor scale = state_.parameters.at("logit_scale").exp();
+    const Tensor logits = torch::matmul(pass_->images(), pass_->texts().t()) * scale;
     const Tensor truth = batch.truth.to(device_);
     const auto captions = [&](const Tensor& x) { return x.slice(1, 0, batch.captions); };
     Tensor loss = unicl_loss(captions(logits), captions(truth));
-    for (const auto& texts : batch.field_texts) {
-      if (options_.label_weight == 0 || texts.empty()) continue;
-      const Tensor columns = torch::tensor(texts, torch::kInt64).to(device_);
-      loss = loss + options_.label_weight / static_cast<double>(batch.field_texts.size()) *
-                        contrast(logits.index_select(1, columns), truth.index_select(1, columns), 1);
+    if (options_.label_weight > 0)
+      loss = loss + options_.label_weight * fields_contrast(logits, truth, batch.field_texts);
+    if (options_.class_weight > 0) {
+      const Tensor vectors = torch::nn::functional::normalize(state_.parameters.at(kLabelVectors));
+      loss = loss + options_.class_weight *
+                        fields_contrast(torch::matmul(pass_->images(), vectors.t()) * scale,
+                                        batch.label_truth.to(device_), data_.field_labels());
     }
     return loss;
   }

@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <vector>
+
 namespace mii {
 
 /// Cross entropy along one side of logits float32 [images, texts] (over 1: of each image, over its texts) in
@@ -19,6 +21,19 @@ inline torch::Tensor contrast(const torch::Tensor& logits, const torch::Tensor& 
 /// Image-text contrast in both directions (UniCL, Yang et al. 2022): the mean of the two cross entropies.
 inline torch::Tensor unicl_loss(const torch::Tensor& logits, const torch::Tensor& truth) {
   return (contrast(logits, truth, 1) + contrast(logits, truth, 0)) / 2;
+}
+
+/// contrast() of each image among the columns of each field, the mean over the fields; a field without columns
+/// adds nothing.
+inline torch::Tensor fields_contrast(const torch::Tensor& logits, const torch::Tensor& truth,
+                                     const std::vector<std::vector<int64_t>>& fields) {
+  torch::Tensor sum = torch::zeros({}, logits.options());
+  for (const auto& of_field : fields) {
+    if (of_field.empty()) continue;
+    const torch::Tensor columns = torch::tensor(of_field, torch::kInt64).to(logits.device());
+    sum = sum + contrast(logits.index_select(1, columns), truth.index_select(1, columns), 1);
+  }
+  return sum / static_cast<double>(fields.size());
 }
 
 }  // namespace mii

@@ -52,27 +52,19 @@ Scores Validation::scores() const {
 double Validation::best_logit_scale(int64_t step, const View& view) const {
   constexpr int64_t kBatches = 16;
   const torch::NoGradGuard no_gradient;
-  std::vector<std::vector<int32_t>> labels(pack_.fields.size());
-  for (const int32_t c : data_.labels())
-    labels[static_cast<size_t>(pack_.concepts[static_cast<size_t>(c)].field)].push_back(c);
-
+  const std::vector<int32_t>& labels = data_.labels();
+  const Tensor texts = encode_captions(labels);
   std::vector<Tensor> cosines, truths;  // of a batch and a field: [images, labels]
   for (int64_t b = 0; b < kBatches; ++b) {
     const Batch batch = data_.batch(step + b, view);
-    const Tensor vectors = pass_.encode_images(batch.pixels.to(device_)).cpu();
-    for (const auto& of_field : labels) {
-      std::vector<int64_t> rows;
-      std::vector<float> truth;
-      for (size_t i = 0; i < batch.label_sets.size(); ++i) {
-        const auto is_true = [&](int32_t c) { return pack_.truth_of(batch.label_sets[i], c) == Truth::yes; };
-        if (std::ranges::none_of(of_field, is_true)) continue;
-        rows.push_back(static_cast<int64_t>(i));
-        for (const int32_t c : of_field) truth.push_back(is_true(c) ? 1.0f : 0.0f);
-      }
-      if (rows.empty()) continue;
-      cosines.push_back(
-          torch::matmul(vectors.index_select(0, torch::tensor(rows)), encode_captions(of_field).t()));
-      truths.push_back(torch::tensor(truth).reshape({static_cast<int64_t>(rows.size()), -1}));
+    const Tensor all = torch::matmul(pass_.encode_images(batch.pixels.to(device_)).cpu(), texts.t());
+    for (const auto& of_field : data_.field_labels()) {
+      const Tensor columns = torch::tensor(of_field, torch::kInt64);
+      const Tensor truth = (batch.label_truth.index_select(1, columns) == 1).to(torch::kFloat32);
+      const Tensor rows = truth.sum(1).nonzero().flatten();  // images with a label of the field
+      if (rows.numel() == 0) continue;
+      cosines.push_back(all.index_select(0, rows).index_select(1, columns));
+      truths.push_back(truth.index_select(0, rows));
     }
   }
   const auto loss = [&](double log_scale) {

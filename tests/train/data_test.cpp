@@ -64,6 +64,8 @@ TEST(Data, WordsThatOnlyValidationImagesHaveAreWrongAnswersToo) {
   ASSERT_EQ(batch.captions, 5);  // of four images, and a distractor
   EXPECT_TRUE(torch::equal(batch.truth[0], torch::tensor({1, 1, 1, 1, 0, 1}, torch::kUInt8)));
   EXPECT_EQ(batch.field_texts, (std::vector<std::vector<int64_t>>{{4, 5}}));
+  EXPECT_EQ(data.field_labels(), (std::vector<std::vector<int64_t>>{{0}}));
+  EXPECT_TRUE(torch::equal(batch.label_truth, torch::ones({4, 1}, torch::kUInt8)));
 }
 
 }  // namespace

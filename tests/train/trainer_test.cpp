@@ -114,7 +114,7 @@ TEST_F(TrainRun, ReachesTheLossThatTellingTheShapesApartGives) {
   TrainOptions o = options("run");
   o.epochs = 40;
   o.learning_rate = 3e-3;
-  o.label_weight = 0;  // the captions' contrast alone
+  o.label_weight = o.class_weight = 0;  // the captions' contrast alone
   ASSERT_TRUE(train(o, never));
   const auto log = rows("run", "train.tsv", true);
   ASSERT_EQ(log.size(), 400u);
@@ -162,7 +162,7 @@ TEST_F(TrainRunLabels, CalibrationRaisesTheirLikelihood) {
   TrainOptions o = options("captions");
   o.epochs = 15;
   o.learning_rate = 3e-3;
-  o.label_weight = 0;
+  o.label_weight = o.class_weight = 0;
   ASSERT_TRUE(train(o, never));
   const double captions = mean_log_likelihood("captions");
   o.resume = o.calibrate = true;
@@ -170,21 +170,41 @@ TEST_F(TrainRunLabels, CalibrationRaisesTheirLikelihood) {
   EXPECT_GT(mean_log_likelihood("captions"), captions);
 }
 
-// Equal weights, equal batch: what the losses of the first step differ by is the labels' contrast. Fresh
-// towers know nothing: it is near that of seven labels (three, and four times the distractor), of which one
-// is right.
+// Equal weights, equal batch: what the losses of the first step differ by is the term that is weighted.
+// Fresh towers know nothing: the labels' contrast is near that of seven labels (three, and four times the
+// distractor), of which one is right; that of their free vectors is among three.
 TEST_F(TrainRunLabels, TheirContrastIsAddedAsOftenAsItWeighs) {
-  double losses[3];
-  for (const int weight : {0, 1, 2}) {
-    TrainOptions o = options(std::to_string(weight));
-    o.label_weight = weight;
-    ASSERT_FALSE(train(o, [] { return true; }));
-    losses[weight] = rows(std::to_string(weight), "train.tsv", true).front()[3];
+  const auto first_loss = [&](double label_weight, double class_weight) {
+    const std::string name = std::to_string(label_weight) + "-" + std::to_string(class_weight);
+    TrainOptions o = options(name);
+    o.label_weight = label_weight;
+    o.class_weight = class_weight;
+    EXPECT_FALSE(train(o, [] { return true; }));
+    return rows(name, "train.tsv", true).front()[3];
+  };
+  const double none = first_loss(0, 0), texts = first_loss(1, 0) - none, vectors = first_loss(0, 1) - none;
+  EXPECT_NEAR(first_loss(2, 3), none + 2 * texts + 3 * vectors, 1e-4);
+  EXPECT_GT(texts, std::log(7.0) / 2);
+  EXPECT_LT(texts, std::log(7.0) * 4);
+  EXPECT_GT(vectors, std::log(3.0) / 2);
+  EXPECT_LT(vectors, std::log(3.0) * 4);
+}
+
+// They begin where its texts lie, and so tell apart what it can tell apart already.
+TEST_F(TrainRunLabels, FreeVectorsOfAModelThatIsTunedKnowWhatItsTextsSay) {
+  TrainOptions o = options("model");
+  o.epochs = 15;
+  o.learning_rate = 3e-3;
+  ASSERT_TRUE(train(o, never));
+  double losses[2];
+  for (const int weight : {0, 1}) {
+    TrainOptions tuned = options("tuned" + std::to_string(weight));
+    tuned.start_weights = o.out / "last" / "vision_model" / "model.safetensors";
+    tuned.class_weight = weight;
+    ASSERT_FALSE(train(tuned, [] { return true; }));
+    losses[weight] = rows("tuned" + std::to_string(weight), "train.tsv", true).front()[3];
   }
-  const double contrast = losses[1] - losses[0];
-  EXPECT_NEAR(losses[2] - losses[0], 2 * contrast, 1e-5);
-  EXPECT_GT(contrast, std::log(7.0) / 2);
-  EXPECT_LT(contrast, std::log(7.0) * 4);
+  EXPECT_LT(losses[1] - losses[0], std::log(3.0) / 2);
 }
 
 TEST_F(TrainRun, EqualSeedsGiveEqualRuns) {

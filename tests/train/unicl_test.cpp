@@ -36,5 +36,13 @@ TEST(UniclLoss, PairsThatNobodyKnowsTakeNoPart) {
   EXPECT_NEAR(a, b, 1e-6);
 }
 
+TEST(FieldsContrast, IsTheMeanOverTheFieldsOfTheContrastAmongTheirColumns) {
+  const Tensor logits = torch::tensor({{1.0f, 3.0f, 2.0f, -1.0f}});
+  const Tensor truth = torch::tensor({{0, 1, 1, 0}}, torch::kUInt8);
+  const double first = std::log(1 + std::exp(-3.0));   // columns 2 and 3
+  const double second = std::log(1 + std::exp(-2.0));  // columns 0 and 1
+  EXPECT_NEAR(fields_contrast(logits, truth, {{3, 2}, {}, {0, 1}}).item<double>(), (first + second) / 3, 1e-6);
+}
+
 }  // namespace
 }  // namespace mii
