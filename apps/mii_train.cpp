@@ -41,6 +41,14 @@ mii::Trained trained(const std::string& text) {
                    "--train: '" + text + "' is none of all, text, projections");
 }
 
+mii::Optimizer optimizer(const std::string& text) {
+  if (text == "auto") return mii::Optimizer::automatic;
+  if (text == "adamw") return mii::Optimizer::adamw;
+  if (text == "muon") return mii::Optimizer::muon;
+  throw mii::Error(mii::ErrorCode::invalid_argument,
+                   "--optimizer: '" + text + "' is none of auto, adamw, muon");
+}
+
 mii::TrainOptions parse(int argc, char** argv) {
   mii::TrainOptions options;
   using Set = std::function<void(const std::string&)>;
@@ -55,6 +63,7 @@ mii::TrainOptions parse(int argc, char** argv) {
       {"--out", [&](const std::string& v) { options.out = v; }},
       {"--start-weights", [&](const std::string& v) { options.start_weights = v; }},
       {"--train", [&](const std::string& v) { options.trained = trained(v); }},
+      {"--optimizer", [&](const std::string& v) { options.optimizer = optimizer(v); }},
       {"--device", [&](const std::string& v) { options.device = v; }},
       {"--epochs", whole("--epochs", options.epochs)},
       {"--batch", whole("--batch", options.batch)},

@@ -17,6 +17,7 @@ struct Flags {
   std::filesystem::path pack;
   std::filesystem::path out;
   std::string trained = "all";
+  std::string optimizer = "auto";
   std::string device = "auto";
   bool resume = false;
   bool calibrate = false;
@@ -45,9 +46,9 @@ int train(const Flags& flags) {
       if (status != kOk && status != kSomeInputsFailed) return status;
     }
   }
-  std::vector<std::string> arguments{trainer.string(), "--pack",           pack.string(),
-                                     "--out",          flags.out.string(), "--train",
-                                     flags.trained,    "--device",         flags.device};
+  std::vector<std::string> arguments{trainer.string(),   "--pack",   pack.string(), "--out",
+                                     flags.out.string(), "--train",  flags.trained, "--optimizer",
+                                     flags.optimizer,    "--device", flags.device};
   if (!flags.pack_flags.model.empty()) {
     arguments.push_back("--start-weights");
     arguments.push_back(ModelFolder::find(flags.pack_flags.model).weights.string());
@@ -87,6 +88,11 @@ void add_train(CLI::App& app, Command& chosen) {
                    "Weights that learn: all, text (image tower frozen), projections")
       ->check(CLI::IsMember({"all", "text", "projections"}))
       ->capture_default_str();
+  command
+      ->add_option("--optimizer", flags->optimizer,
+                   "What matrices learn by: muon, adamw, auto (muon from nothing, adamw with --model)")
+      ->check(CLI::IsMember({"auto", "adamw", "muon"}))
+      ->capture_default_str();
   command->add_option("--device", flags->device, "auto, cpu or cuda")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
@@ -96,7 +102,7 @@ void add_train(CLI::App& app, Command& chosen) {
   const std::pair<const char*, const char*> numbers[] = {
       {"--epochs", "Passes over the images [12]"},
       {"--batch", "Images of a step [64]"},
-      {"--learning-rate", "Highest learning rate, AdamW [0.0005]"},
+      {"--learning-rate", "Highest learning rate of AdamW; Muon's is 40 times it [0.0005]"},
       {"--weight-decay", "[0.05]"},
       {"--warm-up", "Share of the steps with a rising learning rate [0.05]"},
       {"--drop-path", "Highest rate of residual branches left out [0.05]"},
@@ -104,7 +110,8 @@ void add_train(CLI::App& app, Command& chosen) {
       {"--average-decay", "Of the moving average of the weights [0.998]"},
       {"--balance", "Values of n images are drawn n^balance times, field by field [0.5]"},
       {"--label-weight", "Weight of telling the labels of each field apart, beside captions' of 1 [1]"},
-      {"--class-weight", "Weight of the same with free vectors, dropped in the end, instead of labels' texts [1]"},
+      {"--class-weight",
+       "Weight of the same with free vectors, dropped in the end, instead of labels' texts [1]"},
       {"--start", "Share of the side and of the augmentation to begin with; both grow to 1 [1]"},
       {"--seed", "[1]"},
       {"--threads", "Of the arithmetic; 0: all cores [0]"},

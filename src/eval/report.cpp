@@ -142,8 +142,9 @@ std::string task_html(const TaskResult& task, size_t k) {
   }
   html += "</table>";
   if (!task.corruptions.empty()) {
-    html += "<h3>The same images, altered</h3><table><tr><th></th><th>images</th><th>top-1</th>"
-            "<th>same answer</th></tr>";
+    html +=
+        "<h3>The same images, altered</h3><table><tr><th></th><th>images</th><th>top-1</th>"
+        "<th>same answer</th></tr>";
     for (const CorruptionResult& c : task.corruptions)
       html += "<tr><td>" + escaped(c.name) + format("</td><td>%zu</td><td>", c.images) + percent(c.accuracy) +
               "</td><td>" + percent(c.agreement) + "</td></tr>";
@@ -214,8 +215,9 @@ std::string to_json(const EvalReport& report) {
     text += task.confusion.empty() ? "], \"altered\": [" : "]], \"altered\": [";
     separator = "";
     for (const CorruptionResult& c : task.corruptions) {
-      text += separator + std::string("{\"name\": ") + json_text(c.name) + format(", \"images\": %zu", c.images) +
-              ", \"top1\": " + json(c.accuracy) + ", \"same_answer\": " + json(c.agreement) + "}";
+      text += separator + std::string("{\"name\": ") + json_text(c.name) +
+              format(", \"images\": %zu", c.images) + ", \"top1\": " + json(c.accuracy) +
+              ", \"same_answer\": " + json(c.agreement) + "}";
       separator = ", ";
     }
     text += "]}";

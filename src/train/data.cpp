@@ -117,8 +117,8 @@ Batch Data::batch(int64_t step, const View& view) const {
 }
 
 Tensor Data::truth_of(const std::vector<int32_t>& label_sets, const std::vector<int32_t>& concepts) const {
-  Tensor truth = torch::empty({static_cast<int64_t>(label_sets.size()), static_cast<int64_t>(concepts.size())},
-                              torch::kUInt8);
+  Tensor truth = torch::empty(
+      {static_cast<int64_t>(label_sets.size()), static_cast<int64_t>(concepts.size())}, torch::kUInt8);
   auto* to = truth.data_ptr<uint8_t>();
   for (const int32_t set : label_sets)
     for (const int32_t concept_id : concepts) *to++ = static_cast<uint8_t>(pack_.truth_of(set, concept_id));

@@ -10,6 +10,12 @@
 
 namespace mii {
 
+/// Name of what images are told apart by beside texts, a row of each label: learns as the weights do, but is
+/// no part of the model.
+constexpr const char* kLabelVectors = "label_vectors";
+
+constexpr double kMaxLogitScale = 4.6052;  ///< ln(100), as CLIP
+
 /// All that a run needs to go on as if it had never stopped.
 struct TrainState {
   int64_t step = 0;
@@ -17,7 +23,7 @@ struct TrainState {
   Parameters parameters;
   Parameters average;        ///< moving average of the parameters
   Parameters first_moment;   ///< of the weights that learn
-  Parameters second_moment;  ///< of the weights that learn
+  Parameters second_moment;  ///< of those that learn by AdamW
 };
 
 /// Writes into folder: parts of at most 15 MiB (or one tensor), which appear together. The fingerprint says

@@ -15,9 +15,9 @@
 #include "mii/error.h"
 #include "train/batch_pass.h"
 #include "train/data.h"
+#include "train/optimizer.h"
 #include "train/random.h"
 #include "train/state.h"
-#include "train/threads.h"
 #include "train/towers.h"
 #include "train/unicl.h"
 #include "train/validation.h"
@@ -30,19 +30,8 @@ using torch::Tensor;
 
 constexpr uint64_t kDropPathKey = ~uint64_t{0};
 
-// What images are told apart by beside texts: a row of each label, no part of the model. Two values that the
-// image tower does not tell apart teach the text tower nothing, and the other way round; these lead out of it.
-constexpr const char* kLabelVectors = "label_vectors";
-
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// As the reference groups them.
-bool decays(const std::string& name, const Tensor& value) {
-  const bool depthwise = name.find(".fn.dw.") != std::string::npos;
-  const bool embedding = name.find("embedding") != std::string::npos;
-  return value.dim() >= 2 && !depthwise && !embedding && name != kLabelVectors;
 }
 
 bool learns(const std::string& name, Trained trained) {
@@ -57,7 +46,11 @@ class Training {
       : options_(options),
         pack_(std::move(pack)),
         data_(pack_, options_.batch, options_.balance, options_.seed),
-        device_(choose_device(options.device)) {
+        device_(choose_device(options.device)),
+        optimizer_{.matrices = matrix_rule(options),
+                   .weight_decay = options.weight_decay,
+                   .clip_norm = options.clip_norm,
+                   .average_decay = options.average_decay} {
     torch::manual_seed(options.seed);
     state_.parameters = options.start_weights
                             ? load_parameters(*options.start_weights, pack_.model, pack_.vocabulary_size)
@@ -67,9 +60,7 @@ class Training {
     last_step_ = steps_per_epoch_ * options.epochs;
     for (const auto& [name, value] : state_.parameters) {
       state_.average.emplace(name, value.clone());
-      if (!learns(name, options.trained)) continue;
-      state_.first_moment.emplace(name, torch::zeros_like(value));
-      state_.second_moment.emplace(name, torch::zeros_like(value));
+      if (learns(name, options.trained)) add_moments(name, optimizer_.matrices, state_);
     }
     fingerprint_ = fingerprint();
     if (options.resume) {
@@ -122,6 +113,12 @@ class Training {
   }
 
  private:
+  static MatrixRule matrix_rule(const TrainOptions& options) {
+    const bool muon = options.optimizer == Optimizer::muon ||
+                      (options.optimizer == Optimizer::automatic && !options.start_weights);
+    return muon ? MatrixRule::muon : MatrixRule::adamw;
+  }
+
   static torch::Device choose_device(const std::string& name) {
     if (name == "cpu" || (name == "auto" && !torch::cuda::is_available())) return torch::kCPU;
     if (!torch::cuda::is_available())
@@ -137,13 +134,16 @@ class Training {
          << options_.learning_rate << ", weight decay " << options_.weight_decay << ", warm-up "
          << options_.warm_up << ", drop path " << options_.drop_path << ", clip norm " << options_.clip_norm
          << ", average " << options_.average_decay << ", balance " << options_.balance << ", label weight "
-         << options_.label_weight << ", class weight " << options_.class_weight << ", start " << options_.start << ", seed " << options_.seed << ", images "
-         << data_.training_images() << ", trained " << static_cast<int>(options_.trained);
+         << options_.label_weight << ", class weight " << options_.class_weight << ", start "
+         << options_.start << ", seed " << options_.seed << ", images " << data_.training_images()
+         << ", trained " << static_cast<int>(options_.trained) << ", matrices "
+         << static_cast<int>(optimizer_.matrices);
     return text.str();
   }
 
-  // Of fresh weights, which say the same of all labels: at random, so that the images have something to go
-  // to. Else what the text tower says.
+  // Two values that the image tower does not tell apart teach the text tower nothing, and the other way
+  // round; vectors at random lead out of it. Those of a model that is tuned begin as what its text tower
+  // says.
   Tensor label_vectors() const {
     if (!options_.start_weights)
       return torch::randn({static_cast<int64_t>(data_.labels().size()), pack_.model.embedding_dim});
@@ -182,9 +182,9 @@ class Training {
       loss = loss + options_.label_weight * fields_contrast(logits, truth, batch.field_texts);
     if (options_.class_weight > 0) {
       const Tensor vectors = torch::nn::functional::normalize(state_.parameters.at(kLabelVectors));
-      loss = loss + options_.class_weight *
-                        fields_contrast(torch::matmul(pass_->images(), vectors.t()) * scale,
-                                        batch.label_truth.to(device_), data_.field_labels());
+      loss =
+          loss + options_.class_weight * fields_contrast(torch::matmul(pass_->images(), vectors.t()) * scale,
+                                                         batch.label_truth.to(device_), data_.field_labels());
     }
     return loss;
   }
@@ -208,53 +208,9 @@ class Training {
       throw Error(ErrorCode::internal, "the loss is not finite at step " + std::to_string(state_.step) +
                                            ": try a smaller --learning-rate");
     const double rate = learning_rate();
-    const double norm = update(rate);
+    const double norm = update(state_, optimizer_, rate, threads_);
     ++state_.step;
     log_step(value, rate, norm, static_cast<double>(options_.batch) / seconds_since(begin));
-  }
-
-  // AdamW (Loshchilov and Hutter 2019), gradients clipped by their common norm, and the moving average.
-  double update(double rate) {
-    constexpr double kBeta1 = 0.9, kBeta2 = 0.98, kEpsilon = 1e-8;
-    torch::NoGradGuard no_gradient;
-    // Sorted by size and dealt in turn, so that the threads have alike to do.
-    std::vector<std::string> names;
-    for (const auto& [name, moment] : state_.first_moment)
-      if (state_.parameters.at(name).grad().defined()) names.push_back(name);
-    std::ranges::stable_sort(names, std::greater{},
-                             [&](const std::string& name) { return state_.parameters.at(name).numel(); });
-    const auto for_each = [&](const auto& f) {
-      on_threads(threads_, [&](size_t t) {
-        for (size_t i = t; i < names.size(); i += static_cast<size_t>(threads_)) f(i, names[i]);
-      });
-    };
-    std::vector<Tensor> squares(names.size());
-    for_each([&](size_t i, const std::string& name) {
-      squares[i] = state_.parameters.at(name).grad().pow(2).sum().to(torch::kFloat64);
-    });
-    const double norm = squares.empty() ? 0 : torch::stack(squares).sum().sqrt().item<double>();
-    const double clip = std::min(1.0, options_.clip_norm / (norm + 1e-6));
-    const auto t = static_cast<double>(state_.step + 1);
-    const double correct1 = 1 - std::pow(kBeta1, t), correct2 = 1 - std::pow(kBeta2, t);
-    for_each([&](size_t, const std::string& name) {
-      Tensor& value = state_.parameters.at(name);
-      Tensor gradient = value.grad();
-      Tensor& first = state_.first_moment.at(name);
-      Tensor& second = state_.second_moment.at(name);
-      gradient.mul_(clip);
-      first.mul_(kBeta1).add_(gradient, 1 - kBeta1);
-      second.mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
-      if (decays(name, value)) value.mul_(1 - rate * options_.weight_decay);
-      value.addcdiv_(first, (second / correct2).sqrt_().add_(kEpsilon), -rate / correct1);
-      if (name == "logit_scale") value.clamp_(0, kMaxLogitScale);
-      gradient.zero_();
-    });
-    // Early averages follow quickly, so that the start is forgotten.
-    const double decay = std::min(options_.average_decay, (1 + t) / (10 + t));
-    for_each([&](size_t, const std::string& name) {
-      state_.average.at(name).lerp_(state_.parameters.at(name), 1 - decay);
-    });
-    return norm;
   }
 
   void end_epoch() {
@@ -343,6 +299,7 @@ class Training {
   const Pack pack_;
   const Data data_;
   torch::Device device_;
+  const OptimizerOptions optimizer_;
   int threads_ = 1;
   TrainState state_;
   std::optional<BatchPass> pass_;         // with the parameters

@@ -13,11 +13,15 @@ namespace mii {
 /// Which weights learn.
 enum class Trained { all, text_tower, projections };
 
+/// By what matrices learn; automatic: fresh ones by Muon, those of a model that is tuned by AdamW.
+enum class Optimizer { automatic, adamw, muon };
+
 struct TrainOptions {
   std::filesystem::path pack;
   std::filesystem::path out;
   std::optional<std::filesystem::path> start_weights;  ///< safetensors; fresh weights when absent
   Trained trained = Trained::all;
+  Optimizer optimizer = Optimizer::automatic;
   int64_t epochs = 12;
   int64_t batch = 64;
   double learning_rate = 5e-4;
@@ -26,8 +30,8 @@ struct TrainOptions {
   double drop_path = 0.05;
   double clip_norm = 1;
   double average_decay = 0.998;  ///< of the moving average of the weights, which is what is kept
-  double label_weight = 1;  ///< of the contrast among the labels of a field, beside the captions' of 1
-  double class_weight = 1;  ///< of the same with a free vector instead of each label's text
+  double label_weight = 1;       ///< of the contrast among the labels of a field, beside the captions' of 1
+  double class_weight = 1;       ///< of the same with a free vector instead of each label's text
   double start = 1;              ///< share of the images' sides and of the augmentation to begin with
   double balance = 0.5;          ///< see train/balance.h: 1 draws images as they are, 0 all values alike
   uint64_t seed = 1;

@@ -23,8 +23,8 @@ inline torch::Tensor unicl_loss(const torch::Tensor& logits, const torch::Tensor
   return (contrast(logits, truth, 1) + contrast(logits, truth, 0)) / 2;
 }
 
-/// contrast() of each image among the columns of each field, the mean over the fields; a field without columns
-/// adds nothing.
+/// contrast() of each image among the columns of each field, the mean over the fields; a field without
+/// columns adds nothing.
 inline torch::Tensor fields_contrast(const torch::Tensor& logits, const torch::Tensor& truth,
                                      const std::vector<std::vector<int64_t>>& fields) {
   torch::Tensor sum = torch::zeros({}, logits.options());

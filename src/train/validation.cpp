@@ -4,6 +4,8 @@
 #include <cmath>
 #include <set>
 
+#include "train/state.h"
+
 namespace mii {
 
 using torch::Tensor;

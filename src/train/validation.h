@@ -10,8 +10,6 @@
 
 namespace mii {
 
-constexpr double kMaxLogitScale = 4.6052;  ///< ln(100), as CLIP
-
 /// Shares of the validation images.
 struct Scores {
   std::vector<double> top1;  ///< of each field, zero-shot among the values that they have; NaN without images

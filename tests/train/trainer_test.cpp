@@ -113,7 +113,7 @@ class TrainRun : public testing::Test {
 TEST_F(TrainRun, ReachesTheLossThatTellingTheShapesApartGives) {
   TrainOptions o = options("run");
   o.epochs = 40;
-  o.learning_rate = 3e-3;
+  o.learning_rate = 1e-3;
   o.label_weight = o.class_weight = 0;  // the captions' contrast alone
   ASSERT_TRUE(train(o, never));
   const auto log = rows("run", "train.tsv", true);

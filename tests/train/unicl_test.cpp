@@ -41,7 +41,8 @@ TEST(FieldsContrast, IsTheMeanOverTheFieldsOfTheContrastAmongTheirColumns) {
   const Tensor truth = torch::tensor({{0, 1, 1, 0}}, torch::kUInt8);
   const double first = std::log(1 + std::exp(-3.0));   // columns 2 and 3
   const double second = std::log(1 + std::exp(-2.0));  // columns 0 and 1
-  EXPECT_NEAR(fields_contrast(logits, truth, {{3, 2}, {}, {0, 1}}).item<double>(), (first + second) / 3, 1e-6);
+  EXPECT_NEAR(fields_contrast(logits, truth, {{3, 2}, {}, {0, 1}}).item<double>(), (first + second) / 3,
+              1e-6);
 }
 
 }  // namespace
