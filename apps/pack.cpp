@@ -163,6 +163,8 @@ void add_pack(CLI::App& app, Command& chosen) {
     std::filesystem::path out;
   };
   auto flags = std::make_shared<Flags>();
+  flags->pack.margin_percent = 37;  // a pack is to be carried: a third of the bytes
+  flags->pack.quality = 40;
   CLI::App* command = app.add_subcommand("pack", "Decode, resize and label images once, for training");
   command
       ->add_option("manifest", flags->pack.manifest,

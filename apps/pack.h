@@ -17,8 +17,9 @@ struct PackFlags {
   bool trim_vocabulary = false;
   std::vector<std::string> where;  ///< "column=value,value"
   size_t max_captions = 64;
-  size_t margin_percent = 8;  ///< images are kept this much larger than the model's input, for crops
-  int quality = 65;
+  /// Images are kept this much larger than the model's input: crops of them are as sharp as whole pictures.
+  size_t margin_percent = 50;
+  int quality = 90;  ///< of their JPEG
   bool quiet = false;
 };
 

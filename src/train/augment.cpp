@@ -30,30 +30,34 @@ struct JpegError {
 // m[5].
 using Affine = std::array<float, 6>;
 
-// Bilinear, edges repeated.
+// Bilinear, edges repeated; where the result has fewer places than the source, each is a mean of several.
 void sample(const Picture& from, const Affine& m, Planes& to) {
   const size_t plane = to.plane();
+  const int side = std::max(1, static_cast<int>(std::lround(std::sqrt(std::abs(m[0] * m[4] - m[1] * m[3])))));
+  const float share = 1 / static_cast<float>(side), scale = share * share / 255;
+  const float right = static_cast<float>(from.width - 1), bottom = static_cast<float>(from.height - 1);
   for (int y = 0; y < to.height; ++y) {
     for (int x = 0; x < to.width; ++x) {
-      const float cx = static_cast<float>(x) + 0.5f, cy = static_cast<float>(y) + 0.5f;
-      const float sx =
-          std::clamp(m[0] * cx + m[1] * cy + m[2] - 0.5f, 0.0f, static_cast<float>(from.width - 1));
-      const float sy =
-          std::clamp(m[3] * cx + m[4] * cy + m[5] - 0.5f, 0.0f, static_cast<float>(from.height - 1));
-      const int x0 = static_cast<int>(sx), y0 = static_cast<int>(sy);
-      const int x1 = std::min(x0 + 1, from.width - 1), y1 = std::min(y0 + 1, from.height - 1);
-      const float fx = sx - static_cast<float>(x0), fy = sy - static_cast<float>(y0);
-      const size_t at = static_cast<size_t>(y) * static_cast<size_t>(to.width) + static_cast<size_t>(x);
-      for (int c = 0; c < 3; ++c) {
-        const int channel = from.channels == 3 ? c : 0;
-        const auto value = [&](int px, int py) {
-          return static_cast<float>(
-              from.values[static_cast<size_t>((py * from.width + px) * from.channels + channel)]);
-        };
-        const float top = value(x0, y0) * (1 - fx) + value(x1, y0) * fx;
-        const float bottom = value(x0, y1) * (1 - fx) + value(x1, y1) * fx;
-        to.values[static_cast<size_t>(c) * plane + at] = (top * (1 - fy) + bottom * fy) / 255;
+      std::array<float, 3> sum{};
+      for (int part = 0; part < side * side; ++part) {
+        const float cx = static_cast<float>(x) + (static_cast<float>(part % side) + 0.5f) * share;
+        const float cy = static_cast<float>(y) + (static_cast<float>(part / side) + 0.5f) * share;
+        const float sx = std::clamp(m[0] * cx + m[1] * cy + m[2] - 0.5f, 0.0f, right);
+        const float sy = std::clamp(m[3] * cx + m[4] * cy + m[5] - 0.5f, 0.0f, bottom);
+        const int x0 = static_cast<int>(sx), y0 = static_cast<int>(sy);
+        const int to_right = x0 + 1 < from.width ? from.channels : 0;
+        const int down = y0 + 1 < from.height ? from.width * from.channels : 0;
+        const float fx = sx - static_cast<float>(x0), fy = sy - static_cast<float>(y0);
+        const uint8_t* at = from.values.data() + (y0 * from.width + x0) * from.channels;
+        for (int c = 0; c < from.channels; ++c, ++at) {
+          const auto value = [at](int offset) { return static_cast<float>(at[offset]); };
+          const float upper = value(0) * (1 - fx) + value(to_right) * fx;
+          const float lower = value(down) * (1 - fx) + value(down + to_right) * fx;
+          sum[static_cast<size_t>(c)] += upper * (1 - fy) + lower * fy;
+        }
       }
+      const size_t at = static_cast<size_t>(y) * static_cast<size_t>(to.width) + static_cast<size_t>(x);
+      for (size_t c = 0; c < 3; ++c) to.values[c * plane + at] = sum[from.channels == 3 ? c : 0] * scale;
     }
   }
 }
@@ -224,9 +228,12 @@ void lose_resolution(Planes& x, Random& random) {
   x = resampled(resampled(x, size(x.width), size(x.height)), x.width, x.height);
 }
 
+// Sharper than it is: edges as another camera or a larger original shows them.
+void sharpen(Planes& x, Random& random) { blend(x, blurred(x), random.uniform(1.0f, 3.0f)); }
+
 void cast_colour(Planes& x, Random& random) {
   for (size_t c = 0; c < 3; ++c) {
-    const float gain = random.uniform(0.7f, 1.3f), offset = random.uniform(-0.08f, 0.08f);
+    const float gain = std::exp(random.uniform(-0.5f, 0.5f)), offset = random.uniform(-0.1f, 0.1f);
     for (size_t i = 0; i < x.plane(); ++i)
       x.values[c * x.plane() + i] = x.values[c * x.plane() + i] * gain + offset;
   }
@@ -269,7 +276,7 @@ void mask_field(Planes& x, Random& random) {
 
 // Another grey-level window: what lies beyond two levels is cut off, what is between is spread, and bent.
 void change_window(Planes& x, Random& random) {
-  const float low = random.uniform(-0.1f, 0.25f), high = random.uniform(0.6f, 1.2f);
+  const float low = random.uniform(-0.1f, 0.25f), high = std::exp(random.uniform(-0.5f, 0.6f));
   const float bend = std::exp(random.uniform(-0.5f, 0.5f));
   for (float& value : x.values) value = std::pow(std::clamp((value - low) / (high - low), 0.0f, 1.0f), bend);
 }
@@ -308,7 +315,7 @@ Picture decode_jpeg(std::span<const std::byte> jpeg) {
   error.manager.output_message = [](j_common_ptr) {};
   if (setjmp(error.leave) != 0) {
     jpeg_destroy_decompress(&info);
-    throw Error(ErrorCode::invalid_image, std::string("packed image: ") + error.message);
+    throw Error(ErrorCode::invalid_image, std::string("no readable JPEG: ") + error.message);
   }
   jpeg_create_decompress(&info);
   jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(jpeg.data()), jpeg.size());
@@ -347,12 +354,13 @@ Planes augmented(const Picture& picture, int width, int height, float strength, 
 
   const bool colour = picture.channels == 3;
   if (colour && chance(0.5f)) cast_colour(x, random);
-  if (colour && chance(0.3f)) x.values = luma(x);
+  if (colour && chance(0.45f)) x.values = luma(x);
   if (chance(0.3f)) change_window(x, random);
-  if (chance(0.2f))
+  if (!colour && chance(0.25f))
     for (float& value : x.values) value = 1 - value;
-  if (chance(0.12f)) mask_field(x, random);
+  if (chance(0.2f)) mask_field(x, random);
   if (chance(0.3f)) add_border(x, random);
+  if (chance(0.3f)) sharpen(x, random);
   if (chance(0.4f)) lose_resolution(x, random);
   if (chance(0.15f)) add_noise(x, random);
   for (float& value : x.values) value = std::clamp(value, 0.0f, 1.0f);

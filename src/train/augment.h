@@ -36,9 +36,9 @@ Planes resized(const Picture& picture, int width, int height);
 
 /// A random view of the picture that shows the same thing: a crop of 0.6 to 1 of the area, or in a third of
 /// cases of 0.12 to 0.6, one geometric or photometric change of random strength (after TrivialAugmentWide,
-/// Müller and Hutter 2021), and what tells sources apart but not modalities: resolution, colour cast, grey,
-/// grey-level window, inversion, field of view, border, noise; random erasing. Never mirrored: left and right
-/// mean something. strength, 0 to 1: how much of all that.
+/// Müller and Hutter 2021), and what tells sources apart but not modalities: sharpness, resolution, colour
+/// cast, grey, grey-level window, inversion where there is no colour, field of view, border, noise; random
+/// erasing. Never mirrored: left and right mean something. strength, 0 to 1: how much of all that.
 Planes augmented(const Picture& picture, int width, int height, float strength, Random& random);
 
 }  // namespace mii

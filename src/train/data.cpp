@@ -46,13 +46,11 @@ Data::Data(const Pack& pack, int64_t batch, double balance, uint64_t seed)
     for (const int32_t l : pack.concepts[c].drawn_by) drawn_[static_cast<size_t>(l)].push_back(id);
   }
   members_.resize(pack.label_sets.size());
-  for (const PackedImage& image : pack.images) {
-    const auto set = static_cast<size_t>(image.label_set);
-    if (!image.validation && !drawn_[set].empty()) {
-      members_[set].push_back(pictures_.size());
-      ++training_images_;
-    }
-    pictures_.push_back(decode_jpeg(image.jpeg));
+  for (size_t i = 0; i < pack.images.size(); ++i) {
+    const auto set = static_cast<size_t>(pack.images[i].label_set);
+    if (pack.images[i].validation || drawn_[set].empty()) continue;
+    members_[set].push_back(i);
+    ++training_images_;
   }
   if (training_images_ == 0)
     throw Error(ErrorCode::invalid_argument, "the pack has no training image with a caption");
@@ -91,7 +89,7 @@ Batch Data::batch(int64_t step, const View& view) const {
     const size_t image = members[static_cast<size_t>(random.below(static_cast<int64_t>(members.size())))];
     batch.label_sets.push_back(static_cast<int32_t>(set));
     say(draw_concept(set, random), random);
-    normalise(augmented(pictures_[image], view.width, view.height, view.strength, random),
+    normalise(augmented(picture(image), view.width, view.height, view.strength, random),
               batch.pixels.data_ptr<float>() + i * 3 * view.width * view.height);
   }
   Random random{seed_, static_cast<uint64_t>(step), static_cast<uint64_t>(batch_)};
@@ -130,9 +128,17 @@ Tensor Data::plain(const std::vector<size_t>& images, size_t from, size_t to) co
              height = static_cast<int>(pack_.model.image.height);
   Tensor pixels = torch::empty({static_cast<int64_t>(to - from), 3, height, width});
   for (size_t i = from; i < to; ++i)
-    normalise(resized(pictures_[images[i]], width, height),
+    normalise(resized(picture(images[i]), width, height),
               pixels.data_ptr<float>() + static_cast<int64_t>(i - from) * 3 * width * height);
   return pixels;
+}
+
+Picture Data::picture(size_t image) const {
+  try {
+    return decode_jpeg(pack_.images[image].jpeg);
+  } catch (const Error& error) {
+    throw Error(error.code(), "image " + std::to_string(image) + " of the pack: " + error.what());
+  }
 }
 
 size_t Data::draw_set(Random& random) const {

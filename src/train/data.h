@@ -41,7 +41,8 @@ View view_at(double share, int full_width, int full_height);
 /// Pads the texts' tokens on the right.
 TextBatch to_text_batch(const std::vector<const std::vector<int32_t>*>& texts);
 
-/// The decoded images of a pack, and random batches of them. A batch depends on the seed and its step only.
+/// Random batches of the images of a pack, which are decoded when they are drawn. A batch depends on the seed
+/// and its step only.
 class Data {
  public:
   /// balance: see train/balance.h. Keeps a reference to the pack. Throws Error{invalid_argument} when it has
@@ -67,6 +68,7 @@ class Data {
   }
 
  private:
+  Picture picture(size_t image) const;
   size_t draw_set(Random& random) const;
   int32_t draw_concept(size_t set, Random& random) const;
   const std::vector<int32_t>* draw_caption(int32_t concept_id, Random& random) const;
@@ -76,7 +78,6 @@ class Data {
   const Pack& pack_;
   const int64_t batch_;
   const uint64_t seed_;
-  std::vector<Picture> pictures_;                                   // of each image
   std::vector<std::vector<const std::vector<int32_t>*>> captions_;  // of each concept
   std::vector<std::vector<int32_t>> drawn_;                         // concepts of each label set
   std::vector<int32_t> distractors_;                                // concepts

@@ -70,6 +70,16 @@ TEST_F(PackTest, ComesBackAsItWasWrittenInShardsOfTheSizeAskedFor) {
   EXPECT_THAT(read.concepts[2].drawn_by, ElementsAre(1));
 }
 
+TEST_F(PackTest, OfALargerPackInTheFolderNothingIsLeft) {
+  write_pack(sample(), folder_, 11000);
+  Pack smaller = sample();
+  smaller.images.resize(2);
+  write_pack(smaller, folder_, 11000);
+  EXPECT_EQ(read_pack(folder_).images.size(), 2u);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "images-002.safetensors"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "images-003.safetensors"));
+}
+
 std::string refusal(const std::filesystem::path& folder) {
   try {
     read_pack(folder);

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "mii/error.h"
 
 namespace mii {
@@ -16,6 +19,26 @@ TEST(Augment, DependsOnItsKeysOnlyAndStaysInRange) {
     ASSERT_EQ(x.values, y.values);
     for (const float v : x.values) ASSERT_TRUE(v >= 0 && v <= 1) << key;
   }
+}
+
+// Of independent pixels 0 or 1, whose deviation is 1/2, a place that is the mean of nine or more has 1/6; one
+// that is interpolated between four has about 1/3. A view shows 0.6 of the area or more, so in a quarter of
+// the side at least 3.1 x 3.1 pixels fall into a place.
+TEST(Augment, PlacesOfASmallerViewAreMeansOfWhatFallsIntoThem) {
+  Picture picture{.width = 96, .height = 96, .channels = 1, .values = {}};
+  Random noise{7};
+  for (int i = 0; i < 96 * 96; ++i) picture.values.push_back(noise.chance(0.5f) ? 255 : 0);
+  std::vector<double> deviations;
+  for (uint64_t key = 0; key < 51; ++key) {
+    Random random{1, key};
+    const Planes x = augmented(picture, 24, 24, 0, random);
+    double sum = 0, squares = 0;
+    for (const float v : x.values) sum += v, squares += v * v;
+    const double n = static_cast<double>(x.values.size()), mean = sum / n;
+    deviations.push_back(std::sqrt(squares / n - mean * mean));
+  }
+  std::ranges::nth_element(deviations, deviations.begin() + 25);  // now and then contrast is stretched
+  EXPECT_LT(deviations[25], 1 / 6.0);
 }
 
 TEST(Augment, PlainResizeToTheSameSizeKeepsThePixels) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "image/encode_jpeg.h"
+#include "mii/error.h"
 #include "pack/captions.h"
 #include "small_model.h"
 #include "train/balance.h"
@@ -37,7 +38,7 @@ TEST(View, GrowsToTheFullSize) {
 
 // A pack of one training image, a disc; a validation image may be a cross. Both are words, and cross is
 // listed as one that is not to attract images.
-TEST(Data, WordsThatOnlyValidationImagesHaveAreWrongAnswersToo) {
+Pack discs_and_crosses() {
   const CaptionRules rules{.fields = {"shape"},
                            .templates = {"{shape}"},
                            .synonyms = {},
@@ -57,6 +58,11 @@ TEST(Data, WordsThatOnlyValidationImagesHaveAreWrongAnswersToo) {
   pack.images.push_back({false, 0, encode_jpeg(Image::from_rgb(32, 32, grey), 90)});
   pack.images.push_back({true, 1, encode_jpeg(Image::from_rgb(32, 32, grey), 90)});
 
+  return pack;
+}
+
+TEST(Data, WordsThatOnlyValidationImagesHaveAreWrongAnswersToo) {
+  const Pack pack = discs_and_crosses();
   const Data data(pack, 4, 1, 1);
   ASSERT_EQ(data.labels().size(), 1u);
   EXPECT_EQ(pack.concepts[static_cast<size_t>(data.labels().front())].name, "disc");
@@ -66,6 +72,19 @@ TEST(Data, WordsThatOnlyValidationImagesHaveAreWrongAnswersToo) {
   EXPECT_EQ(batch.field_texts, (std::vector<std::vector<int64_t>>{{4, 5}}));
   EXPECT_EQ(data.field_labels(), (std::vector<std::vector<int64_t>>{{0}}));
   EXPECT_TRUE(torch::equal(batch.label_truth, torch::ones({4, 1}, torch::kUInt8)));
+}
+
+TEST(Data, OfADamagedImageTheNumberIsSaid) {
+  Pack pack = discs_and_crosses();
+  pack.images[1].jpeg.resize(2);
+  const Data data(pack, 4, 1, 1);
+  EXPECT_NO_THROW(data.plain({0, 1}, 0, 1));
+  try {
+    data.plain({0, 1}, 0, 2);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("image 1 of the pack: no readable JPEG"));
+  }
 }
 
 }  // namespace
