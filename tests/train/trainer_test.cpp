@@ -193,7 +193,7 @@ TEST_F(TrainRunLabels, TheirContrastIsAddedAsOftenAsItWeighs) {
 // They begin where its texts lie, and so tell apart what it can tell apart already.
 TEST_F(TrainRunLabels, FreeVectorsOfAModelThatIsTunedKnowWhatItsTextsSay) {
   TrainOptions o = options("model");
-  o.epochs = 15;
+  o.epochs = 60;
   o.learning_rate = 3e-3;
   ASSERT_TRUE(train(o, never));
   double losses[2];
