@@ -17,7 +17,9 @@ struct PackFlags {
   bool trim_vocabulary = false;
   std::vector<std::string> where;  ///< "column=value,value"
   size_t max_captions = 64;
-  /// Images are kept this much larger than the model's input: crops of them are as sharp as whole pictures.
+  /// Images are kept this much larger than the model's input, so that crops stay sharp. This and the quality
+  /// are for a pack that stays where it was made; `mii pack`, whose packs travel, has smaller ones of its
+  /// own.
   size_t margin_percent = 50;
   int quality = 90;  ///< of their JPEG
   bool quiet = false;

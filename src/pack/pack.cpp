@@ -166,8 +166,9 @@ void write_images(const Pack& pack, const std::filesystem::path& folder, uint64_
     list.add("jpeg", DType::u8, bytes);
     list.write(shard_path(folder, ++shard), {});
   }
-  while (std::filesystem::remove(shard_path(folder, ++shard))) {
-  }  // what a larger pack left here
+  // What a larger pack left here.
+  do ++shard;
+  while (std::filesystem::remove(shard_path(folder, shard)));
 }
 
 void read_images(const std::filesystem::path& folder, const PackFile& index, Pack& pack) {

@@ -41,8 +41,8 @@ View view_at(double share, int full_width, int full_height);
 /// Pads the texts' tokens on the right.
 TextBatch to_text_batch(const std::vector<const std::vector<int32_t>*>& texts);
 
-/// Random batches of the images of a pack, which are decoded when they are drawn. A batch depends on the seed
-/// and its step only.
+/// Random batches of the images of a pack, which are decoded when they are drawn: batch() and plain() throw
+/// Error{invalid_image} for a damaged one. A batch depends on the seed and its step only.
 class Data {
  public:
   /// balance: see train/balance.h. Keeps a reference to the pack. Throws Error{invalid_argument} when it has

@@ -57,7 +57,6 @@ Pack discs_and_crosses() {
   const std::vector<uint8_t> grey(32 * 32 * 3, 100);
   pack.images.push_back({false, 0, encode_jpeg(Image::from_rgb(32, 32, grey), 90)});
   pack.images.push_back({true, 1, encode_jpeg(Image::from_rgb(32, 32, grey), 90)});
-
   return pack;
 }
 
