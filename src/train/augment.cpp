@@ -3,28 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <csetjmp>
-#include <cstdio>
-#include <string>
-
-#include <jpeglib.h>
-
-#include "mii/error.h"
 
 namespace mii {
 namespace {
-
-struct JpegError {
-  jpeg_error_mgr manager;
-  std::jmp_buf leave;
-  char message[JMSG_LENGTH_MAX];
-};
-
-[[noreturn]] void leave_decoder(j_common_ptr info) {
-  auto* error = reinterpret_cast<JpegError*>(info->err);
-  info->err->format_message(info, error->message);
-  std::longjmp(error->leave, 1);
-}
 
 // Maps a place of the result to a place of the source: x' = m[0] x + m[1] y + m[2], y' = m[3] x + m[4] y +
 // m[5].
@@ -305,36 +286,6 @@ void erase(Planes& x, Random& random) {
 }
 
 }  // namespace
-
-Picture decode_jpeg(std::span<const std::byte> jpeg) {
-  jpeg_decompress_struct info{};
-  JpegError error{};
-  Picture picture;
-  info.err = jpeg_std_error(&error.manager);
-  error.manager.error_exit = leave_decoder;
-  error.manager.output_message = [](j_common_ptr) {};
-  if (setjmp(error.leave) != 0) {
-    jpeg_destroy_decompress(&info);
-    throw Error(ErrorCode::invalid_image, std::string("no readable JPEG: ") + error.message);
-  }
-  jpeg_create_decompress(&info);
-  jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(jpeg.data()), jpeg.size());
-  jpeg_read_header(&info, TRUE);
-  if (info.num_components != 1) info.out_color_space = JCS_RGB;
-  jpeg_start_decompress(&info);
-  picture.width = static_cast<int>(info.output_width);
-  picture.height = static_cast<int>(info.output_height);
-  picture.channels = info.output_components;
-  const size_t stride = static_cast<size_t>(picture.width) * static_cast<size_t>(picture.channels);
-  picture.values.resize(stride * static_cast<size_t>(picture.height));
-  while (info.output_scanline < info.output_height) {
-    JSAMPROW row = picture.values.data() + info.output_scanline * stride;
-    jpeg_read_scanlines(&info, &row, 1);
-  }
-  jpeg_finish_decompress(&info);
-  jpeg_destroy_decompress(&info);
-  return picture;
-}
 
 Planes resized(const Picture& picture, int width, int height) {
   Planes full(picture.width, picture.height);

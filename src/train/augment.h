@@ -1,24 +1,12 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <span>
 #include <vector>
 
+#include "train/picture.h"
 #include "train/random.h"
 
 namespace mii {
-
-/// A decoded training image.
-struct Picture {
-  int width = 0;
-  int height = 0;
-  int channels = 0;  ///< 1 or 3, interleaved
-  std::vector<uint8_t> values;
-};
-
-/// Throws Error{invalid_image} for what is no grey or RGB JPEG.
-Picture decode_jpeg(std::span<const std::byte> jpeg);
 
 /// A picture in planes: red, green, blue; each [height, width], 0 to 1.
 struct Planes {

@@ -1,0 +1,32 @@
+#include "train/picture.h"
+
+#include <gmock/gmock.h>
+
+#include "image/encode_jpeg.h"
+#include "mii/error.h"
+
+namespace mii {
+namespace {
+
+TEST(DecodeJpeg, GivesOneChannelOfGreyAndThreeOfColour) {
+  for (const int blue : {100, 160}) {
+    std::vector<uint8_t> values(32 * 16 * 3, 100);
+    for (size_t i = 2; i < values.size(); i += 3) values[i] = static_cast<uint8_t>(blue);
+    const Picture picture = decode_jpeg(encode_jpeg(Image::from_rgb(32, 16, values), 90));
+    const size_t channels = blue == 100 ? 1 : 3;
+    ASSERT_EQ(static_cast<size_t>(picture.channels), channels);
+    EXPECT_EQ(picture.width, 32);
+    EXPECT_EQ(picture.height, 16);
+    ASSERT_EQ(picture.values.size(), 32 * 16 * channels);
+    for (size_t i = 0; i < picture.values.size(); ++i)
+      ASSERT_NEAR(picture.values[i], channels == 3 && i % 3 == 2 ? blue : 100, 3) << i;  // chroma is rounded
+  }
+}
+
+TEST(DecodeJpeg, DamageIsRefused) {
+  const std::vector<std::byte> bytes(100, std::byte{0xFF});
+  EXPECT_THROW(decode_jpeg(bytes), Error);
+}
+
+}  // namespace
+}  // namespace mii
