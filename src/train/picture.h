@@ -11,8 +11,8 @@ namespace mii {
 struct Picture {
   int width = 0;
   int height = 0;
-  int channels = 0;  ///< 1 or 3, interleaved
-  std::vector<uint8_t> values;
+  int channels = 0;             ///< 1 or 3
+  std::vector<uint8_t> values;  ///< [height, width, channels]
 };
 
 /// Throws Error{invalid_image} for what is no grey or RGB JPEG.
