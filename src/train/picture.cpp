@@ -23,18 +23,16 @@ struct JpegError {
   std::longjmp(error->leave, 1);
 }
 
-}  // namespace
-
-Picture decode_jpeg(std::span<const std::byte> jpeg) {
+// False with error.message set. What it fills belongs to the caller: an object of this frame that changes
+// after setjmp would have no certain value after the jump.
+bool read(std::span<const std::byte> jpeg, Picture& picture, JpegError& error) {
   jpeg_decompress_struct info{};
-  JpegError error{};
-  Picture picture;
   info.err = jpeg_std_error(&error.manager);
   error.manager.error_exit = leave_decoder;
   error.manager.output_message = [](j_common_ptr) {};
   if (setjmp(error.leave) != 0) {
     jpeg_destroy_decompress(&info);
-    throw Error(ErrorCode::invalid_image, std::string("no readable JPEG: ") + error.message);
+    return false;
   }
   jpeg_create_decompress(&info);
   jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(jpeg.data()), jpeg.size());
@@ -51,7 +49,20 @@ Picture decode_jpeg(std::span<const std::byte> jpeg) {
     jpeg_read_scanlines(&info, &row, 1);
   }
   jpeg_finish_decompress(&info);
+  // Of data that end early or are damaged libjpeg only warns, and makes the rest up.
+  if (error.manager.num_warnings > 0)
+    info.err->format_message(reinterpret_cast<j_common_ptr>(&info), error.message);
   jpeg_destroy_decompress(&info);
+  return error.manager.num_warnings == 0;
+}
+
+}  // namespace
+
+Picture decode_jpeg(std::span<const std::byte> jpeg) {
+  Picture picture;
+  JpegError error{};
+  if (!read(jpeg, picture, error))
+    throw Error(ErrorCode::invalid_image, std::string("no readable JPEG: ") + error.message);
   return picture;
 }
 

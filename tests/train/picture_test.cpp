@@ -26,6 +26,12 @@ TEST(DecodeJpeg, GivesOneChannelOfGreyAndThreeOfColour) {
 TEST(DecodeJpeg, DamageIsRefused) {
   const std::vector<std::byte> bytes(100, std::byte{0xFF});
   EXPECT_THROW(decode_jpeg(bytes), Error);
+  std::vector<uint8_t> values;
+  for (int i = 0; i < 64 * 64 * 3; ++i) values.push_back(static_cast<uint8_t>(i * 37));
+  std::vector<std::byte> cut = encode_jpeg(Image::from_rgb(64, 64, values), 90);
+  EXPECT_NO_THROW(decode_jpeg(cut));
+  cut.resize(cut.size() / 2);
+  EXPECT_THROW(decode_jpeg(cut), Error);
 }
 
 }  // namespace
