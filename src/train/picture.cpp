@@ -11,6 +11,9 @@
 namespace mii {
 namespace {
 
+// Far above any model's input, far below what a hostile header can ask for.
+constexpr size_t kMaxPixels = size_t{1} << 24;
+
 struct JpegError {
   jpeg_error_mgr manager;
   std::jmp_buf leave;
@@ -37,6 +40,12 @@ bool read(std::span<const std::byte> jpeg, Picture& picture, JpegError& error) {
   jpeg_create_decompress(&info);
   jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(jpeg.data()), jpeg.size());
   jpeg_read_header(&info, TRUE);
+  if (size_t{info.image_width} * info.image_height > kMaxPixels) {
+    std::snprintf(error.message, sizeof error.message, "%u x %u, expected at most %zu pixels",
+                  info.image_width, info.image_height, kMaxPixels);
+    jpeg_destroy_decompress(&info);
+    return false;
+  }
   if (info.num_components != 1) info.out_color_space = JCS_RGB;
   jpeg_start_decompress(&info);
   picture.width = static_cast<int>(info.output_width);

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <array>
+
 #include "image/encode_jpeg.h"
 #include "mii/error.h"
 
@@ -32,6 +35,22 @@ TEST(DecodeJpeg, DamageIsRefused) {
   EXPECT_NO_THROW(decode_jpeg(cut));
   cut.resize(cut.size() / 2);
   EXPECT_THROW(decode_jpeg(cut), Error);
+}
+
+// A header of a few bytes must not make gigabytes be set aside.
+TEST(DecodeJpeg, ASizeBeyondAnyTrainingImageIsRefused) {
+  std::vector<std::byte> jpeg = encode_jpeg(Image::from_rgb(8, 8, std::vector<uint8_t>(8 * 8 * 3, 100)), 90);
+  constexpr std::array<std::byte, 2> kFrame{std::byte{0xFF}, std::byte{0xC0}};
+  const auto frame = std::ranges::search(jpeg, kFrame).begin();
+  ASSERT_NE(frame, jpeg.end());
+  std::fill_n(frame + 5, 4, std::byte{0xF0});  // height and width
+  try {
+    decode_jpeg(jpeg);
+    FAIL() << "decoded";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_image);
+    EXPECT_THAT(error.what(), testing::HasSubstr("61680 x 61680"));
+  }
 }
 
 }  // namespace
