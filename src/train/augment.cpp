@@ -11,7 +11,13 @@ namespace {
 // m[5].
 using Affine = std::array<float, 6>;
 
-// Bilinear, edges repeated; where the result has fewer places than the source, each is a mean of several.
+// Where a place from 0 to last is found that may lie outside: beyond its edges a picture is mirrored.
+float mirrored(float place, float last) {
+  const float folded = std::fmod(std::abs(place), std::max(2 * last, 1.0f));
+  return std::clamp(std::min(folded, 2 * last - folded), 0.0f, last);
+}
+
+// Bilinear; where the result has fewer places than the source, each is a mean of several.
 void sample(const Picture& from, const Affine& m, Planes& to) {
   const size_t plane = to.plane();
   const int side = std::max(1, static_cast<int>(std::lround(std::sqrt(std::abs(m[0] * m[4] - m[1] * m[3])))));
@@ -23,8 +29,8 @@ void sample(const Picture& from, const Affine& m, Planes& to) {
       for (int part = 0; part < side * side; ++part) {
         const float cx = static_cast<float>(x) + (static_cast<float>(part % side) + 0.5f) * share;
         const float cy = static_cast<float>(y) + (static_cast<float>(part / side) + 0.5f) * share;
-        const float sx = std::clamp(m[0] * cx + m[1] * cy + m[2] - 0.5f, 0.0f, right);
-        const float sy = std::clamp(m[3] * cx + m[4] * cy + m[5] - 0.5f, 0.0f, bottom);
+        const float sx = mirrored(m[0] * cx + m[1] * cy + m[2] - 0.5f, right);
+        const float sy = mirrored(m[3] * cx + m[4] * cy + m[5] - 0.5f, bottom);
         const int x0 = static_cast<int>(sx), y0 = static_cast<int>(sy);
         const int to_right = x0 + 1 < from.width ? from.channels : 0;
         const int down = y0 + 1 < from.height ? from.width * from.channels : 0;
@@ -43,15 +49,50 @@ void sample(const Picture& from, const Affine& m, Planes& to) {
   }
 }
 
-// A crop of a random share of the area and a random shape, turned, sheared or moved by amount when asked for.
-Affine random_view(const Picture& from, int width, int height, Random& random, int geometric, float amount,
+struct Box {
+  int left = 0, top = 0, width = 0, height = 0;
+};
+
+// The picture without the black columns and rows round it, where less than a fiftieth is visible; all of it
+// where less than a quarter of a side would be left.
+Box without_black(const Picture& picture) {
+  constexpr int kBlack = 24;  // of 255; JPEG's ringing stays below
+  std::vector<int> columns(static_cast<size_t>(picture.width)), rows(static_cast<size_t>(picture.height));
+  const uint8_t* at = picture.values.data();
+  for (int& row : rows) {
+    for (int& column : columns) {
+      const bool visible = *std::max_element(at, at + picture.channels) > kBlack;
+      row += visible;
+      column += visible;
+      at += picture.channels;
+    }
+  }
+  const auto range = [](const std::vector<int>& visible, int places) {
+    const auto seen = [&](int n) { return n * 50 > places; };
+    const auto first = std::ranges::find_if(visible, seen);
+    const auto last = std::find_if(visible.rbegin(), visible.rend(), seen).base();
+    return std::pair{static_cast<int>(first - visible.begin()),
+                     static_cast<int>(std::max(last - first, std::ptrdiff_t{0}))};
+  };
+  const auto [left, width] = range(columns, picture.height);
+  const auto [top, height] = range(rows, picture.width);
+  if (width * 4 < picture.width || height * 4 < picture.height) return {0, 0, picture.width, picture.height};
+  return {left, top, width, height};
+}
+
+// A crop of a random share of the box's area and a random shape, turned, sheared or moved by amount when
+// asked for.
+Affine random_view(const Box& from, int width, int height, Random& random, int geometric, float amount,
                    float strength) {
-  // Mostly the whole picture; now and then a close look, as another camera would take it.
-  const float area =
-      random.chance(0.35f * strength) ? std::exp(random.uniform(-2.1f, -0.5f)) : random.uniform(0.6f, 1.0f);
-  const float aspect = std::exp(random.uniform(-0.35f, 0.35f));
-  const float w = std::min(1.0f, std::sqrt(area * aspect)), h = std::min(1.0f, std::sqrt(area / aspect));
-  const float left = random.uniform(0, 1 - w), top = random.uniform(0, 1 - h);
+  // Mostly the whole picture; now and then a close look or one from afar, as another camera would take it.
+  const float look = random.uniform();
+  const bool afar = look > 1 - 0.3f * strength;
+  const float area = look < 0.25f * strength ? std::exp(random.uniform(-2.1f, -0.5f))
+                     : afar                  ? std::exp(random.uniform(0.0f, 1.6f))
+                                             : random.uniform(0.6f, 1.0f);
+  const float aspect = std::exp(random.uniform(-0.35f, 0.35f)), most = afar ? 3.0f : 1.0f;
+  const float w = std::min(most, std::sqrt(area * aspect)), h = std::min(most, std::sqrt(area / aspect));
+  const float left = random.uniform() * (1 - w), top = random.uniform() * (1 - h);
   float turn[4] = {1, 0, 0, 1};
   float moved_x = 0, moved_y = 0;
   switch (geometric) {
@@ -82,8 +123,8 @@ Affine random_view(const Picture& from, int width, int height, Random& random, i
   const float ux = 1 / static_cast<float>(width), uy = 1 / static_cast<float>(height);
   const float centre_x = left + w * (0.5f + moved_x), centre_y = top + h * (0.5f + moved_y);
   Affine m{sw * w * turn[0] * ux, sw * w * turn[1] * uy, 0, sh * h * turn[2] * ux, sh * h * turn[3] * uy, 0};
-  m[2] = sw * (centre_x - w * 0.5f * (turn[0] + turn[1]));
-  m[5] = sh * (centre_y - h * 0.5f * (turn[2] + turn[3]));
+  m[2] = static_cast<float>(from.left) + sw * (centre_x - w * 0.5f * (turn[0] + turn[1]));
+  m[5] = static_cast<float>(from.top) + sh * (centre_y - h * 0.5f * (turn[2] + turn[3]));
   return m;
 }
 
@@ -212,6 +253,19 @@ void lose_resolution(Planes& x, Random& random) {
 // Sharper than it is: edges as another camera or a larger original shows them.
 void sharpen(Planes& x, Random& random) { blend(x, blurred(x), random.uniform(1.0f, 3.0f)); }
 
+// Whether a good part of the picture is coloured. Many grey pictures come in three channels: with a tint of
+// JPEG's, or a coloured mark.
+bool is_coloured(const Picture& picture) {
+  if (picture.channels != 3) return false;
+  constexpr int kVisible = 20;  // of 255
+  size_t coloured = 0;
+  for (size_t i = 0; i < picture.values.size(); i += 3) {
+    const auto [low, high] = std::minmax({picture.values[i], picture.values[i + 1], picture.values[i + 2]});
+    coloured += high - low > kVisible;
+  }
+  return coloured * 5 > picture.values.size() / 3;
+}
+
 void cast_colour(Planes& x, Random& random) {
   for (size_t c = 0; c < 3; ++c) {
     const float gain = std::exp(random.uniform(-0.5f, 0.5f)), offset = random.uniform(-0.1f, 0.1f);
@@ -223,7 +277,7 @@ void cast_colour(Planes& x, Random& random) {
 // Smaller, in a frame of one shade.
 void add_border(Planes& x, Random& random) {
   const bool all_round = random.chance(0.5f);
-  const auto share = [&] { return !all_round && random.chance(0.5f) ? 1.0f : random.uniform(0.6f, 1.0f); };
+  const auto share = [&] { return !all_round && random.chance(0.5f) ? 1.0f : random.uniform(0.4f, 1.0f); };
   const float horizontal = share(), vertical = all_round ? horizontal : share();
   const int w = std::max(8, static_cast<int>(horizontal * static_cast<float>(x.width)));
   const int h = std::max(8, static_cast<int>(vertical * static_cast<float>(x.height)));
@@ -299,15 +353,17 @@ Planes augmented(const Picture& picture, int width, int height, float strength, 
   const float amount = random.uniform(-strength, strength);
   const auto chance = [&](float probability) { return random.chance(probability * strength); };
   Planes x(width, height);
+  const Box box = chance(0.5f) ? without_black(picture) : Box{0, 0, picture.width, picture.height};
   sample(picture,
-         random_view(picture, width, height, random, change < kGeometric ? change : -1, amount, strength), x);
+         random_view(box, width, height, random, change < kGeometric ? change : -1, amount, strength), x);
   if (change >= kGeometric) change_photometry(x, change - kGeometric, amount);
 
-  const bool colour = picture.channels == 3;
-  if (colour && chance(0.5f)) cast_colour(x, random);
-  if (colour && chance(0.45f)) x.values = luma(x);
+  // Colour is evidence: no cast makes a grey picture coloured.
+  const bool coloured = is_coloured(picture);
+  if (coloured && chance(0.5f)) cast_colour(x, random);
+  if (picture.channels == 3 && chance(0.5f)) x.values = luma(x);
   if (chance(0.3f)) change_window(x, random);
-  if (!colour && chance(0.25f))
+  if (!coloured && chance(0.25f))
     for (float& value : x.values) value = 1 - value;
   if (chance(0.2f)) mask_field(x, random);
   if (chance(0.3f)) add_border(x, random);

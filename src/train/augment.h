@@ -22,11 +22,13 @@ struct Planes {
 /// The picture at another size, bilinear.
 Planes resized(const Picture& picture, int width, int height);
 
-/// A random view of the picture that shows the same thing: a crop of 0.6 to 1 of the area, or in a third of
-/// cases of 0.12 to 0.6, one geometric or photometric change of random strength (after TrivialAugmentWide,
-/// Müller and Hutter 2021), and what tells sources apart but not modalities: sharpness, resolution, colour
-/// cast, grey, grey-level window, inversion where there is no colour, field of view, border, noise; random
-/// erasing. Never mirrored: left and right mean something. strength, 0 to 1: how much of all that.
+/// A random view of the picture that shows the same thing: 0.6 to 1 of its area, in a quarter of cases a
+/// close look at 0.12 to 0.6, in three of ten a look from afar at up to five times the area, where the
+/// picture is mirrored; in half of them without the black margins; one geometric or photometric change of
+/// random strength (after TrivialAugmentWide, Müller and Hutter 2021), and what tells sources apart but not
+/// modalities: sharpness, resolution, colour cast and inversion (of coloured pictures the one, of others the
+/// other), grey, grey-level window, field of view, border, noise; random erasing. The view as a whole is
+/// never mirrored: left and right mean something. strength, 0 to 1: how much of all that.
 Planes augmented(const Picture& picture, int width, int height, float strength, Random& random);
 
 }  // namespace mii

@@ -39,6 +39,37 @@ TEST(Augment, PlacesOfASmallerViewAreMeansOfWhatFallsIntoThem) {
   EXPECT_LT(deviations[25], 1 / 6.0);
 }
 
+// Grey pictures often come in three channels; what is coloured is never a radiograph, say.
+TEST(Augment, GreyInThreeChannelsStaysGrey) {
+  Picture picture{.width = 40, .height = 30, .channels = 3, .values = {}};
+  for (int i = 0; i < 40 * 30 * 3; ++i) picture.values.push_back(static_cast<uint8_t>(i / 3 * 5));
+  for (uint64_t key = 0; key < 200; ++key) {
+    Random random{1, key};
+    const Planes x = augmented(picture, 32, 32, 1, random);
+    for (size_t i = 0; i < x.plane(); ++i) {
+      ASSERT_EQ(x.values[i], x.values[x.plane() + i]) << key;
+      ASSERT_EQ(x.values[i], x.values[2 * x.plane() + i]) << key;
+    }
+  }
+}
+
+// Pictures of one source share their margins. Of a picture whose right half is black, a view without black is
+// a close look into the left half (a quarter of looks are close, and not all fit), unless the half is cut
+// off, as in half of the looks.
+TEST(Augment, BlackMarginsAreOftenCutOff) {
+  Picture picture{.width = 48, .height = 48, .channels = 1, .values = {}};
+  for (int i = 0; i < 48 * 48; ++i) picture.values.push_back(i % 48 < 24 ? 200 : 0);
+  int without_black = 0;
+  constexpr int kViews = 400;
+  for (uint64_t key = 0; key < kViews; ++key) {
+    Random random{1, key};
+    const Planes x = augmented(picture, 32, 32, 1, random);
+    const auto dark = std::ranges::count_if(x.values, [](float value) { return value < 0.1f; });
+    without_black += dark * 20 < static_cast<std::ptrdiff_t>(x.values.size());
+  }
+  EXPECT_GT(without_black, kViews / 4);
+}
+
 TEST(Augment, PlainResizeToTheSameSizeKeepsThePixels) {
   Picture picture{.width = 9, .height = 5, .channels = 1, .values = {}};
   for (int i = 0; i < 45; ++i) picture.values.push_back(static_cast<uint8_t>(i * 5));
