@@ -77,6 +77,7 @@ mii::TrainOptions parse(int argc, char** argv) {
       {"--label-weight", real("--label-weight", options.label_weight)},
       {"--class-weight", real("--class-weight", options.class_weight)},
       {"--start", real("--start", options.start)},
+      {"--augmentation", real("--augmentation", options.augmentation)},
       {"--seed", whole("--seed", options.seed)},
       {"--threads", whole("--threads", options.threads)},
       {"--loaders", whole("--loaders", options.loaders)},
@@ -101,6 +102,8 @@ mii::TrainOptions parse(int argc, char** argv) {
     throw mii::Error(mii::ErrorCode::invalid_argument, "--epochs must be at least 1, --batch at least 2");
   if (!(options.start > 0 && options.start <= 1))
     throw mii::Error(mii::ErrorCode::invalid_argument, "--start must be above 0 and at most 1");
+  if (!(options.augmentation >= 0 && options.augmentation <= 1))
+    throw mii::Error(mii::ErrorCode::invalid_argument, "--augmentation must be from 0 to 1");
   return options;
 }
 

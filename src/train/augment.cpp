@@ -347,21 +347,23 @@ Planes resized(const Picture& picture, int width, int height) {
   return resampled(full, width, height);
 }
 
-Planes augmented(const Picture& picture, int width, int height, float strength, Random& random) {
+Planes augmented(const Picture& picture, const View& view, Random& random) {
   constexpr int kGeometric = 5, kPhotometric = 8;
   const int change = static_cast<int>(random.below(kGeometric + kPhotometric + 1));  // the last: none
-  const float amount = random.uniform(-strength, strength);
-  const auto chance = [&](float probability) { return random.chance(probability * strength); };
-  Planes x(width, height);
+  const float amount = random.uniform(-view.strength, view.strength);
+  const auto chance = [&](float probability) { return random.chance(probability * view.strength); };
+  Planes x(view.width, view.height);
   const Box box = chance(0.5f) ? without_black(picture) : Box{0, 0, picture.width, picture.height};
   sample(picture,
-         random_view(box, width, height, random, change < kGeometric ? change : -1, amount, strength), x);
+         random_view(box, view.width, view.height, random, change < kGeometric ? change : -1, amount,
+                     view.strength),
+         x);
   if (change >= kGeometric) change_photometry(x, change - kGeometric, amount);
 
   // Colour is evidence: no cast makes a grey picture coloured.
   const bool coloured = is_coloured(picture);
   if (coloured && chance(0.5f)) cast_colour(x, random);
-  if (picture.channels == 3 && chance(0.5f)) x.values = luma(x);
+  if (picture.channels == 3 && random.chance(view.grey)) x.values = luma(x);
   if (chance(0.3f)) change_window(x, random);
   if (!coloured && chance(0.25f))
     for (float& value : x.values) value = 1 - value;

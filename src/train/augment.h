@@ -19,6 +19,14 @@ struct Planes {
   size_t plane() const { return values.size() / 3; }
 };
 
+/// How the views of a batch's pictures are made.
+struct View {
+  int width = 0;
+  int height = 0;
+  float strength = 1;  ///< of what augmented() does, 0 to 1: how much and how often
+  float grey = 0.5f;   ///< how often a picture in three channels loses its colour
+};
+
 /// The picture at another size, bilinear.
 Planes resized(const Picture& picture, int width, int height);
 
@@ -28,7 +36,7 @@ Planes resized(const Picture& picture, int width, int height);
 /// random strength (after TrivialAugmentWide, Müller and Hutter 2021), and what tells sources apart but not
 /// modalities: sharpness, resolution, colour cast and inversion (of coloured pictures the one, of others the
 /// other), grey, grey-level window, field of view, border, noise; random erasing. The view as a whole is
-/// never mirrored: left and right mean something. strength, 0 to 1: how much of all that.
-Planes augmented(const Picture& picture, int width, int height, float strength, Random& random);
+/// never mirrored: left and right mean something.
+Planes augmented(const Picture& picture, const View& view, Random& random);
 
 }  // namespace mii

@@ -17,7 +17,8 @@ View view_at(double share, int full_width, int full_height) {
     if (share >= 1 || full <= kStep) return full;
     return std::min(full, kStep * std::max(1, static_cast<int>(std::lround(share * full / kStep))));
   };
-  return {side(full_width), side(full_height), static_cast<float>(std::min(share, 1.0))};
+  const float grown = static_cast<float>(std::min(share, 1.0));
+  return {side(full_width), side(full_height), grown, 0.5f * grown};
 }
 
 TextBatch to_text_batch(const std::vector<const std::vector<int32_t>*>& texts) {
@@ -89,7 +90,7 @@ Batch Data::batch(int64_t step, const View& view) const {
     const size_t image = members[static_cast<size_t>(random.below(static_cast<int64_t>(members.size())))];
     batch.label_sets.push_back(static_cast<int32_t>(set));
     say(draw_concept(set, random), random);
-    normalise(augmented(picture(image), view.width, view.height, view.strength, random),
+    normalise(augmented(picture(image), view, random),
               batch.pixels.data_ptr<float>() + i * 3 * view.width * view.height);
   }
   Random random{seed_, static_cast<uint64_t>(step), static_cast<uint64_t>(batch_)};

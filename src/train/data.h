@@ -27,15 +27,8 @@ struct Batch {
   torch::Tensor label_truth;  ///< uint8 [images, labels], values of mii::Truth; see Data::labels()
 };
 
-/// How the images of a batch are made.
-struct View {
-  int width = 0;
-  int height = 0;
-  float strength = 1;  ///< of the augmentation, see augmented()
-};
-
 /// Progressive learning (Tan and Le 2021): images of about this share of the full sides, in steps of 32
-/// pixels, and as much of the augmentation.
+/// pixels, and as much of the augmentation, grey included.
 View view_at(double share, int full_width, int full_height);
 
 /// Pads the texts' tokens on the right.

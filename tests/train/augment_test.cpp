@@ -13,7 +13,7 @@ TEST(Augment, DependsOnItsKeysOnlyAndStaysInRange) {
   for (int i = 0; i < 40 * 30 * 3; ++i) picture.values.push_back(static_cast<uint8_t>(i * 5));
   for (uint64_t key = 0; key < 200; ++key) {
     Random a{1, key}, b{1, key};
-    const Planes x = augmented(picture, 32, 32, 1, a), y = augmented(picture, 32, 32, 1, b);
+    const Planes x = augmented(picture, {32, 32, 1, 0.5f}, a), y = augmented(picture, {32, 32, 1, 0.5f}, b);
     ASSERT_EQ(x.values, y.values);
     for (const float v : x.values) ASSERT_TRUE(v >= 0 && v <= 1) << key;
   }
@@ -29,7 +29,7 @@ TEST(Augment, PlacesOfASmallerViewAreMeansOfWhatFallsIntoThem) {
   std::vector<double> deviations;
   for (uint64_t key = 0; key < 51; ++key) {
     Random random{1, key};
-    const Planes x = augmented(picture, 24, 24, 0, random);
+    const Planes x = augmented(picture, {24, 24, 0, 0}, random);
     double sum = 0, squares = 0;
     for (const float v : x.values) sum += v, squares += v * v;
     const double n = static_cast<double>(x.values.size()), mean = sum / n;
@@ -45,12 +45,29 @@ TEST(Augment, GreyInThreeChannelsStaysGrey) {
   for (int i = 0; i < 40 * 30 * 3; ++i) picture.values.push_back(static_cast<uint8_t>(i / 3 * 5));
   for (uint64_t key = 0; key < 200; ++key) {
     Random random{1, key};
-    const Planes x = augmented(picture, 32, 32, 1, random);
+    const Planes x = augmented(picture, {32, 32, 1, 0.5f}, random);
     for (size_t i = 0; i < x.plane(); ++i) {
       ASSERT_EQ(x.values[i], x.values[x.plane() + i]) << key;
       ASSERT_EQ(x.values[i], x.values[2 * x.plane() + i]) << key;
     }
   }
+}
+
+TEST(Augment, ColourIsTakenAwayAsOftenAsAsked) {
+  Picture picture{.width = 40, .height = 30, .channels = 3, .values = {}};
+  for (int i = 0; i < 40 * 30; ++i) picture.values.insert(picture.values.end(), {200, 100, 50});
+  const auto grey_views = [&](float grey) {
+    int count = 0;
+    for (uint64_t key = 0; key < 100; ++key) {
+      Random random{1, key};
+      const Planes x = augmented(picture, {32, 32, 0, grey}, random);
+      count += x.values[0] == x.values[x.plane()];
+    }
+    return count;
+  };
+  EXPECT_EQ(grey_views(0), 0);
+  EXPECT_EQ(grey_views(1), 100);
+  EXPECT_NEAR(grey_views(0.5f), 50, 20);  // four standard deviations
 }
 
 // Pictures of one source share their margins. Of a picture whose right half is black, a view without black is
@@ -62,7 +79,7 @@ TEST(Augment, BlackMarginsAreOftenCutOff) {
   constexpr int kViews = 400;
   for (uint64_t key = 0; key < kViews; ++key) {
     Random random{1, key};
-    const Planes x = augmented(picture, 32, 32, 1, random);
+    const Planes x = augmented(picture, {32, 32, 1, 0.5f}, random);
     const auto dark = std::ranges::count_if(x.values, [](float value) { return value < 0.1f; });
     without_black += dark * 20 < static_cast<std::ptrdiff_t>(x.values.size());
   }
