@@ -3,6 +3,7 @@
 # After a stop the same command goes on. See docs/models/starter.md.
 #   training/starter.sh MANIFEST CLIP OUT [option of `mii train`, such as --where]...
 # CLIP is the folder of CLIP's tokenizer. EPOCHS and GENTLE_EPOCHS, 18 and 6, may be set; so may MII, the program.
+# shellcheck disable=SC2046  # resume says one word or none
 set -e
 if [ $# -lt 3 ]; then sed -n 's/^#   //p' "$0" >&2; exit 2; fi
 here=$(dirname "$0")
