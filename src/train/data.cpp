@@ -11,14 +11,14 @@ namespace mii {
 
 using torch::Tensor;
 
-View view_at(double share, int full_width, int full_height) {
+View view_at(double share, int full_width, int full_height, double strength) {
   constexpr int kStep = 32;
   const auto side = [&](int full) {
     if (share >= 1 || full <= kStep) return full;
     return std::min(full, kStep * std::max(1, static_cast<int>(std::lround(share * full / kStep))));
   };
   const float grown = static_cast<float>(std::min(share, 1.0));
-  return {side(full_width), side(full_height), grown, 0.5f * grown};
+  return {side(full_width), side(full_height), grown * static_cast<float>(strength), 0.5f * grown};
 }
 
 TextBatch to_text_batch(const std::vector<const std::vector<int32_t>*>& texts) {

@@ -28,8 +28,8 @@ struct Batch {
 };
 
 /// Progressive learning (Tan and Le 2021): images of about this share of the full sides, in steps of 32
-/// pixels, and as much of the augmentation, grey included.
-View view_at(double share, int full_width, int full_height);
+/// pixels, and as much of the augmentation: of the strength given and of grey in half of the views.
+View view_at(double share, int full_width, int full_height, double strength);
 
 /// Pads the texts' tokens on the right.
 TextBatch to_text_batch(const std::vector<const std::vector<int32_t>*>& texts);

@@ -167,10 +167,8 @@ class Training {
     constexpr double kGrowth = 0.8;
     const double progress = static_cast<double>(step) / (kGrowth * static_cast<double>(last_step_));
     const auto& image = pack_.model.image;
-    View view = view_at(options_.start + (1 - options_.start) * std::min(progress, 1.0),
-                        static_cast<int>(image.width), static_cast<int>(image.height));
-    view.strength *= static_cast<float>(options_.augmentation);
-    return view;
+    return view_at(options_.start + (1 - options_.start) * std::min(progress, 1.0),
+                   static_cast<int>(image.width), static_cast<int>(image.height), options_.augmentation);
   }
 
   // The captions' contrast, and that of each image among the labels of each field: as texts, and as vectors.
