@@ -121,12 +121,11 @@ class Evaluation {
   Evaluation(const Flags& flags, const Engine& engine, const EncodedRows& data, const EncodedRows* references)
       : flags_(flags), engine_(engine), data_(data), references_(references) {}
 
-  TaskResult run(EvalTask task) const {
+  // Nothing when no image has one of the task's labels.
+  std::optional<TaskResult> run(EvalTask task) const {
     if (task.labels.empty()) use_values_as_labels(task);
     const Asked asked = asked_of(task, data_);
-    if (asked.items.empty())
-      throw Error(ErrorCode::invalid_argument,
-                  "task '" + task.name + "': no image of the manifest has one of its labels");
+    if (asked.items.empty()) return std::nullopt;
     std::vector<std::string> labels;
     for (const auto& [label, values] : task.labels) labels.push_back(label);
     const ClassifyOptions options{.templates = task.templates};
@@ -134,16 +133,9 @@ class Evaluation {
 
     TaskResult result{.name = task.name, .images = asked.items.size()};
     result.groups = std::set<std::string>(asked.groups.begin(), asked.groups.end()).size();
-    const auto estimate = [&](const auto& statistic) {
-      return bootstrap(asked.groups, flags_.resamples, 1, [&](std::span<const size_t> rows) {
-        std::vector<size_t> drawn(rows.begin(), rows.end()), truth;
-        for (const size_t r : drawn) truth.push_back(asked.truth[r]);
-        return statistic(some_rows(scores, drawn), truth);
-      });
-    };
-    result.top1 = estimate([](const Matrix& s, const auto& truth) { return top_k_accuracy(s, truth, 1); });
-    result.top5 = estimate([](const Matrix& s, const auto& truth) { return top_k_accuracy(s, truth, 5); });
-    result.macro_auc = estimate([](const Matrix& s, const auto& truth) { return macro_auc(s, truth); });
+    result.top1 = top_k(scores, asked, 1);
+    result.top5 = top_k(scores, asked, 5);
+    result.macro_auc = auc(scores, asked);
     result.confusion = confusion(scores, asked.truth);
     for (size_t c = 0; c < labels.size(); ++c)
       result.labels.push_back(label_result(labels[c], c, scores, asked, result));
@@ -154,6 +146,23 @@ class Evaluation {
   }
 
  private:
+  // statistic(scores, truth) of the images asked about, with its interval.
+  template <typename Statistic>
+  Estimate estimate(const Matrix& scores, const Asked& asked, const Statistic& statistic) const {
+    return bootstrap(asked.groups, flags_.resamples, 1, [&](std::span<const size_t> rows) {
+      std::vector<size_t> drawn(rows.begin(), rows.end()), truth;
+      for (const size_t r : drawn) truth.push_back(asked.truth[r]);
+      return statistic(some_rows(scores, drawn), truth);
+    });
+  }
+  Estimate top_k(const Matrix& scores, const Asked& asked, size_t k) const {
+    return estimate(scores, asked,
+                    [&](const Matrix& s, const auto& truth) { return top_k_accuracy(s, truth, k); });
+  }
+  Estimate auc(const Matrix& scores, const Asked& asked) const {
+    return estimate(scores, asked, [](const Matrix& s, const auto& truth) { return macro_auc(s, truth); });
+  }
+
   void use_values_as_labels(EvalTask& task) const {
     std::set<std::string> values;
     for (size_t i = 0; i < data_.rows.size(); ++i) {
@@ -188,14 +197,10 @@ class Evaluation {
     const Asked known = asked_of(task, from);
     if (known.items.empty()) return;
     const auto ask = [&](const std::string& name, const Matrix& reference, const Matrix& queries) {
-      const auto predicted = nearest_neighbours(some_rows(reference, known.items), known.truth, known.groups,
-                                                some_rows(queries, asked.items), asked.groups, flags_.k);
-      result.neighbours.emplace_back(
-          name, bootstrap(asked.groups, flags_.resamples, 1, [&](std::span<const size_t> rows) {
-            const auto right =
-                std::ranges::count_if(rows, [&](size_t r) { return predicted[r] == asked.truth[r]; });
-            return static_cast<double>(right) / static_cast<double>(rows.size());
-          }));
+      const Matrix votes = nearest_neighbour_votes(some_rows(reference, known.items), known.truth,
+                                                   known.groups, some_rows(queries, asked.items),
+                                                   asked.groups, task.labels.size(), flags_.k);
+      result.neighbours.push_back({name, top_k(votes, asked, 1), auc(votes, asked)});
     };
     ask("embeddings", from.vectors, data_.vectors);
     ask("32x32 pixels", from.pixels, data_.pixels);
@@ -297,9 +302,15 @@ int evaluate(const Flags& flags) {
   const Evaluation evaluation(flags, engine, data, references ? &*references : nullptr);
   for (const EvalTask& task : tasks) {
     if (interrupted()) break;
-    report.tasks.push_back(evaluation.run(task));
+    if (auto result = evaluation.run(task))
+      report.tasks.push_back(std::move(*result));
+    else if (!flags.model.quiet)
+      std::fprintf(stderr, "mii: warning: task '%s' left out: no image has one of its labels\n",
+                   task.name.c_str());
   }
   if (!interrupted()) {
+    if (report.tasks.empty())
+      throw Error(ErrorCode::invalid_argument, report.data + ": no image has a label of any task");
     std::fputs(to_table(report).c_str(), stdout);
     if (!flags.json.empty()) write_text(flags.json, to_json(report));
     if (!flags.html.empty()) write_text(flags.html, to_html(report));

@@ -118,11 +118,11 @@ Estimate bootstrap(std::span<const std::string> groups, size_t resamples, uint64
   return estimate;
 }
 
-std::vector<size_t> nearest_neighbours(const Matrix& references, std::span<const size_t> reference_labels,
-                                       std::span<const std::string> reference_groups, const Matrix& queries,
-                                       std::span<const std::string> query_groups, size_t k) {
+Matrix nearest_neighbour_votes(const Matrix& references, std::span<const size_t> reference_labels,
+                               std::span<const std::string> reference_groups, const Matrix& queries,
+                               std::span<const std::string> query_groups, size_t labels, size_t k) {
   const Matrix from = unit_rows(references), to = unit_rows(queries);
-  std::vector<size_t> predicted(to.rows());
+  Matrix votes(to.rows(), labels);
 #pragma omp parallel for schedule(dynamic, 16)
   for (size_t q = 0; q < to.rows(); ++q) {
     std::vector<std::pair<float, size_t>> near;
@@ -130,19 +130,13 @@ std::vector<size_t> nearest_neighbours(const Matrix& references, std::span<const
       if (reference_groups[r] != query_groups[q]) near.emplace_back(-dot(to.row(q), from.row(r)), r);
     const size_t n = std::min(k, near.size());
     std::partial_sort(near.begin(), near.begin() + static_cast<std::ptrdiff_t>(n), near.end());
-    std::map<size_t, std::pair<size_t, size_t>> votes;  // label -> how many, place of the nearest
+    const auto row = votes.row(q);
     for (size_t i = 0; i < n; ++i) {
-      auto& [count, nearest] = votes.try_emplace(reference_labels[near[i].second], 0, i).first->second;
-      ++count;
+      float& vote = row[reference_labels[near[i].second]];
+      vote += vote > 0 ? 1 : 1 - static_cast<float>(i) / static_cast<float>(k);
     }
-    size_t best = 0, best_count = 0, best_place = 0;
-    for (const auto& [label, vote] : votes) {
-      if (vote.first < best_count || (vote.first == best_count && vote.second > best_place)) continue;
-      std::tie(best, best_count, best_place) = std::tuple(label, vote.first, vote.second);
-    }
-    predicted[q] = best;
   }
-  return predicted;
+  return votes;
 }
 
 std::vector<std::pair<double, double>> roc_curve(std::span<const float> scores,

@@ -37,11 +37,12 @@ std::vector<size_t> confusion(const Matrix& scores, std::span<const size_t> trut
 Estimate bootstrap(std::span<const std::string> groups, size_t resamples, uint64_t seed,
                    const std::function<double(std::span<const size_t> rows)>& statistic);
 
-/// For each query, the label that most of its k nearest references (cosine) have, nearest first when votes
-/// are equal. References of the query's own group are not asked. Vectors need not be of unit length.
-std::vector<size_t> nearest_neighbours(const Matrix& references, std::span<const size_t> reference_labels,
-                                       std::span<const std::string> reference_groups, const Matrix& queries,
-                                       std::span<const std::string> query_groups, size_t k);
+/// [queries, labels]: how many of each query's k nearest references (cosine) have the label, less place / k
+/// of the nearest that has it (0: the nearest of all): so the nearer comes first when votes are equal.
+/// References of the query's own group are not asked. Vectors need not be of unit length.
+Matrix nearest_neighbour_votes(const Matrix& references, std::span<const size_t> reference_labels,
+                               std::span<const std::string> reference_groups, const Matrix& queries,
+                               std::span<const std::string> query_groups, size_t labels, size_t k);
 
 /// Points (false positive rate, true positive rate) of a ROC curve, from (0, 0) to (1, 1).
 std::vector<std::pair<double, double>> roc_curve(std::span<const float> scores,

@@ -22,10 +22,14 @@ namespace {
 std::string percent(double share) { return std::isnan(share) ? "-" : format("%.1f %%", 100 * share); }
 
 std::string percent(const Estimate& e) {
-  return format("%5.1f %% (%.1f-%.1f)", 100 * e.value, 100 * e.low, 100 * e.high);
+  return format("%5.1f %%", 100 * e.value) +
+         (std::isnan(e.low) ? "" : format(" (%.1f-%.1f)", 100 * e.low, 100 * e.high));
 }
 
-std::string fraction(const Estimate& e) { return format("%.4f (%.4f-%.4f)", e.value, e.low, e.high); }
+std::string fraction(const Estimate& e) {
+  if (std::isnan(e.value)) return "-";
+  return format("%.4f", e.value) + (std::isnan(e.low) ? "" : format(" (%.4f-%.4f)", e.low, e.high));
+}
 
 std::string json(double value) { return std::isfinite(value) ? number_text(value) : "null"; }
 
@@ -126,12 +130,13 @@ std::string roc_svg(const TaskResult& task) {
 std::string task_html(const TaskResult& task, size_t k) {
   std::string html = "<h2>" + escaped(task.name) +
                      "</h2><table><tr><th>images</th><th>top-1</th><th>top-5</th><th>macro AUC</th>";
-  for (const auto& [name, estimate] : task.neighbours)
-    html += format("<th>%zu-NN, ", k) + escaped(name) + "</th>";
+  for (const NeighboursResult& n : task.neighbours)
+    html += format("<th>%zu-NN, ", k) + escaped(n.vectors) + "</th><th>its macro AUC</th>";
   html += format("</tr><tr><td>%zu of %zu patients</td>", task.images, task.groups) + "<td>" +
           percent(task.top1) + "</td><td>" + percent(task.top5) + "</td><td>" + fraction(task.macro_auc) +
           "</td>";
-  for (const auto& [name, estimate] : task.neighbours) html += "<td>" + percent(estimate) + "</td>";
+  for (const NeighboursResult& n : task.neighbours)
+    html += "<td>" + percent(n.top1) + "</td><td>" + fraction(n.macro_auc) + "</td>";
   html += "</tr></table><div class=\"plots\">" + confusion_svg(task) + roc_svg(task) + "</div>";
   html += "<table><tr><th></th><th>label</th><th>images</th><th>sensitivity</th><th>AUC</th></tr>";
   for (size_t i = 0; i < task.labels.size(); ++i) {
@@ -172,8 +177,9 @@ std::string to_table(const EvalReport& report) {
     text += "  zero-shot top-1     " + percent(task.top1) + "\n";
     if (task.labels.size() > 5) text += "  zero-shot top-5     " + percent(task.top5) + "\n";
     text += "  zero-shot macro-AUC " + fraction(task.macro_auc) + "\n";
-    for (const auto& [name, estimate] : task.neighbours)
-      text += format("  %2zu-NN %-12s  ", report.k, name.c_str()) + percent(estimate) + "\n";
+    for (const NeighboursResult& n : task.neighbours)
+      text += format("  %2zu-NN %-12s  ", report.k, n.vectors.c_str()) + percent(n.top1) + ", macro-AUC " +
+              fraction(n.macro_auc) + "\n";
     for (const LabelResult& label : task.labels)
       text += format("    %-34s %5zu images  sensitivity %7s  AUC %s\n", label.label.c_str(), label.images,
                      percent(label.recall).c_str(),
@@ -195,8 +201,9 @@ std::string to_json(const EvalReport& report) {
             ", \"top1\": " + json(task.top1) + ", \"top5\": " + json(task.top5) +
             ", \"macro_auc\": " + json(task.macro_auc) + ", \"nearest_neighbours\": {";
     separator = "";
-    for (const auto& [name, estimate] : task.neighbours) {
-      text += separator + json_text(name) + ": " + json(estimate);
+    for (const NeighboursResult& n : task.neighbours) {
+      text += separator + json_text(n.vectors) + ": {\"top1\": " + json(n.top1) +
+              ", \"macro_auc\": " + json(n.macro_auc) + "}";
       separator = ", ";
     }
     text += "}, \"labels\": [";

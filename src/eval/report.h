@@ -32,6 +32,13 @@ struct CorruptionResult {
   double agreement = 0;  ///< share whose answer is the one given for the unaltered image
 };
 
+/// What the nearest neighbours of vectors of one kind say.
+struct NeighboursResult {
+  std::string vectors;
+  Estimate top1;
+  Estimate macro_auc;  ///< of the votes
+};
+
 struct TaskResult {
   std::string name;
   size_t images = 0;
@@ -40,8 +47,8 @@ struct TaskResult {
   Estimate top1;
   Estimate top5;
   Estimate macro_auc;
-  std::vector<std::pair<std::string, Estimate>> neighbours;  ///< k-NN accuracy by what the vectors are
-  std::vector<size_t> confusion;                             ///< [truth * labels + predicted]
+  std::vector<NeighboursResult> neighbours;
+  std::vector<size_t> confusion;  ///< [truth * labels + predicted]
   std::vector<CorruptionResult> corruptions;
   std::vector<Example> examples;
 };

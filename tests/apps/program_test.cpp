@@ -180,6 +180,27 @@ TEST_F(Program, ConvertHalvesTheWeightsAndLoads) {
   EXPECT_THAT(r.out, HasSubstr("mixed"));
 }
 
+TEST_F(Program, EvalLeavesOutTasksWithoutImages) {
+  write("manifest.tsv", "path\tpatient\tsource\tmodality\tfinding\n" + picture("rgb.png") +
+                            "\ta\t\tUltrasound\t\n" + picture("rgba.png") + "\tb\t\tX-Ray\t\n" +
+                            picture("grey.png") + "\tc\t\tX-Ray\t\n");
+  const std::string eval = "eval" + model() + file("manifest.tsv") + " --resamples 10";
+  const Result r = run(eval + " --field modality --field finding --json " + file("report.json"));
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.out, HasSubstr("modality: 3 images of 3 patients, 2 labels"));
+  EXPECT_THAT(r.err, HasSubstr("warning: task 'finding' left out"));
+  const auto report = boost::json::parse(text_of(file("report.json"))).as_object();
+  const auto& tasks = report.at("tasks").as_array();
+  ASSERT_EQ(tasks.size(), 1u);
+  const auto& neighbours = tasks[0].at("nearest_neighbours").at("embeddings");
+  EXPECT_LT(neighbours.at("top1").at("value").as_double(), 1);  // the only Ultrasound has no other patient
+  EXPECT_TRUE(neighbours.at("macro_auc").at("value").is_double());
+
+  const Result none = run(eval + " --field finding");
+  EXPECT_EQ(none.status, 2);
+  EXPECT_THAT(none.err, HasSubstr("no image has a label of any task"));
+}
+
 struct Wrong {
   const char* arguments;
   int status;
