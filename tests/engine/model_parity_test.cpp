@@ -13,6 +13,7 @@
 #include "mii/engine.h"
 #include "model/davit.h"
 #include "procedural_model.h"
+#include "real_pictures.h"
 #include "weights/model_folder.h"
 
 namespace mii {
@@ -44,19 +45,18 @@ double cosine_distance(std::span<const float> a, std::span<const float> b) {
   return 1 - ab / std::sqrt(aa * bb);
 }
 
-// The inputs of a model's expected vectors that exist here. Real pictures are no part of the project; the
-// folder that holds them may be named in the environment.
+// The inputs of a model's expected vectors that exist here.
 std::map<std::string, Image> inputs(const Golden& golden) {
   std::map<std::string, Image> images;
-  const char* shared = std::getenv("MII_SHARED_GOLDEN");
   for (const std::string& name : golden.strings("inputs")) {
     const bool synthetic = name.starts_with("synthetic/");
     if (synthetic)
       images.emplace(name, Image::read(golden_folder() / name));
-    else if (shared != nullptr)
-      images.emplace(name, Image::read(std::filesystem::path(shared) / name));
+    else if (!real_pictures().empty())
+      images.emplace(name, Image::read(real_pictures() / name));
     else
-      std::cout << name << " is not compared: MII_SHARED_GOLDEN does not name its folder\n";
+      std::cout << name
+                << " is not compared: it is not here, and MII_SHARED_GOLDEN names no folder with it\n";
   }
   return images;
 }

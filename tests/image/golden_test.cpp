@@ -1,7 +1,6 @@
 // Pictures and their bytes as Pillow 9.4 gives them: tests/data/golden/image_cases.json.
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "core/file.h"
 #include "image/preprocess.h"
 #include "image/sha256.h"
+#include "real_pictures.h"
 
 namespace mii {
 namespace {
@@ -24,14 +24,6 @@ const fs::path kGolden = fs::path(MII_TEST_DATA) / "golden";
 const json::object& cases() {
   static const json::value parsed = json::parse(read_text_file(kGolden / "image_cases.json", 1 << 20));
   return parsed.as_object();
-}
-
-// Pictures that may not be kept beside the code: empty when they are not on this machine.
-fs::path real_folder() {
-  const char* given = std::getenv("MII_SHARED_GOLDEN");
-  const fs::path shared =
-      given != nullptr ? fs::path(given) : fs::path(MII_TEST_DATA) / "../../../shared/golden";
-  return fs::is_directory(shared / "real") ? shared / "real" : fs::path();
 }
 
 std::string text(const json::value& value) { return std::string(value.as_string()); }
@@ -76,11 +68,11 @@ constexpr RealPicture kRealPictures[] = {
 };
 
 TEST(PillowDecode, RealPicturesAreBitExact) {
-  if (real_folder().empty())
+  if (real_pictures().empty())
     GTEST_SKIP() << "the real pictures are not here; MII_SHARED_GOLDEN names their folder";
   for (const RealPicture& picture : kRealPictures) {
     SCOPED_TRACE(picture.name);
-    const Image image = Image::read(real_folder() / picture.name);
+    const Image image = Image::read(real_pictures() / "real" / picture.name);
     EXPECT_EQ(sha256(image.pixels()), picture.rgb_sha256);
     EXPECT_EQ(sha256(resize_bicubic(image, 480, 480).pixels()), picture.resized_480_sha256);
   }
