@@ -7,6 +7,7 @@ golden=tests/data/golden
 published=build/demo-model
 pictures=build/demo-pictures
 dicom=build/demo-dicom
+nifti=build/demo-nifti
 
 if [[ "${1:-}" == --model-only ]]; then
   [[ -f $published/vision_model/medimageinsigt-v1.0.0.pt ]] ||
@@ -25,7 +26,7 @@ if [[ ! -d $pictures ]]; then
   if unpack python3-skimage; then
     mkdir -p $pictures
     data=$packages/skimage/data
-    cp $data/retina.jpg $data/microaneurysms.png $data/ihc.png $data/cell.png $pictures
+    cp $data/retina.jpg $data/ihc.png $pictures
   else
     echo "no pictures: the Debian package python3-skimage cannot be had here; taking drawn ones, whose answers mean nothing" >&2
     pictures=$golden/synthetic
@@ -36,9 +37,18 @@ if [[ ! -d $dicom ]]; then
   if unpack python3-pydicom; then
     mkdir -p $dicom
     files=$packages/pydicom/data/test_files
-    cp $files/CT_small.dcm $files/MR_small.dcm $files/693_J2KI.dcm $files/SC_rgb_jpeg_dcmtk.dcm $dicom
+    cp $files/CT_small.dcm $files/MR_small.dcm $files/693_J2KI.dcm $dicom
   else
     echo "no DICOM files: the Debian package python3-pydicom cannot be had here" >&2
+  fi
+fi
+if [[ ! -d $nifti ]]; then
+  echo "getting a NIfTI volume (16 MB) ..."
+  if unpack mricron-data; then
+    mkdir -p $nifti
+    cp build/demo-package/usr/share/mricron/templates/ch2.nii.gz $nifti
+  else
+    echo "no NIfTI volume: the Debian package mricron-data cannot be had here" >&2
   fi
 fi
 
@@ -46,10 +56,16 @@ run() { printf '$'; printf ' %q' "$@"; echo; "$@"; }
 run build/release/mii info
 run build/release/mii classify $pictures --labels X-Ray Ultrasound "Computed Tomography" "Magnetic Resonance Imaging" \
   "Fundus Photography" Histopathology Microscopy Dermoscopy
-if [[ -d $dicom ]]; then
-  run build/release/mii inspect $dicom/CT_small.dcm $dicom/MR_small.dcm
-  run build/release/mii classify $dicom/CT_small.dcm $dicom/MR_small.dcm --labels X-Ray Ultrasound "Computed Tomography" \
-    "Magnetic Resonance Imaging" --provenance
+medical=()
+if [[ -d $dicom ]]; then medical+=("$dicom"/{CT_small,693_J2KI,MR_small}.dcm); fi
+if [[ -d $nifti ]]; then medical+=("$nifti/ch2.nii.gz"); fi
+if [[ ${#medical[@]} -gt 0 ]]; then
+  run build/release/mii inspect "${medical[@]}"
+  run build/release/mii classify "${medical[@]}" --labels X-Ray Ultrasound "Computed Tomography" "Magnetic Resonance Imaging" \
+    --provenance
 fi
 run build/release/mii embed --images $pictures --output build/demo.npy
+if [[ -d $dicom && $pictures == build/* ]]; then
+  echo "Two of these answers are wrong: ihc.png is histopathology, MR_small.dcm magnetic resonance (64 pixels of a body)."
+fi
 echo "The built-in model is small and for demonstration; what it can and cannot do: docs/models/starter.md"
