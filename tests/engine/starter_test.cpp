@@ -1,6 +1,5 @@
 // The model that comes with the program, on the examples of the published model's announcement.
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "mii/engine.h"
@@ -9,6 +8,7 @@
 namespace mii {
 namespace {
 
+// The third, an ultrasound, it does not know: docs/models/starter.md.
 TEST(Starter, NamesExamplesAsThePublishedModelDoes) {
   if (real_pictures().empty())
     GTEST_SKIP() << "the real pictures are not here; MII_SHARED_GOLDEN names their folder";
