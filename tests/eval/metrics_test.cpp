@@ -91,6 +91,18 @@ TEST(Metrics, NeighboursVoteAndTheNearestBreaksATie) {
   EXPECT_THAT(votes({2, 1, 0}, 8).row(0), ElementsAre(0.75f, 0.875f, 1));  // fewer than k
 }
 
+TEST(Report, LeavesOutIntervalsThatWereNotAskedFor) {
+  EvalReport report{"m", "d", 5, {}};
+  TaskResult task{.name = "t", .images = 1, .groups = 1};
+  task.top1 = {0.5, NAN, NAN};
+  task.macro_auc = {NAN, NAN, NAN};
+  task.neighbours = {{"embeddings", {0.75, 0.5, 1}, {0.875, NAN, NAN}}};
+  report.tasks.push_back(task);
+  EXPECT_THAT(to_table(report), Not(HasSubstr("nan")));
+  EXPECT_THAT(to_table(report), HasSubstr("75.0 % (50.0-100.0), macro-AUC 0.8750\n"));
+  EXPECT_THAT(to_html(report), Not(HasSubstr("nan")));
+}
+
 TEST(Report, EscapesWhatComesFromOutside) {
   EvalReport report{"m", "d", 5, {}};
   TaskResult task{.name = "<script>", .images = 1, .groups = 1};
