@@ -146,21 +146,26 @@ class Evaluation {
   }
 
  private:
-  // statistic(scores, truth) of the images asked about, with its interval.
+  // statistic(scores, truth) of the images asked about, with its interval; less that of other scores of the
+  // same draws, where there are some.
   template <typename Statistic>
-  Estimate estimate(const Matrix& scores, const Asked& asked, const Statistic& statistic) const {
+  Estimate estimate(const Matrix& scores, const Matrix* others, const Asked& asked,
+                    const Statistic& statistic) const {
     return bootstrap(asked.groups, flags_.resamples, 1, [&](std::span<const size_t> rows) {
-      std::vector<size_t> drawn(rows.begin(), rows.end()), truth;
+      const std::vector<size_t> drawn(rows.begin(), rows.end());
+      std::vector<size_t> truth;
       for (const size_t r : drawn) truth.push_back(asked.truth[r]);
-      return statistic(some_rows(scores, drawn), truth);
+      const double value = statistic(some_rows(scores, drawn), truth);
+      return others == nullptr ? value : value - statistic(some_rows(*others, drawn), truth);
     });
   }
-  Estimate top_k(const Matrix& scores, const Asked& asked, size_t k) const {
-    return estimate(scores, asked,
+  Estimate top_k(const Matrix& scores, const Asked& asked, size_t k, const Matrix* others = nullptr) const {
+    return estimate(scores, others, asked,
                     [&](const Matrix& s, const auto& truth) { return top_k_accuracy(s, truth, k); });
   }
-  Estimate auc(const Matrix& scores, const Asked& asked) const {
-    return estimate(scores, asked, [](const Matrix& s, const auto& truth) { return macro_auc(s, truth); });
+  Estimate auc(const Matrix& scores, const Asked& asked, const Matrix* others = nullptr) const {
+    return estimate(scores, others, asked,
+                    [](const Matrix& s, const auto& truth) { return macro_auc(s, truth); });
   }
 
   void use_values_as_labels(EvalTask& task) const {
@@ -197,13 +202,15 @@ class Evaluation {
     const Asked known = asked_of(task, from);
     if (known.items.empty()) return;
     const auto ask = [&](const std::string& name, const Matrix& reference, const Matrix& queries) {
-      const Matrix votes = nearest_neighbour_votes(some_rows(reference, known.items), known.truth,
-                                                   known.groups, some_rows(queries, asked.items),
-                                                   asked.groups, task.labels.size(), flags_.k);
+      Matrix votes = nearest_neighbour_votes(some_rows(reference, known.items), known.truth, known.groups,
+                                             some_rows(queries, asked.items), asked.groups,
+                                             task.labels.size(), flags_.k);
       result.neighbours.push_back({name, top_k(votes, asked, 1), auc(votes, asked)});
+      return votes;
     };
-    ask("embeddings", from.vectors, data_.vectors);
-    ask("32x32 pixels", from.pixels, data_.pixels);
+    const Matrix votes = ask("embeddings", from.vectors, data_.vectors);
+    const Matrix bare = ask("32x32 pixels", from.pixels, data_.pixels);
+    result.difference = {"difference", top_k(votes, asked, 1, &bare), auc(votes, asked, &bare)};
   }
 
   // For each label, the surest right answer and the surest wrong ones.

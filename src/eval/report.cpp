@@ -31,6 +31,16 @@ std::string fraction(const Estimate& e) {
   return format("%.4f", e.value) + (std::isnan(e.low) ? "" : format(" (%.4f-%.4f)", e.low, e.high));
 }
 
+std::string signed_percent(const Estimate& e) {
+  return format("%+5.1f %%", 100 * e.value) +
+         (std::isnan(e.low) ? "" : format(" (%+.1f to %+.1f)", 100 * e.low, 100 * e.high));
+}
+
+std::string signed_fraction(const Estimate& e) {
+  if (std::isnan(e.value)) return "-";
+  return format("%+.4f", e.value) + (std::isnan(e.low) ? "" : format(" (%+.4f to %+.4f)", e.low, e.high));
+}
+
 std::string json(double value) { return std::isfinite(value) ? number_text(value) : "null"; }
 
 std::string json(const Estimate& e) {
@@ -132,11 +142,14 @@ std::string task_html(const TaskResult& task, size_t k) {
                      "</h2><table><tr><th>images</th><th>top-1</th><th>top-5</th><th>macro AUC</th>";
   for (const NeighboursResult& n : task.neighbours)
     html += format("<th>%zu-NN, ", k) + escaped(n.vectors) + "</th><th>its macro AUC</th>";
+  if (task.difference) html += "<th>the first less the second</th><th>macro AUC</th>";
   html += format("</tr><tr><td>%zu of %zu patients</td>", task.images, task.groups) + "<td>" +
           percent(task.top1) + "</td><td>" + percent(task.top5) + "</td><td>" + fraction(task.macro_auc) +
           "</td>";
   for (const NeighboursResult& n : task.neighbours)
     html += "<td>" + percent(n.top1) + "</td><td>" + fraction(n.macro_auc) + "</td>";
+  if (const auto& d = task.difference)
+    html += "<td>" + signed_percent(d->top1) + "</td><td>" + signed_fraction(d->macro_auc) + "</td>";
   html += "</tr></table><div class=\"plots\">" + confusion_svg(task) + roc_svg(task) + "</div>";
   html += "<table><tr><th></th><th>label</th><th>images</th><th>sensitivity</th><th>AUC</th></tr>";
   for (size_t i = 0; i < task.labels.size(); ++i) {
@@ -180,6 +193,9 @@ std::string to_table(const EvalReport& report) {
     for (const NeighboursResult& n : task.neighbours)
       text += format("  %2zu-NN %-12s  ", report.k, n.vectors.c_str()) + percent(n.top1) + ", macro-AUC " +
               fraction(n.macro_auc) + "\n";
+    if (const auto& d = task.difference)
+      text += format("        %-12s  ", d->vectors.c_str()) + signed_percent(d->top1) + ", macro-AUC " +
+              signed_fraction(d->macro_auc) + "\n";
     for (const LabelResult& label : task.labels)
       text += format("    %-34s %5zu images  sensitivity %7s  AUC %s\n", label.label.c_str(), label.images,
                      percent(label.recall).c_str(),
@@ -206,7 +222,11 @@ std::string to_json(const EvalReport& report) {
               ", \"macro_auc\": " + json(n.macro_auc) + "}";
       separator = ", ";
     }
-    text += "}, \"labels\": [";
+    text += "}";
+    if (const auto& d = task.difference)
+      text +=
+          ", \"difference\": {\"top1\": " + json(d->top1) + ", \"macro_auc\": " + json(d->macro_auc) + "}";
+    text += ", \"labels\": [";
     separator = "";
     for (const LabelResult& label : task.labels) {
       text += separator + std::string("{\"label\": ") + json_text(label.label) +

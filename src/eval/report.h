@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,6 +49,9 @@ struct TaskResult {
   Estimate top5;
   Estimate macro_auc;
   std::vector<NeighboursResult> neighbours;
+  /// What the first neighbours are better by than the second, both of the same drawn images: an interval
+  /// without 0 says that they differ, which those of either alone need not show.
+  std::optional<NeighboursResult> difference;
   std::vector<size_t> confusion;  ///< [truth * labels + predicted]
   std::vector<CorruptionResult> corruptions;
   std::vector<Example> examples;

@@ -195,6 +195,11 @@ TEST_F(Program, EvalLeavesOutTasksWithoutImages) {
   const auto& neighbours = tasks[0].at("nearest_neighbours").at("embeddings");
   EXPECT_LT(neighbours.at("top1").at("value").as_double(), 1);  // the only Ultrasound has no other patient
   EXPECT_TRUE(neighbours.at("macro_auc").at("value").is_double());
+  const auto& pixels = tasks[0].at("nearest_neighbours").at("32x32 pixels");
+  const auto& difference = tasks[0].at("difference").at("top1");
+  EXPECT_DOUBLE_EQ(difference.at("value").as_double(),
+                   neighbours.at("top1").at("value").as_double() - pixels.at("top1").at("value").as_double());
+  EXPECT_LE(difference.at("low").as_double(), difference.at("high").as_double());
 
   const Result none = run(eval + " --field finding");
   EXPECT_EQ(none.status, 2);

@@ -103,6 +103,18 @@ TEST(Report, LeavesOutIntervalsThatWereNotAskedFor) {
   EXPECT_THAT(to_html(report), Not(HasSubstr("nan")));
 }
 
+TEST(Report, SaysHowSureTheDifferenceOfNeighboursIs) {
+  EvalReport report{"m", "d", 5, {}};
+  TaskResult task{.name = "t", .images = 1, .groups = 1};
+  task.difference = {"difference", {0.125, -0.25, 0.5}, {-0.0625, NAN, NAN}};
+  report.tasks.push_back(task);
+  EXPECT_THAT(to_table(report), HasSubstr("difference    +12.5 % (-25.0 to +50.0), macro-AUC -0.0625\n"));
+  EXPECT_THAT(
+      to_json(report),
+      HasSubstr(R"("difference": {"top1": {"value": 0.125, "low": -0.25, "high": 0.5}, "macro_auc")"));
+  EXPECT_THAT(to_html(report), HasSubstr("<td>+12.5 % (-25.0 to +50.0)</td><td>-0.0625</td>"));
+}
+
 TEST(Report, EscapesWhatComesFromOutside) {
   EvalReport report{"m", "d", 5, {}};
   TaskResult task{.name = "<script>", .images = 1, .groups = 1};
