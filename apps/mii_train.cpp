@@ -78,6 +78,7 @@ mii::TrainOptions parse(int argc, char** argv) {
       {"--class-weight", real("--class-weight", options.class_weight)},
       {"--start", real("--start", options.start)},
       {"--augmentation", real("--augmentation", options.augmentation)},
+      {"--end", real("--end", options.end)},
       {"--seed", whole("--seed", options.seed)},
       {"--threads", whole("--threads", options.threads)},
       {"--loaders", whole("--loaders", options.loaders)},
@@ -104,6 +105,8 @@ mii::TrainOptions parse(int argc, char** argv) {
     throw mii::Error(mii::ErrorCode::invalid_argument, "--start must be above 0 and at most 1");
   if (!(options.augmentation >= 0 && options.augmentation <= 1))
     throw mii::Error(mii::ErrorCode::invalid_argument, "--augmentation must be from 0 to 1");
+  if (!(options.end >= 0 && options.end <= 1))
+    throw mii::Error(mii::ErrorCode::invalid_argument, "--end must be from 0 to 1");
   return options;
 }
 

@@ -115,6 +115,7 @@ void add_train(CLI::App& app, Command& chosen) {
       {"--start", "Share of the side and of the augmentation to begin with; both grow to 1 [1]"},
       {"--augmentation",
        "How strong and how often images are changed, from 0 to 1; grey ones come as often in any case [1]"},
+      {"--end", "Share of --augmentation to end with; it falls to it from step to step [1]"},
       {"--seed", "[1]"},
       {"--threads", "Of the arithmetic; 0: all cores [0]"},
       {"--loaders", "Threads that augment [1]"},

@@ -11,14 +11,17 @@ namespace mii {
 
 using torch::Tensor;
 
-View view_at(double share, int full_width, int full_height, double strength) {
+View view_at(const ViewSchedule& schedule, double progress) {
   constexpr int kStep = 32;
+  constexpr double kGrowth = 0.8;  // the rest is for what they grow to
+  const double share = schedule.start + (1 - schedule.start) * std::min(progress / kGrowth, 1.0);
   const auto side = [&](int full) {
     if (share >= 1 || full <= kStep) return full;
     return std::min(full, kStep * std::max(1, static_cast<int>(std::lround(share * full / kStep))));
   };
-  const float grown = static_cast<float>(std::min(share, 1.0));
-  return {side(full_width), side(full_height), grown * static_cast<float>(strength), 0.5f * grown};
+  const auto grown = static_cast<float>(share);
+  const double strength = schedule.strength * (1 - (1 - schedule.end) * progress);
+  return {side(schedule.width), side(schedule.height), grown * static_cast<float>(strength), 0.5f * grown};
 }
 
 TextBatch to_text_batch(const std::vector<const std::vector<int32_t>*>& texts) {

@@ -27,9 +27,18 @@ struct Batch {
   torch::Tensor label_truth;  ///< uint8 [images, labels], values of mii::Truth; see Data::labels()
 };
 
-/// Progressive learning (Tan and Le 2021): images of about this share of the full sides, in steps of 32
-/// pixels, and as much of the augmentation: of the strength given and of grey in half of the views.
-View view_at(double share, int full_width, int full_height, double strength);
+/// How views change in the course of a run.
+struct ViewSchedule {
+  int width = 0;  ///< of a full view
+  int height = 0;
+  double strength = 1;  ///< View::strength
+  double start = 1;     ///< share of the sides and of the augmentation, grey's too, to begin with
+  double end = 1;       ///< share of the strength to end with
+};
+
+/// The views when this share of the steps is done. Sides and augmentation grow until four fifths (progressive
+/// learning, Tan and Le 2021), sides in steps of 32 pixels; the strength falls to its end from step to step.
+View view_at(const ViewSchedule& schedule, double progress);
 
 /// Pads the texts' tokens on the right.
 TextBatch to_text_batch(const std::vector<const std::vector<int32_t>*>& texts);

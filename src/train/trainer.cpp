@@ -135,9 +135,9 @@ class Training {
          << options_.warm_up << ", drop path " << options_.drop_path << ", clip norm " << options_.clip_norm
          << ", average " << options_.average_decay << ", balance " << options_.balance << ", label weight "
          << options_.label_weight << ", class weight " << options_.class_weight << ", start "
-         << options_.start << ", augmentation " << options_.augmentation << ", seed " << options_.seed
-         << ", images " << data_.training_images() << ", trained " << static_cast<int>(options_.trained)
-         << ", matrices " << static_cast<int>(optimizer_.matrices);
+         << options_.start << ", augmentation " << options_.augmentation << ", end " << options_.end
+         << ", seed " << options_.seed << ", images " << data_.training_images() << ", trained "
+         << static_cast<int>(options_.trained) << ", matrices " << static_cast<int>(optimizer_.matrices);
     return text.str();
   }
 
@@ -162,13 +162,14 @@ class Training {
     return options_.learning_rate * (0.01 + 0.99 * 0.5 * (1 + std::cos(M_PI * progress)));
   }
 
-  // Both grow in the first part of the run; the rest is for what they grow to.
   View view(int64_t step) const {
-    constexpr double kGrowth = 0.8;
-    const double progress = static_cast<double>(step) / (kGrowth * static_cast<double>(last_step_));
     const auto& image = pack_.model.image;
-    return view_at(options_.start + (1 - options_.start) * std::min(progress, 1.0),
-                   static_cast<int>(image.width), static_cast<int>(image.height), options_.augmentation);
+    return view_at({.width = static_cast<int>(image.width),
+                    .height = static_cast<int>(image.height),
+                    .strength = options_.augmentation,
+                    .start = options_.start,
+                    .end = options_.end},
+                   static_cast<double>(step) / static_cast<double>(last_step_));
   }
 
   // The captions' contrast, and that of each image among the labels of each field: as texts, and as vectors.

@@ -34,6 +34,7 @@ struct TrainOptions {
   double class_weight = 1;       ///< of the same with a free vector instead of each label's text
   double start = 1;              ///< share of the images' sides and of the augmentation to begin with
   double augmentation = 1;       ///< View::strength where it has grown, 0 to 1
+  double end = 1;                ///< share of augmentation to end with
   double balance = 0.5;          ///< see train/balance.h: 1 draws images as they are, 0 all values alike
   uint64_t seed = 1;
   int threads = 0;              ///< of the arithmetic; 0: all cores

@@ -25,23 +25,33 @@ TEST(DrawShares, BalanceFieldByField) {
 }
 
 TEST(View, GrowsToTheFullSize) {
-  const View first = view_at(0.5, 128, 128, 1), later = view_at(0.7, 128, 128, 1),
-             last = view_at(1, 128, 128, 1);
+  const ViewSchedule schedule{.width = 128, .height = 128, .start = 0.5};
+  const View first = view_at(schedule, 0), later = view_at(schedule, 0.32), last = view_at(schedule, 0.8);
   EXPECT_EQ(std::pair(first.width, first.height), std::pair(64, 64));
   EXPECT_EQ(std::pair(later.width, later.height), std::pair(96, 96));
   EXPECT_EQ(std::pair(last.width, last.height), std::pair(128, 128));
   EXPECT_FLOAT_EQ(later.strength, 0.7f);
   EXPECT_FLOAT_EQ(later.grey, 0.35f);
   // Sides that are no multiple of the step, or shorter than it.
-  EXPECT_EQ(view_at(1, 150, 20, 1).width, 150);
-  EXPECT_EQ(view_at(0.2, 150, 20, 1).width, 32);
-  EXPECT_EQ(view_at(0.2, 150, 20, 1).height, 20);
+  const ViewSchedule flat{.width = 150, .height = 20, .start = 0.2};
+  EXPECT_EQ(view_at(flat, 1).width, 150);
+  EXPECT_EQ(view_at(flat, 0).width, 32);
+  EXPECT_EQ(view_at(flat, 0).height, 20);
 }
 
 TEST(View, GentlerOnesLoseTheirColourAsOften) {
-  const View gentle = view_at(0.8, 128, 128, 0.5);
+  const ViewSchedule schedule{.width = 128, .height = 128, .strength = 0.5, .start = 0.6};
+  const View gentle = view_at(schedule, 0.4);
   EXPECT_FLOAT_EQ(gentle.strength, 0.4f);
   EXPECT_FLOAT_EQ(gentle.grey, 0.4f);
+}
+
+TEST(View, StrengthFallsToItsEnd) {
+  const ViewSchedule schedule{.width = 128, .height = 128, .strength = 0.5, .end = 0.4};
+  EXPECT_FLOAT_EQ(view_at(schedule, 0).strength, 0.5f);
+  EXPECT_FLOAT_EQ(view_at(schedule, 0.5).strength, 0.35f);
+  EXPECT_FLOAT_EQ(view_at(schedule, 1).strength, 0.2f);
+  EXPECT_FLOAT_EQ(view_at(schedule, 1).grey, 0.5f);
 }
 
 // A pack of one training image, a disc; a validation image may be a cross. Both are words, and cross is
@@ -73,7 +83,7 @@ TEST(Data, WordsThatOnlyValidationImagesHaveAreWrongAnswersToo) {
   const Data data(pack, 4, 1, 1);
   ASSERT_EQ(data.labels().size(), 1u);
   EXPECT_EQ(pack.concepts[static_cast<size_t>(data.labels().front())].name, "disc");
-  const Batch batch = data.batch(0, view_at(1, 32, 32, 1));
+  const Batch batch = data.batch(0, view_at({.width = 32, .height = 32}, 0));
   ASSERT_EQ(batch.captions, 5);  // of four images, and a distractor
   EXPECT_TRUE(torch::equal(batch.truth[0], torch::tensor({1, 1, 1, 1, 0, 1}, torch::kUInt8)));
   EXPECT_EQ(batch.field_texts, (std::vector<std::vector<int64_t>>{{4, 5}}));
