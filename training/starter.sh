@@ -1,8 +1,9 @@
 #!/bin/sh
-# Trains models/starter from a manifest of images: from nothing, then more gently, and writes OUT/starter.
+# Trains models/starter from a manifest of images: from nothing, then twice more gently, and writes OUT/starter.
 # After a stop the same command goes on. See docs/models/starter.md.
 #   training/starter.sh MANIFEST CLIP OUT [option of `mii train`, such as --where]...
-# CLIP is the folder of CLIP's tokenizer. EPOCHS and GENTLE_EPOCHS, 18 and 14, may be set; so may MII, the program.
+# CLIP is the folder of CLIP's tokenizer. EPOCHS, GENTLE_EPOCHS and LAST_EPOCHS, 15, 9 and 3, may be set; so may MII,
+# the program.
 # shellcheck disable=SC2046  # resume says one word or none
 set -e
 if [ $# -lt 3 ]; then sed -n 's/^#   //p' "$0" >&2; exit 2; fi
@@ -14,8 +15,11 @@ shift 3
 resume() { if [ -d "$1/checkpoint" ]; then echo --resume; fi; }
 
 "$mii" train --manifest "$manifest" --config "$here/starter.yaml" --tokenizer "$clip" --trim-vocabulary "$@" \
-  --out "$out/first" --epochs "${EPOCHS:-18}" --start 0.5 --balance 0.4 --calibrate $(resume "$out/first")
+  --out "$out/first" --epochs "${EPOCHS:-15}" --start 0.5 --balance 0.4 --calibrate $(resume "$out/first")
 "$mii" train --pack "$out/first/pack" --model "$out/first/last" \
-  --out "$out/gentle" --epochs "${GENTLE_EPOCHS:-14}" --learning-rate 0.0005 --augmentation 0.5 --balance 0.3 \
+  --out "$out/gentle" --epochs "${GENTLE_EPOCHS:-9}" --learning-rate 0.0005 --augmentation 0.5 --balance 0.3 \
   --calibrate $(resume "$out/gentle")
-"$mii" convert "$out/gentle/last" "$out/starter" --dtype bf16
+"$mii" train --pack "$out/first/pack" --model "$out/gentle/last" \
+  --out "$out/end" --epochs "${LAST_EPOCHS:-3}" --learning-rate 0.0003 --augmentation 0.4 --end 0.4 --balance 0.3 \
+  --calibrate $(resume "$out/end")
+"$mii" convert "$out/end/last" "$out/starter" --dtype bf16
