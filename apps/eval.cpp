@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -116,56 +117,107 @@ Asked asked_of(const EvalTask& task, const EncodedRows& data) {
   return asked;
 }
 
+/// What the images of a task were answered.
+struct Answers {
+  Asked asked;
+  Matrix scores;  ///< zero-shot
+  Matrix votes;   ///< of the embeddings' nearest neighbours; no rows where there are no references
+  Matrix bare;    ///< of the pixels'
+};
+
 class Evaluation {
  public:
   Evaluation(const Flags& flags, const Engine& engine, const EncodedRows& data, const EncodedRows* references)
       : flags_(flags), engine_(engine), data_(data), references_(references) {}
 
   // Nothing when no image has one of the task's labels.
-  std::optional<TaskResult> run(EvalTask task) const {
+  std::optional<TaskResult> run(EvalTask task) {
     if (task.labels.empty()) use_values_as_labels(task);
-    const Asked asked = asked_of(task, data_);
+    Answers answers{.asked = asked_of(task, data_)};
+    const Asked& asked = answers.asked;
     if (asked.items.empty()) return std::nullopt;
     std::vector<std::string> labels;
     for (const auto& [label, values] : task.labels) labels.push_back(label);
     const ClassifyOptions options{.templates = task.templates};
-    const Matrix scores = engine_.classify_vectors(some_rows(data_.vectors, asked.items), labels, options);
+    answers.scores = engine_.classify_vectors(some_rows(data_.vectors, asked.items), labels, options);
+    ask_neighbours(task, answers);
 
-    TaskResult result{.name = task.name, .images = asked.items.size()};
-    result.groups = std::set<std::string>(asked.groups.begin(), asked.groups.end()).size();
-    result.top1 = top_k(scores, asked, 1);
-    result.top5 = top_k(scores, asked, 5);
-    result.macro_auc = auc(scores, asked);
+    TaskResult result = summary(task.name, {&answers, 1});
+    const Matrix& scores = answers.scores;
     result.confusion = confusion(scores, asked.truth);
     for (size_t c = 0; c < labels.size(); ++c)
       result.labels.push_back(label_result(labels[c], c, scores, asked, result));
-    add_neighbours(task, asked, result);
     add_examples(labels, scores, asked, result);
     if (task.corruptions) add_corruptions(labels, options, scores, asked, result);
+    if (!task.mean.empty()) means_[task.mean].push_back(std::move(answers));
     return result;
   }
 
+  // Of the tasks so far that share a mean, where there are several.
+  std::vector<TaskResult> means() const {
+    std::vector<TaskResult> results;
+    for (const auto& [name, tasks] : means_)
+      if (tasks.size() > 1)
+        results.push_back(summary(name + ", mean of " + std::to_string(tasks.size()) + " tasks", tasks));
+    return results;
+  }
+
  private:
-  // statistic(scores, truth) of the images asked about, with its interval; less that of other scores of the
-  // same draws, where there are some.
-  template <typename Statistic>
-  Estimate estimate(const Matrix& scores, const Matrix* others, const Asked& asked,
-                    const Statistic& statistic) const {
-    return bootstrap(asked.groups, flags_.resamples, 1, [&](std::span<const size_t> rows) {
-      const std::vector<size_t> drawn(rows.begin(), rows.end());
-      std::vector<size_t> truth;
-      for (const size_t r : drawn) truth.push_back(asked.truth[r]);
-      const double value = statistic(some_rows(scores, drawn), truth);
-      return others == nullptr ? value : value - statistic(some_rows(*others, drawn), truth);
+  using Statistic = std::function<double(const Matrix& scores, std::span<const size_t> truth)>;
+
+  // The tasks' mean of a statistic of these answers, with its interval: patients are drawn from all tasks
+  // together. Less that of other answers of the same draws, where there are some.
+  Estimate estimate(std::span<const Answers> tasks, const Statistic& statistic, Matrix Answers::*answers,
+                    Matrix Answers::*others = nullptr) const {
+    std::vector<std::string> groups;
+    std::vector<std::pair<size_t, size_t>> places;  // task, row
+    for (size_t t = 0; t < tasks.size(); ++t) {
+      for (size_t row = 0; row < tasks[t].asked.items.size(); ++row) {
+        groups.push_back(tasks[t].asked.groups[row]);
+        places.emplace_back(t, row);
+      }
+    }
+    return bootstrap(groups, flags_.resamples, 1, [&](std::span<const size_t> rows) {
+      std::vector<std::vector<size_t>> drawn(tasks.size());
+      for (const size_t r : rows) drawn[places[r].first].push_back(places[r].second);
+      double sum = 0;
+      for (size_t t = 0; t < tasks.size(); ++t) {
+        if (drawn[t].empty()) return std::nan("");
+        std::vector<size_t> truth;
+        for (const size_t row : drawn[t]) truth.push_back(tasks[t].asked.truth[row]);
+        sum += statistic(some_rows(tasks[t].*answers, drawn[t]), truth);
+        if (others != nullptr) sum -= statistic(some_rows(tasks[t].*others, drawn[t]), truth);
+      }
+      return sum / static_cast<double>(tasks.size());
     });
   }
-  Estimate top_k(const Matrix& scores, const Asked& asked, size_t k, const Matrix* others = nullptr) const {
-    return estimate(scores, others, asked,
-                    [&](const Matrix& s, const auto& truth) { return top_k_accuracy(s, truth, k); });
-  }
-  Estimate auc(const Matrix& scores, const Asked& asked, const Matrix* others = nullptr) const {
-    return estimate(scores, others, asked,
-                    [](const Matrix& s, const auto& truth) { return macro_auc(s, truth); });
+
+  TaskResult summary(const std::string& name, std::span<const Answers> tasks) const {
+    const auto top = [](size_t k) {
+      return [k](const Matrix& scores, std::span<const size_t> truth) {
+        return top_k_accuracy(scores, truth, k);
+      };
+    };
+    TaskResult result{.name = name};
+    std::set<std::string> groups;
+    for (const Answers& task : tasks) {
+      result.images += task.asked.items.size();
+      groups.insert(task.asked.groups.begin(), task.asked.groups.end());
+    }
+    result.groups = groups.size();
+    result.top1 = estimate(tasks, top(1), &Answers::scores);
+    result.top5 = estimate(tasks, top(5), &Answers::scores);
+    result.macro_auc = estimate(tasks, macro_auc, &Answers::scores);
+    if (std::ranges::any_of(tasks, [](const Answers& task) { return task.votes.rows() == 0; })) return result;
+    const auto neighbours = [&](const char* vectors, Matrix Answers::*votes,
+                                Matrix Answers::*others = nullptr) {
+      return NeighboursResult{vectors, estimate(tasks, top(1), votes, others),
+                              estimate(tasks, macro_auc, votes, others)};
+    };
+    result.neighbours = {neighbours("embeddings", &Answers::votes),
+                         neighbours("32x32 pixels", &Answers::bare)};
+    result.difference = neighbours("difference", &Answers::votes, &Answers::bare);
+    return result;
   }
 
   void use_values_as_labels(EvalTask& task) const {
@@ -197,20 +249,17 @@ class Evaluation {
   }
 
   // Of the model's vectors and, to compare with, of bare pixels.
-  void add_neighbours(const EvalTask& task, const Asked& asked, TaskResult& result) const {
+  void ask_neighbours(const EvalTask& task, Answers& answers) const {
     const EncodedRows& from = references_ != nullptr ? *references_ : data_;
     const Asked known = asked_of(task, from);
     if (known.items.empty()) return;
-    const auto ask = [&](const std::string& name, const Matrix& reference, const Matrix& queries) {
-      Matrix votes = nearest_neighbour_votes(some_rows(reference, known.items), known.truth, known.groups,
-                                             some_rows(queries, asked.items), asked.groups,
-                                             task.labels.size(), flags_.k);
-      result.neighbours.push_back({name, top_k(votes, asked, 1), auc(votes, asked)});
-      return votes;
+    const auto votes = [&](const Matrix& reference, const Matrix& queries) {
+      return nearest_neighbour_votes(some_rows(reference, known.items), known.truth, known.groups,
+                                     some_rows(queries, answers.asked.items), answers.asked.groups,
+                                     task.labels.size(), flags_.k);
     };
-    const Matrix votes = ask("embeddings", from.vectors, data_.vectors);
-    const Matrix bare = ask("32x32 pixels", from.pixels, data_.pixels);
-    result.difference = {"difference", top_k(votes, asked, 1, &bare), auc(votes, asked, &bare)};
+    answers.votes = votes(from.vectors, data_.vectors);
+    answers.bare = votes(from.pixels, data_.pixels);
   }
 
   // For each label, the surest right answer and the surest wrong ones.
@@ -276,6 +325,7 @@ class Evaluation {
   const Engine& engine_;
   const EncodedRows& data_;
   const EncodedRows* references_;
+  std::map<std::string, std::vector<Answers>> means_;
 };
 
 void write_text(const std::string& path, const std::string& text) {
@@ -306,7 +356,7 @@ int evaluate(const Flags& flags) {
   }
   EvalReport report{engine.info().weights_file, flags.manifest, flags.k, {}};
   for (const std::string& condition : flags.where) report.data += ", " + condition;
-  const Evaluation evaluation(flags, engine, data, references ? &*references : nullptr);
+  Evaluation evaluation(flags, engine, data, references ? &*references : nullptr);
   for (const EvalTask& task : tasks) {
     if (interrupted()) break;
     if (auto result = evaluation.run(task))
@@ -316,6 +366,7 @@ int evaluate(const Flags& flags) {
                    task.name.c_str());
   }
   if (!interrupted()) {
+    for (TaskResult& mean : evaluation.means()) report.tasks.push_back(std::move(mean));
     if (report.tasks.empty())
       throw Error(ErrorCode::invalid_argument, report.data + ": no image has a label of any task");
     std::fputs(to_table(report).c_str(), stdout);

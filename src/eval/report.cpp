@@ -150,7 +150,9 @@ std::string task_html(const TaskResult& task, size_t k) {
     html += "<td>" + percent(n.top1) + "</td><td>" + fraction(n.macro_auc) + "</td>";
   if (const auto& d = task.difference)
     html += "<td>" + signed_percent(d->top1) + "</td><td>" + signed_fraction(d->macro_auc) + "</td>";
-  html += "</tr></table><div class=\"plots\">" + confusion_svg(task) + roc_svg(task) + "</div>";
+  html += "</tr></table>";
+  if (task.labels.empty()) return html;
+  html += "<div class=\"plots\">" + confusion_svg(task) + roc_svg(task) + "</div>";
   html += "<table><tr><th></th><th>label</th><th>images</th><th>sensitivity</th><th>AUC</th></tr>";
   for (size_t i = 0; i < task.labels.size(); ++i) {
     const LabelResult& label = task.labels[i];
@@ -185,8 +187,8 @@ std::string task_html(const TaskResult& task, size_t k) {
 std::string to_table(const EvalReport& report) {
   std::string text = "model: " + report.model + "\ndata:  " + report.data + "\n";
   for (const TaskResult& task : report.tasks) {
-    text += format("\n%s: %zu images of %zu patients, %zu labels\n", task.name.c_str(), task.images,
-                   task.groups, task.labels.size());
+    text += format("\n%s: %zu images of %zu patients", task.name.c_str(), task.images, task.groups);
+    text += task.labels.empty() ? "\n" : format(", %zu labels\n", task.labels.size());
     text += "  zero-shot top-1     " + percent(task.top1) + "\n";
     if (task.labels.size() > 5) text += "  zero-shot top-5     " + percent(task.top5) + "\n";
     text += "  zero-shot macro-AUC " + fraction(task.macro_auc) + "\n";

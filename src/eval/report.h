@@ -40,6 +40,7 @@ struct NeighboursResult {
   Estimate macro_auc;  ///< of the votes
 };
 
+/// Of a task, or the mean of several, which has no labels, confusion and examples.
 struct TaskResult {
   std::string name;
   size_t images = 0;

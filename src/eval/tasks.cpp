@@ -71,6 +71,8 @@ class TaskReader {
         task.templates = texts(value, key);
       } else if (key == "corruptions") {
         task.corruptions = text(value, key) == "true";
+      } else if (key == "mean") {
+        task.mean = text(value, key);
       } else {
         fail(member.first, "unknown key '" + key + "' in a task");
       }

@@ -19,12 +19,13 @@ struct EvalTask {
   std::vector<std::pair<std::string, std::vector<std::string>>> labels;
   std::vector<std::string> templates;  ///< prompts with {}; empty: the label alone
   bool corruptions = false;            ///< also ask about altered copies of the images
+  std::string mean;                    ///< tasks with the same are also averaged under this name
 
   /// The label that a value belongs to; nullopt when the task does not ask about it.
   std::optional<size_t> label_of(const std::string& value) const;
 };
 
-/// Reads a YAML list "tasks" of {name, field, where, labels, templates, corruptions}.
+/// Reads a YAML list "tasks" of {name, field, where, labels, templates, corruptions, mean}.
 /// Throws Error{invalid_argument} with the line.
 std::vector<EvalTask> read_tasks(const std::filesystem::path& file);
 

@@ -206,6 +206,27 @@ TEST_F(Program, EvalLeavesOutTasksWithoutImages) {
   EXPECT_THAT(none.err, HasSubstr("no image has a label of any task"));
 }
 
+TEST_F(Program, EvalAveragesTasksThatShareAMean) {
+  write("manifest.tsv", "path\tpatient\tsource\tmodality\n" + picture("rgb.png") + "\ta\t\tUltrasound\n" +
+                            picture("rgba.png") + "\tb\t\tX-Ray\n" + picture("grey.png") + "\tc\t\tX-Ray\n");
+  write("tasks.yaml",
+        "tasks:\n- {field: modality, mean: both}\n- {field: path, mean: both}\n"
+        "- {field: modality, mean: one}\n");
+  const Result both =
+      run("eval" + model() + file("manifest.tsv") + " --resamples 10 --tasks " + file("tasks.yaml") +
+          " --json " + file("both.json") + " --html " + file("both.html"));
+  EXPECT_EQ(both.status, 0) << both.err;
+  EXPECT_THAT(both.out, HasSubstr("both, mean of 2 tasks: 6 images of 3 patients\n"));
+  EXPECT_THAT(text_of(file("both.html")), HasSubstr("<h2>both, mean of 2 tasks</h2>"));
+  const auto averaged = boost::json::parse(text_of(file("both.json"))).as_object();
+  const auto& each = averaged.at("tasks").as_array();
+  ASSERT_EQ(each.size(), 4u);
+  const auto top1 = [&](size_t t) { return each[t].at("top1").at("value").as_double(); };
+  EXPECT_DOUBLE_EQ(top1(3), (top1(0) + top1(1)) / 2);
+  const auto auc = [&](size_t t) { return each[t].at("macro_auc").at("value").as_double(); };
+  EXPECT_DOUBLE_EQ(auc(3), (auc(0) + auc(1)) / 2);
+}
+
 struct Wrong {
   const char* arguments;
   int status;

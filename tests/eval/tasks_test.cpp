@@ -34,7 +34,8 @@ std::string refusal(const std::string& yaml) {
 TEST(Tasks, AreRead) {
   const auto tasks = read(
       "tasks:\n- field: finding\n  name: chest\n  where: {anatomy: chest, modality: [X-Ray, CT]}\n"
-      "  labels: {normal: [no finding, normal], pneumonia: pneumonia}\n  corruptions: true\n- field: "
+      "  labels: {normal: [no finding, normal], pneumonia: pneumonia}\n  corruptions: true\n  mean: all\n- "
+      "field: "
       "modality\n");
   ASSERT_EQ(tasks.size(), 2u);
   EXPECT_EQ(tasks[0].name, "chest");
@@ -43,6 +44,7 @@ TEST(Tasks, AreRead) {
   EXPECT_EQ(tasks[0].label_of("pneumonia"), 1u);
   EXPECT_EQ(tasks[0].label_of("fracture"), std::nullopt);
   EXPECT_TRUE(tasks[0].corruptions);
+  EXPECT_EQ(tasks[0].mean, "all");
   EXPECT_EQ(tasks[1].name, "modality");
 }
 
