@@ -18,9 +18,11 @@ TEST(Starter, NamesExamplesAsThePublishedModelDoes) {
   std::vector<Image> images;
   images.push_back(Image::read(real_pictures() / "real" / "x-ray.jpg"));
   images.push_back(Image::read(real_pictures() / "real" / "computed-tomography.jpg"));
+  images.push_back(Image::read(real_pictures() / "real" / "ultrasound.jpg"));
   const Matrix scores = Engine::open(MII_STARTER, {.precision = Precision::f32}).classify(images, labels);
   EXPECT_GT(scores.row(0)[0], 0.9);
   EXPECT_GT(scores.row(1)[2], 0.9);
+  EXPECT_GT(scores.row(2)[3], 0.9);
 }
 
 }  // namespace
