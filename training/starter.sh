@@ -4,7 +4,7 @@
 # docs/models/starter.md.
 #   training/starter.sh MANIFEST CLIP OUT [option of `mii train`, such as --where]...
 # CLIP is the folder of CLIP's tokenizer. EPOCHS, GENTLE_EPOCHS, FALLING_EPOCHS and END_EPOCHS, 15, 9, 3 and 5, may be
-# set; so may MII, the program. Needs python3-pil and python3-numpy.
+# set; so may MII, the program, and PYTHON, which needs Pillow and NumPy (python3-pil, python3-numpy).
 # shellcheck disable=SC2046  # resume says one word or none
 set -e
 if [ $# -lt 3 ]; then sed -n 's/^#   //p' "$0" >&2; exit 2; fi
@@ -15,6 +15,7 @@ shift 3
 
 resume() { if [ -d "$1/checkpoint" ]; then echo --resume; fi; }
 
+if [ ! -f "$out/manifest.tsv" ]; then "${PYTHON:-python3}" "$here/screens.py" "$manifest" "$out"; fi
 "$mii" train --manifest "$manifest" --config "$here/starter.yaml" --tokenizer "$clip" --trim-vocabulary "$@" \
   --out "$out/first" --epochs "${EPOCHS:-15}" --start 0.5 --balance 0.4 --calibrate $(resume "$out/first")
 "$mii" train --pack "$out/first/pack" --model "$out/first/last" \
@@ -23,7 +24,6 @@ resume() { if [ -d "$1/checkpoint" ]; then echo --resume; fi; }
 "$mii" train --pack "$out/first/pack" --model "$out/gentle/last" \
   --out "$out/falling" --epochs "${FALLING_EPOCHS:-3}" --learning-rate 0.0003 --augmentation 0.4 --end 0.4 \
   --balance 0.3 --calibrate $(resume "$out/falling")
-if [ ! -f "$out/manifest.tsv" ]; then "$here/screens.py" "$manifest" "$out"; fi
 "$mii" train --manifest "$out/manifest.tsv" --model "$out/falling/last" --captions "$here/captions.yaml" "$@" \
   --out "$out/end" --epochs "${END_EPOCHS:-5}" --learning-rate 0.0003 --augmentation 0.2 --end 0.3 --balance 0.3 \
   --calibrate $(resume "$out/end")
