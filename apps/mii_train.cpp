@@ -82,7 +82,8 @@ mii::TrainOptions parse(int argc, char** argv) {
       {"--seed", whole("--seed", options.seed)},
       {"--threads", whole("--threads", options.threads)},
       {"--loaders", whole("--loaders", options.loaders)},
-      {"--save-every", real("--save-every", options.save_every_s)}};
+      {"--save-every", real("--save-every", options.save_every_s)},
+      {"--validate-every", whole("--validate-every", options.validate_every)}};
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
     const std::map<std::string, bool*> switches{
@@ -99,8 +100,9 @@ mii::TrainOptions parse(int argc, char** argv) {
   }
   if (options.pack.empty() || options.out.empty())
     throw mii::Error(mii::ErrorCode::invalid_argument, "--pack and --out are needed");
-  if (options.epochs < 1 || options.batch < 2)
-    throw mii::Error(mii::ErrorCode::invalid_argument, "--epochs must be at least 1, --batch at least 2");
+  if (options.epochs < 1 || options.validate_every < 1 || options.batch < 2)
+    throw mii::Error(mii::ErrorCode::invalid_argument,
+                     "--epochs and --validate-every must be at least 1, --batch at least 2");
   if (!(options.start > 0 && options.start <= 1))
     throw mii::Error(mii::ErrorCode::invalid_argument, "--start must be above 0 and at most 1");
   if (!(options.augmentation >= 0 && options.augmentation <= 1))

@@ -119,7 +119,8 @@ void add_train(CLI::App& app, Command& chosen) {
       {"--seed", "[1]"},
       {"--threads", "Of the arithmetic; 0: all cores [0]"},
       {"--loaders", "Threads that augment [1]"},
-      {"--save-every", "Seconds between checkpoints [300]"}};
+      {"--save-every", "Seconds between checkpoints [300]"},
+      {"--validate-every", "Epochs between validations, after which last/ and best/ are written [1]"}};
   for (const auto& [name, text] : numbers) {
     flags->numbers.emplace_back(name, std::make_shared<std::string>());
     command->add_option(name, *flags->numbers.back().second, text)->check(CLI::Number);

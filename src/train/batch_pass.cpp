@@ -54,8 +54,8 @@ void BatchPass::forward(const Tensor& pixels, const Tensor& branch_factors, cons
                                branch_factors.defined() ? branch_factors.slice(1, s.begin, s.end) : Tensor());
     for (Slice& s : text_slices_[t]) {
       const Tensor lengths = texts.lengths.slice(0, s.begin, s.end);
-      const int64_t longest = lengths.max().item<int64_t>();
-      s.rows = towers.encode_texts({texts.ids.slice(0, s.begin, s.end).slice(1, 0, longest), lengths});
+      const Tensor ids = texts.ids.slice(0, s.begin, s.end).slice(1, 0, lengths.max().item<int64_t>());
+      s.rows = towers.encode_texts({ids.to(pixels.device()), lengths.to(pixels.device())});
     }
   });
   images_ = joined(image_slices_).requires_grad_();

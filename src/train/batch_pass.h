@@ -16,7 +16,7 @@ class BatchPass {
   BatchPass(const ModelConfig& config, const Parameters& parameters, int threads);
 
   /// Unit rows [images, embedding_dim] and [texts, embedding_dim], which ask for gradients of their own. For
-  /// the arguments see Towers.
+  /// the arguments see Towers; the texts lie in the processor's memory.
   void forward(const torch::Tensor& pixels, const torch::Tensor& branch_factors, const TextBatch& texts);
   const torch::Tensor& images() const { return images_; }
   const torch::Tensor& texts() const { return texts_; }

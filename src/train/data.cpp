@@ -6,6 +6,7 @@
 
 #include "mii/error.h"
 #include "train/balance.h"
+#include "train/threads.h"
 
 namespace mii {
 
@@ -127,13 +128,16 @@ Tensor Data::truth_of(const std::vector<int32_t>& label_sets, const std::vector<
   return truth;
 }
 
-Tensor Data::plain(const std::vector<size_t>& images, size_t from, size_t to) const {
+Tensor Data::plain(const std::vector<size_t>& images, size_t from, size_t to, int threads) const {
   const auto width = static_cast<int>(pack_.model.image.width),
              height = static_cast<int>(pack_.model.image.height);
   Tensor pixels = torch::empty({static_cast<int64_t>(to - from), 3, height, width});
-  for (size_t i = from; i < to; ++i)
-    normalise(resized(picture(images[i]), width, height),
-              pixels.data_ptr<float>() + static_cast<int64_t>(i - from) * 3 * width * height);
+  float* const values = pixels.data_ptr<float>();
+  on_threads(threads, [&](size_t t) {
+    for (size_t i = from + t; i < to; i += static_cast<size_t>(threads))
+      normalise(resized(picture(images[i]), width, height),
+                values + static_cast<int64_t>(i - from) * 3 * width * height);
+  });
   return pixels;
 }
 
@@ -175,8 +179,9 @@ void Data::normalise(const Planes& planes, float* to) const {
   }
 }
 
-Loader::Loader(const Data& data, std::function<View(int64_t)> view, int64_t step, int64_t last, int threads)
-    : data_(data), view_(std::move(view)), next_(step), last_(last) {
+Loader::Loader(const Data& data, std::function<View(int64_t)> view, int64_t step, int64_t last, int threads,
+               torch::Device device)
+    : data_(data), view_(std::move(view)), next_(step), last_(last), pinned_(!device.is_cpu()) {
   for (int i = 0; i < std::max(threads, 1); ++i) ask();
 }
 
@@ -191,7 +196,9 @@ void Loader::ask() {
   if (next_ >= last_) return;
   pending_.push_back(std::async(std::launch::async, [this, step = next_] {
     torch::NoGradGuard no_gradient;
-    return data_.batch(step, view_(step));
+    Batch batch = data_.batch(step, view_(step));
+    if (pinned_) batch.pixels = batch.pixels.pin_memory();
+    return batch;
   }));
   ++next_;
 }

@@ -56,7 +56,7 @@ class Data {
   Batch batch(int64_t step, const View& view) const;
 
   /// Images [from, to) of `images` (indices into Pack::images), as they are: float32 [to - from, 3, H, W].
-  torch::Tensor plain(const std::vector<size_t>& images, size_t from, size_t to) const;
+  torch::Tensor plain(const std::vector<size_t>& images, size_t from, size_t to, int threads) const;
 
   /// Concepts of one field that training images have.
   const std::vector<int32_t>& labels() const { return labels_; }
@@ -93,8 +93,10 @@ class Data {
 /// Makes the next batches while the present one is computed.
 class Loader {
  public:
-  /// Batches of the steps [step, last); view(step) says how their images are made.
-  Loader(const Data& data, std::function<View(int64_t)> view, int64_t step, int64_t last, int threads);
+  /// Batches of the steps [step, last); view(step) says how their images are made. Pixels for another device
+  /// are pinned, so that they are copied to it while the processor goes on.
+  Loader(const Data& data, std::function<View(int64_t)> view, int64_t step, int64_t last, int threads,
+         torch::Device device);
 
   Batch take();
 
@@ -105,6 +107,7 @@ class Loader {
   const std::function<View(int64_t)> view_;
   int64_t next_;
   const int64_t last_;
+  const bool pinned_;
   std::deque<std::future<Batch>> pending_;
 };
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
+#include <sstream>
 #include <utility>
 #include <vector>
 
@@ -17,30 +19,68 @@ namespace {
 constexpr double kBeta1 = 0.9, kBeta2 = 0.98, kEpsilon = 1e-8;  // AdamW
 constexpr double kMomentum = 0.95, kMuonRate = 40;
 
-// [outputs, inputs], as a layer's rows multiply; projections are stored the other way round.
-std::pair<double, double> outputs_and_inputs(const std::string& name, const Tensor& value) {
+// Weights that learn by the same rule: all at once where an operation costs more than what it computes.
+struct Group {
+  std::vector<Tensor> values, gradients, first, second, averages;  // second: by AdamW
+  double decay = 0;
+  double muon_rate = 0;  // by Muon: times the rate; all of the same shape
+};
+
+// As a layer's rows multiply; projections are stored the other way round.
+double outputs_per_input(const std::string& name, const Tensor& value) {
   const auto first = static_cast<double>(value.size(0));
   const double rest = static_cast<double>(value.numel()) / first;
-  return name.ends_with("_projection") ? std::pair(rest, first) : std::pair(first, rest);
+  return name.ends_with("_projection") ? rest / first : first / rest;
 }
 
-void learn_by_muon(const std::string& name, Tensor& value, const Tensor& gradient, Tensor& momentum,
-                   double rate, double weight_decay) {
-  momentum.mul_(kMomentum).add_(gradient, 1 - kMomentum);
-  const Tensor ahead = torch::lerp(gradient, momentum, kMomentum);  // Nesterov's
-  const auto [outputs, inputs] = outputs_and_inputs(name, value);
-  value.mul_(1 - rate * weight_decay);
-  value.add_(orthogonalised(ahead.reshape({value.size(0), -1})).reshape(value.sizes()),
-             -rate * std::sqrt(std::max(1.0, outputs / inputs)));
+// On a processor each weight is a group, and stays in its caches.
+std::vector<Group> learning_groups(const TrainState& state, double weight_decay) {
+  std::map<std::string, Group> groups;
+  for (const auto& [name, first] : state.first_moment) {
+    const Tensor& value = state.parameters.at(name);
+    if (!value.grad().defined()) continue;
+    Group like{.decay = is_matrix(name, value) ? weight_decay : 0};
+    const auto second = state.second_moment.find(name);
+    const bool by_muon = second == state.second_moment.end();
+    if (by_muon) like.muon_rate = kMuonRate * std::sqrt(std::max(1.0, outputs_per_input(name, value)));
+    std::ostringstream key;
+    key << like.decay << ' ' << like.muon_rate;
+    if (by_muon) key << ' ' << value.sizes();
+    if (value.is_cpu()) key << ' ' << name;
+    Group& group = groups.try_emplace(key.str(), std::move(like)).first->second;
+    group.values.push_back(value);
+    group.gradients.push_back(value.grad());
+    group.first.push_back(first);
+    if (!by_muon) group.second.push_back(second->second);
+    group.averages.push_back(state.average.at(name));
+  }
+  std::vector<Group> list;
+  for (auto& [key, group] : groups) list.push_back(std::move(group));
+  return list;
 }
 
-void learn_by_adamw(Tensor& value, const Tensor& gradient, Tensor& first, Tensor& second, double step,
-                    double rate, double weight_decay) {
+void learn_by_muon(Group& group, double rate) {
+  at::_foreach_mul_(group.first, kMomentum);
+  at::_foreach_add_(group.first, group.gradients, 1 - kMomentum);
+  const Tensor momentum = torch::stack(group.first);
+  const Tensor ahead = torch::lerp(torch::stack(group.gradients), momentum, kMomentum);  // Nesterov's
+  const Tensor turned = orthogonalised(ahead.reshape({ahead.size(0), ahead.size(1), -1}));
+  at::_foreach_mul_(group.values, 1 - rate * kMuonRate * group.decay);
+  at::_foreach_add_(group.values, turned.reshape(ahead.sizes()).contiguous().unbind(),
+                    -rate * group.muon_rate);
+}
+
+void learn_by_adamw(Group& group, double step, double rate) {
   const double correct1 = 1 - std::pow(kBeta1, step), correct2 = 1 - std::pow(kBeta2, step);
-  first.mul_(kBeta1).add_(gradient, 1 - kBeta1);
-  second.mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
-  value.mul_(1 - rate * weight_decay);
-  value.addcdiv_(first, (second / correct2).sqrt_().add_(kEpsilon), -rate / correct1);
+  at::_foreach_mul_(group.first, kBeta1);
+  at::_foreach_add_(group.first, group.gradients, 1 - kBeta1);
+  at::_foreach_mul_(group.second, kBeta2);
+  at::_foreach_addcmul_(group.second, group.gradients, group.gradients, 1 - kBeta2);
+  at::_foreach_mul_(group.values, 1 - rate * group.decay);
+  std::vector<Tensor> divisors = at::_foreach_div(group.second, correct2);
+  at::_foreach_sqrt_(divisors);
+  at::_foreach_add_(divisors, kEpsilon);
+  at::_foreach_addcdiv_(group.values, group.first, divisors, -rate / correct1);
 }
 
 }  // namespace
@@ -59,54 +99,49 @@ void add_moments(const std::string& name, MatrixRule rule, TrainState& state) {
 }
 
 Tensor orthogonalised(const Tensor& x) {
-  const bool tall = x.size(0) > x.size(1);
-  Tensor y = tall ? x.t().contiguous() : x;
-  y = y / (y.norm() + 1e-12);
+  const bool tall = x.size(1) > x.size(2);
+  Tensor y = tall ? x.transpose(1, 2).contiguous() : x;
+  y = y / (y.norm(2, {1, 2}, /*keepdim=*/true) + 1e-12);
   for (int i = 0; i < 5; ++i) {
-    const Tensor square = torch::matmul(y, y.t());
-    y = 3.4445 * y + torch::matmul(torch::addmm(square, square, square, -4.7750, 2.0315), y);
+    const Tensor square = torch::bmm(y, y.transpose(1, 2));
+    y = torch::baddbmm(y, torch::baddbmm(square, square, square, -4.7750, 2.0315), y, 3.4445);
   }
-  return tall ? y.t() : y;
+  return tall ? y.transpose(1, 2) : y;
 }
 
 double update(TrainState& state, const OptimizerOptions& options, double rate, int threads) {
   const torch::NoGradGuard no_gradient;
+  std::vector<Group> groups = learning_groups(state, options.weight_decay);
   // Sorted by size and dealt in turn, so that the threads have alike to do.
-  std::vector<std::string> names;
-  for (const auto& [name, moment] : state.first_moment)
-    if (state.parameters.at(name).grad().defined()) names.push_back(name);
-  std::ranges::stable_sort(names, std::greater{},
-                           [&](const std::string& name) { return state.parameters.at(name).numel(); });
+  std::ranges::stable_sort(groups, std::greater{}, [](const Group& g) { return g.values.front().numel(); });
   const auto for_each = [&](const auto& f) {
     on_threads(threads, [&](size_t t) {
-      for (size_t i = t; i < names.size(); i += static_cast<size_t>(threads)) f(i, names[i]);
+      for (size_t i = t; i < groups.size(); i += static_cast<size_t>(threads)) f(i, groups[i]);
     });
   };
-  std::vector<Tensor> squares(names.size());
-  for_each([&](size_t i, const std::string& name) {
-    squares[i] = state.parameters.at(name).grad().pow(2).sum().to(torch::kFloat64);
+  std::vector<Tensor> squares(groups.size());
+  for_each([&](size_t i, const Group& group) {
+    squares[i] = torch::stack(at::_foreach_norm(group.gradients)).to(torch::kFloat64).square().sum();
   });
   const double norm = squares.empty() ? 0 : torch::stack(squares).sum().sqrt().item<double>();
   const double clip = std::min(1.0, options.clip_norm / (norm + 1e-6));
   const auto step = static_cast<double>(state.step + 1);
-  for_each([&](size_t, const std::string& name) {
-    Tensor& value = state.parameters.at(name);
-    Tensor gradient = value.grad();
-    Tensor& first = state.first_moment.at(name);
-    gradient.mul_(clip);
-    const double decay = is_matrix(name, value) ? options.weight_decay : 0;
-    if (const auto second = state.second_moment.find(name); second != state.second_moment.end())
-      learn_by_adamw(value, gradient, first, second->second, step, rate, decay);
-    else
-      learn_by_muon(name, value, gradient, first, kMuonRate * rate, decay);
-    if (name == "logit_scale") value.clamp_(0, kMaxLogitScale);
-    gradient.zero_();
-  });
   // Early averages follow quickly, so that the start is forgotten.
   const double decay = std::min(options.average_decay, (1 + step) / (10 + step));
-  for_each([&](size_t, const std::string& name) {
-    state.average.at(name).lerp_(state.parameters.at(name), 1 - decay);
+  for_each([&](size_t, Group& group) {
+    at::_foreach_mul_(group.gradients, clip);
+    if (group.muon_rate > 0)
+      learn_by_muon(group, rate);
+    else
+      learn_by_adamw(group, step, rate);
   });
+  if (const auto scale = state.parameters.find("logit_scale"); scale != state.parameters.end())
+    scale->second.clamp_(0, kMaxLogitScale);
+  for_each([&](size_t, Group& group) {
+    at::_foreach_mul_(group.averages, decay);
+    at::_foreach_add_(group.averages, group.values, 1 - decay);
+  });
+  for (const auto& [name, moment] : state.first_moment) state.parameters.at(name).mutable_grad() = Tensor();
   return norm;
 }
 

@@ -28,12 +28,12 @@ bool is_matrix(const std::string& name, const torch::Tensor& value);
 /// The moments that a weight needs to learn, zeros.
 void add_moments(const std::string& name, MatrixRule rule, TrainState& state);
 
-/// Singular values near one (0.7 to 1.2) and the vectors of x, [rows, columns], by five steps of a
-/// Newton-Schulz iteration.
+/// Singular values near one (0.7 to 1.2) and the vectors of each of x, [matrices, rows, columns], by five
+/// steps of a Newton-Schulz iteration.
 torch::Tensor orthogonalised(const torch::Tensor& x);
 
 /// One step: clips the gradients of those weights that have a first moment, changes them and their moving
-/// average, and sets the gradients to zero. The rate is AdamW's; matrices that learn by Muon have forty times
+/// average, and drops the gradients. The rate is AdamW's; matrices that learn by Muon have forty times
 /// it. Returns the norm of the gradients before.
 double update(TrainState& state, const OptimizerOptions& options, double rate, int threads);
 

@@ -79,7 +79,7 @@ class Training {
       threads_ =
           options.threads > 0 ? options.threads : static_cast<int>(std::thread::hardware_concurrency());
     pass_.emplace(pack_.model, state_.parameters, threads_);
-    validation_.emplace(pack_, data_, state_.average, device_, threads_);
+    validation_.emplace(pack_, data_, state_.average, device_, threads_, std::max(threads_, options.loaders));
   }
 
   bool run(const std::function<bool()>& stop) {
@@ -87,14 +87,16 @@ class Training {
     cut_logs();
     print_start();
     Loader loader(
-        data_, [this](int64_t step) { return view(step); }, state_.step, last_step_, options_.loaders);
+        data_, [this](int64_t step) { return view(step); }, state_.step, last_step_, options_.loaders,
+        device_);
     auto saved = Clock::now();
     started_ = Clock::now();
     start_step_ = state_.step;
     while (state_.step < last_step_) {
       const auto begin = Clock::now();
       step(loader.take(), begin);
-      if (state_.step % steps_per_epoch_ == 0) end_epoch();
+      if (state_.step % (options_.validate_every * steps_per_epoch_) == 0 || state_.step == last_step_)
+        validate();
       const bool stopped = stop();
       if (stopped || state_.step == last_step_ || seconds_since(saved) > options_.save_every_s) {
         write_state(state_, options_.out / "checkpoint", fingerprint_);
@@ -198,8 +200,7 @@ class Training {
     }
     {
       const MixedPrecision mixed(device_);
-      pass_->forward(batch.pixels.to(device_), factors,
-                     {batch.texts.ids.to(device_), batch.texts.lengths.to(device_)});
+      pass_->forward(batch.pixels.to(device_, /*non_blocking=*/true), factors, batch.texts);
     }
     const Tensor loss = loss_of(batch);
     loss.backward();
@@ -214,7 +215,7 @@ class Training {
     log_step(value, rate, norm, static_cast<double>(options_.batch) / seconds_since(begin));
   }
 
-  void end_epoch() {
+  void validate() {
     const Scores scores = validation_->scores();
     const int64_t epoch = state_.step / steps_per_epoch_;
     std::ofstream log(options_.out / "validation.tsv", std::ios::app);

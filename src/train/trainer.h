@@ -44,13 +44,14 @@ struct TrainOptions {
   bool calibrate = false;  ///< in the end, fit the temperature to single labels (Guo et al. 2017)
   bool quiet = false;
   double save_every_s = 300;
+  int64_t validate_every = 1;  ///< epochs; the last is always validated
 };
 
 /// Trains, writing into options.out:
 ///   last/, best/       model folders in the published layout (weights averaged); best by validation
 ///   checkpoint/        all state, in parts of at most 15 MiB
 ///   train.tsv          step, epoch, images, loss, learning rate, temperature, gradient norm, images a second
-///   validation.tsv     after each epoch: top-1 of each field, recall@1 and @5
+///   validation.tsv     after each validation: top-1 of each field, recall@1 and @5
 /// stop() is asked after each step; when it returns true, the state is saved and the function returns false.
 /// Throws Error.
 bool train(const TrainOptions& options, const std::function<bool()>& stop);

@@ -11,10 +11,11 @@ namespace mii {
 using torch::Tensor;
 
 Validation::Validation(const Pack& pack, const Data& data, const Parameters& weights, torch::Device device,
-                       int threads)
+                       int threads, int loaders)
     : pack_(pack),
       data_(data),
       device_(device),
+      loaders_(loaders),
       towers_(pack.model, weights),
       pass_(pack.model, weights, threads) {}
 
@@ -27,10 +28,10 @@ Scores Validation::scores() const {
   if (images.empty()) return scores;
   constexpr size_t kImages = 64;
   std::vector<Tensor> parts;
-  for (size_t at = 0; at < images.size(); at += kImages)
-    parts.push_back(
-        pass_.encode_images(data_.plain(images, at, std::min(at + kImages, images.size())).to(device_))
-            .cpu());
+  for (size_t at = 0; at < images.size(); at += kImages) {
+    const Tensor pixels = data_.plain(images, at, std::min(at + kImages, images.size()), loaders_);
+    parts.push_back(pass_.encode_images(pixels.to(device_)).cpu());
+  }
   const Tensor vectors = torch::cat(parts);
 
   int fields = 0;
@@ -57,8 +58,10 @@ double Validation::best_logit_scale(int64_t step, const View& view) const {
   const std::vector<int32_t>& labels = data_.labels();
   const Tensor texts = encode_captions(labels);
   std::vector<Tensor> cosines, truths;  // of a batch and a field: [images, labels]
+  Loader loader(
+      data_, [&](int64_t) { return view; }, step, step + kBatches, loaders_, device_);
   for (int64_t b = 0; b < kBatches; ++b) {
-    const Batch batch = data_.batch(step + b, view);
+    const Batch batch = loader.take();
     const Tensor all = torch::matmul(pass_.encode_images(batch.pixels.to(device_)).cpu(), texts.t());
     for (const auto& of_field : data_.field_labels()) {
       const Tensor columns = torch::tensor(of_field, torch::kInt64);

@@ -21,9 +21,9 @@ struct Scores {
 /// How well weights do on images that they do not learn from.
 class Validation {
  public:
-  /// All that it is given must outlive it.
-  Validation(const Pack& pack, const Data& data, const Parameters& weights, torch::Device device,
-             int threads);
+  /// All that it is given must outlive it. threads: of the arithmetic; loaders: threads that decode.
+  Validation(const Pack& pack, const Data& data, const Parameters& weights, torch::Device device, int threads,
+             int loaders);
 
   Scores scores() const;
 
@@ -42,6 +42,7 @@ class Validation {
   const Pack& pack_;
   const Data& data_;
   torch::Device device_;
+  int loaders_;
   Towers towers_;
   BatchPass pass_;
 };

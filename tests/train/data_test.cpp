@@ -95,9 +95,9 @@ TEST(Data, OfADamagedImageTheNumberIsSaid) {
   Pack pack = discs_and_crosses();
   pack.images[1].jpeg.resize(2);
   const Data data(pack, 4, 1, 1);
-  EXPECT_NO_THROW(data.plain({0, 1}, 0, 1));
+  EXPECT_NO_THROW(data.plain({0, 1}, 0, 1, 1));
   try {
-    data.plain({0, 1}, 0, 2);
+    data.plain({0, 1}, 0, 2, 2);
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("image 1 of the pack: no readable JPEG"));

@@ -12,9 +12,9 @@ using torch::Tensor;
 TEST(Orthogonalised, HasSingularValuesNearOneAndTheVectorsOfItsArgument) {
   torch::manual_seed(3);
   for (const auto& [rows, columns] : {std::pair{24, 24}, {16, 64}, {64, 16}}) {
-    const Tensor x = torch::randn({rows, columns});
-    const Tensor y = orthogonalised(x);
-    ASSERT_EQ(y.sizes(), x.sizes());
+    const Tensor both = torch::randn({2, rows, columns});
+    ASSERT_EQ(orthogonalised(both).sizes(), both.sizes());
+    const Tensor x = both[1], y = orthogonalised(both)[1];
     // With x = U S V^T, U^T y V is diagonal: what Newton-Schulz makes of S.
     const auto [u, s, v] = torch::svd(x);
     const Tensor inside = torch::matmul(u.t(), torch::matmul(y, v));
@@ -110,7 +110,7 @@ TEST(Update, ClipsTheCommonNormAndClearsTheGradients) {
   for (const auto& [name, value] : state.parameters) {
     // A tenth of the clipped gradient.
     EXPECT_NEAR(state.first_moment.at(name).max().item<double>(), 0.1 * 0.5 / std::sqrt(sum), 1e-7) << name;
-    EXPECT_EQ(value.grad().abs().max().item<double>(), 0) << name;
+    EXPECT_FALSE(value.grad().defined()) << name;
   }
 }
 

@@ -15,8 +15,10 @@
 #include "procedural_model.h"
 #include "small_model.h"
 #include "text/clip_tokenizer.h"
+#include "train/data.h"
 #include "train/random.h"
 #include "train/state.h"
+#include "train/towers.h"
 #include "weights/model_folder.h"
 
 namespace mii {
@@ -139,41 +141,47 @@ TEST_F(TrainRun, ReachesTheLossThatTellingTheShapesApartGives) {
   EXPECT_GE(right, 54);
 }
 
-class TrainRunLabels : public TrainRun {
- protected:
-  // Of the right label among the three, on new pictures.
-  double mean_log_likelihood(const std::string& out) const {
-    const Engine engine = Engine::open(folder_ / out / "last", {.precision = Precision::f32});
-    double sum = 0;
-    for (int i = 0; i < 60; ++i) {
-      Random random{11, static_cast<uint64_t>(i)};
-      std::vector<Image> images;
-      images.push_back(shape(i % 3, random));
-      sum += std::log(engine.classify(images, std::vector<std::string>{"disc", "cross", "stripes"})
-                          .row(0)[static_cast<size_t>(i % 3)]);
-    }
-    return sum / 60;
-  }
-};
-
 // Of all temperatures the fitted one gives the right labels the highest likelihood on views as training draws
-// them; on plain ones, which are easier, it is still better than the one that the captions' loss leaves.
-TEST_F(TrainRunLabels, CalibrationRaisesTheirLikelihood) {
+// them; it is searched in steps of 0.02.
+TEST_F(TrainRun, CalibrationFindsTheLikeliestTemperature) {
   TrainOptions o = options("captions");
   o.epochs = 15;
   o.learning_rate = 3e-3;
   o.label_weight = o.class_weight = 0;
+  o.calibrate = true;
   ASSERT_TRUE(train(o, never));
-  const double captions = mean_log_likelihood("captions");
-  o.resume = o.calibrate = true;
-  ASSERT_TRUE(train(o, never));
-  EXPECT_GT(mean_log_likelihood("captions"), captions);
+  const torch::NoGradGuard no_gradient;
+  const Pack pack = read_pack(o.pack);
+  const Data data(pack, o.batch, o.balance, o.seed);
+  const Parameters weights =
+      load_parameters(ModelFolder::find(o.out / "last").weights, pack.model, pack.vocabulary_size);
+  const Towers towers(pack.model, weights);
+  std::vector<const std::vector<int32_t>*> names;
+  for (const int32_t label : data.labels())
+    names.push_back(data.captions(static_cast<size_t>(label)).front());
+  const torch::Tensor texts = towers.encode_texts(to_text_batch(names));
+  const int64_t last_step = o.epochs * data.training_images() / o.batch;
+  std::vector<torch::Tensor> cosines, truths;
+  for (int64_t b = 0; b < 16; ++b) {
+    const Batch batch = data.batch(last_step + b, view_at({.width = 32, .height = 32}, 1));
+    cosines.push_back(torch::matmul(towers.encode_images(batch.pixels), texts.t()));
+    truths.push_back(batch.label_truth == 1);
+  }
+  const auto likelihood = [&](double log_scale) {
+    return torch::log_softmax(torch::cat(cosines) * std::exp(log_scale), 1)
+        .masked_select(torch::cat(truths))
+        .mean()
+        .item<double>();
+  };
+  const double fitted = weights.at("logit_scale").item<double>();
+  EXPECT_GT(likelihood(fitted), likelihood(fitted - 0.05));
+  EXPECT_GT(likelihood(fitted), likelihood(fitted + 0.05));
 }
 
 // Equal weights, equal batch: what the losses of the first step differ by is the term that is weighted.
 // Fresh towers know nothing: the labels' contrast is near that of seven labels (three, and four times the
 // distractor), of which one is right; that of their free vectors is among three.
-TEST_F(TrainRunLabels, TheirContrastIsAddedAsOftenAsItWeighs) {
+TEST_F(TrainRun, LabelsContrastIsAddedAsOftenAsItWeighs) {
   const auto first_loss = [&](double label_weight, double class_weight) {
     const std::string name = std::to_string(label_weight) + "-" + std::to_string(class_weight);
     TrainOptions o = options(name);
@@ -191,7 +199,7 @@ TEST_F(TrainRunLabels, TheirContrastIsAddedAsOftenAsItWeighs) {
 }
 
 // They begin where its texts lie, and so tell apart what it can tell apart already.
-TEST_F(TrainRunLabels, FreeVectorsOfAModelThatIsTunedKnowWhatItsTextsSay) {
+TEST_F(TrainRun, FreeVectorsOfAModelThatIsTunedKnowWhatItsTextsSay) {
   TrainOptions o = options("model");
   o.epochs = 60;
   o.learning_rate = 3e-3;
