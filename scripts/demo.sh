@@ -66,6 +66,6 @@ if [[ ${#medical[@]} -gt 0 ]]; then
 fi
 run build/release/mii embed --images $pictures --output build/demo.npy
 if [[ -d $dicom && $pictures == build/* ]]; then
-  echo "The built-in model gets two wrong: ihc.png is histopathology, MR_small.dcm magnetic resonance (64 pixels of a body)."
+  echo "The built-in model gets one wrong: ihc.png is histopathology."
 fi
 echo "The built-in model is small and for demonstration; what it can and cannot do: docs/models/starter.md"

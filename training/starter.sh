@@ -1,11 +1,13 @@
 #!/bin/sh
-# Trains models/starter from a manifest of images: from nothing, then thrice more gently, in the end with pictures as
-# scanners' screens show them (screens.py), and writes OUT/starter. After a stop the same command goes on. See
+# Trains models/starter from a manifest of images and writes OUT/starter: from nothing, then twice more gently, with
+# pictures as scanners' screens show them (screens.py) beside the manifest's. After a stop the same command goes on. See
 # docs/models/starter.md.
 #   training/starter.sh MANIFEST CLIP OUT [option of `mii train`, such as --where]...
-# CLIP is the folder of CLIP's tokenizer. EPOCHS, GENTLE_EPOCHS, FALLING_EPOCHS and END_EPOCHS, 15, 9, 3 and 5, may be
-# set; so may MII, the program, and PYTHON, which needs Pillow and NumPy (python3-pil, python3-numpy).
-# shellcheck disable=SC2046  # resume says one word or none
+# CLIP is the folder of CLIP's tokenizer. With DEVICE=cuda training is three times as long as on a CPU, where the
+# screens' pictures come in a last part of their own. EPOCHS, GENTLE_EPOCHS, FALLING_EPOCHS and, on a CPU, END_EPOCHS may
+# be set, LOADERS too, the threads that augment for a CUDA device; MII, the program; and PYTHON, which needs Pillow and
+# NumPy (python3-pil, python3-numpy).
+# shellcheck disable=SC2086  # device and pace are several words
 set -e
 if [ $# -lt 3 ]; then sed -n 's/^#   //p' "$0" >&2; exit 2; fi
 here=$(dirname "$0")
@@ -13,18 +15,36 @@ mii=${MII:-$here/../build/release/mii}
 manifest=$1 clip=$2 out=$3
 shift 3
 
-resume() { if [ -d "$1/checkpoint" ]; then echo --resume; fi; }
+case ${DEVICE:-cpu} in
+cuda)
+  device="--device cuda --loaders ${LOADERS:-$(nproc)} --validate-every 15"
+  beginning=$out/manifest.tsv epochs=${EPOCHS:-47} gentle=${GENTLE_EPOCHS:-45}
+  pace="--batch 256 --learning-rate 0.0008" gentle_end=0.2
+  ;;
+*)
+  device="--device cpu"
+  beginning=$manifest epochs=${EPOCHS:-15} gentle=${GENTLE_EPOCHS:-9}
+  pace="--batch 64 --learning-rate 0.0005" gentle_end=1
+  ;;
+esac
+
+# train PART OPTION...: trains OUT/PART, or goes on with it.
+train() {
+  last=$out/$1
+  shift
+  if [ -d "$last/checkpoint" ]; then set -- "$@" --resume; fi
+  "$mii" train --out "$last" --calibrate $device "$@"
+}
 
 if [ ! -f "$out/manifest.tsv" ]; then "${PYTHON:-python3}" "$here/screens.py" "$manifest" "$out"; fi
-"$mii" train --manifest "$manifest" --config "$here/starter.yaml" --tokenizer "$clip" --trim-vocabulary "$@" \
-  --out "$out/first" --epochs "${EPOCHS:-15}" --start 0.5 --balance 0.4 --calibrate $(resume "$out/first")
-"$mii" train --pack "$out/first/pack" --model "$out/first/last" \
-  --out "$out/gentle" --epochs "${GENTLE_EPOCHS:-9}" --learning-rate 0.0005 --augmentation 0.5 --balance 0.3 \
-  --calibrate $(resume "$out/gentle")
-"$mii" train --pack "$out/first/pack" --model "$out/gentle/last" \
-  --out "$out/falling" --epochs "${FALLING_EPOCHS:-3}" --learning-rate 0.0003 --augmentation 0.4 --end 0.4 \
-  --balance 0.3 --calibrate $(resume "$out/falling")
-"$mii" train --manifest "$out/manifest.tsv" --model "$out/falling/last" --captions "$here/captions.yaml" "$@" \
-  --out "$out/end" --epochs "${END_EPOCHS:-5}" --learning-rate 0.0003 --augmentation 0.2 --end 0.3 --balance 0.3 \
-  --calibrate $(resume "$out/end")
-"$mii" convert "$out/end/last" "$out/starter" --dtype bf16
+train first --manifest "$beginning" --config "$here/starter.yaml" --tokenizer "$clip" --trim-vocabulary "$@" \
+  --epochs "$epochs" $pace --start 0.5 --balance 0.4
+train gentle --pack "$out/first/pack" --model "$out/first/last" \
+  --epochs "$gentle" $pace --augmentation 0.5 --end $gentle_end --balance 0.3
+train falling --pack "$out/first/pack" --model "$out/gentle/last" \
+  --epochs "${FALLING_EPOCHS:-3}" --learning-rate 0.0003 --augmentation 0.4 --end 0.4 --balance 0.3
+if [ "${DEVICE:-cpu}" != cuda ]; then
+  train end --manifest "$out/manifest.tsv" --model "$out/falling/last" --captions "$here/captions.yaml" "$@" \
+    --epochs "${END_EPOCHS:-5}" --learning-rate 0.0003 --augmentation 0.2 --end 0.3 --balance 0.3
+fi
+"$mii" convert "$last/last" "$out/starter" --dtype bf16
