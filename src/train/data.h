@@ -55,7 +55,8 @@ class Data {
 
   Batch batch(int64_t step, const View& view) const;
 
-  /// Images [from, to) of `images` (indices into Pack::images), as they are: float32 [to - from, 3, H, W].
+  /// Images [from, to) of `images` (indices into Pack::images), as they are, decoded by so many threads:
+  /// float32 [to - from, 3, H, W].
   torch::Tensor plain(const std::vector<size_t>& images, size_t from, size_t to, int threads) const;
 
   /// Concepts of one field that training images have.
