@@ -4,9 +4,9 @@
 # docs/models/starter.md.
 #   training/starter.sh MANIFEST CLIP OUT [option of `mii train`, such as --where]...
 # CLIP is the folder of CLIP's tokenizer. With DEVICE=cuda training is three times as long as on a CPU, where the
-# screens' pictures come in a last part of their own. EPOCHS, GENTLE_EPOCHS, FALLING_EPOCHS and, on a CPU, END_EPOCHS may
-# be set, LOADERS too, the threads that augment for a CUDA device; MII, the program; and PYTHON, which needs Pillow and
-# NumPy (python3-pil, python3-numpy).
+# screens' pictures come in the last part only. EPOCHS, GENTLE_EPOCHS and FALLING_EPOCHS may be set, LOADERS too, the
+# threads that augment for a CUDA device; MII, the program; and PYTHON, which needs Pillow and NumPy (python3-pil,
+# python3-numpy).
 # shellcheck disable=SC2086  # device and pace are several words
 set -e
 if [ $# -lt 3 ]; then sed -n 's/^#   //p' "$0" >&2; exit 2; fi
@@ -18,22 +18,22 @@ shift 3
 case ${DEVICE:-cpu} in
 cuda)
   device="--device cuda --loaders ${LOADERS:-$(nproc)} --validate-every 15"
-  beginning=$out/manifest.tsv epochs=${EPOCHS:-47} gentle=${GENTLE_EPOCHS:-45}
+  beginning=$out/manifest.tsv epochs=${EPOCHS:-47} gentle=${GENTLE_EPOCHS:-45} falling=${FALLING_EPOCHS:-3}
   pace="--batch 256 --learning-rate 0.0008" gentle_end=0.2
   ;;
 *)
   device="--device cpu"
-  beginning=$manifest epochs=${EPOCHS:-15} gentle=${GENTLE_EPOCHS:-9}
+  beginning=$manifest epochs=${EPOCHS:-15} gentle=${GENTLE_EPOCHS:-9} falling=${FALLING_EPOCHS:-5}
   pace="--batch 64 --learning-rate 0.0005" gentle_end=1
   ;;
 esac
 
 # train PART OPTION...: trains OUT/PART, or goes on with it.
 train() {
-  last=$out/$1
+  part=$out/$1
   shift
-  if [ -d "$last/checkpoint" ]; then set -- "$@" --resume; fi
-  "$mii" train --out "$last" --calibrate $device "$@"
+  if [ -d "$part/checkpoint" ]; then set -- "$@" --resume; fi
+  "$mii" train --out "$part" --calibrate $device "$@"
 }
 
 if [ ! -f "$out/manifest.tsv" ]; then "${PYTHON:-python3}" "$here/screens.py" "$manifest" "$out"; fi
@@ -41,10 +41,6 @@ train first --manifest "$beginning" --config "$here/starter.yaml" --tokenizer "$
   --epochs "$epochs" $pace --start 0.5 --balance 0.4
 train gentle --pack "$out/first/pack" --model "$out/first/last" \
   --epochs "$gentle" $pace --augmentation 0.5 --end $gentle_end --balance 0.3
-train falling --pack "$out/first/pack" --model "$out/gentle/last" \
-  --epochs "${FALLING_EPOCHS:-3}" --learning-rate 0.0003 --augmentation 0.4 --end 0.4 --balance 0.3
-if [ "${DEVICE:-cpu}" != cuda ]; then
-  train end --manifest "$out/manifest.tsv" --model "$out/falling/last" --captions "$here/captions.yaml" "$@" \
-    --epochs "${END_EPOCHS:-5}" --learning-rate 0.0003 --augmentation 0.2 --end 0.3 --balance 0.3
-fi
-"$mii" convert "$last/last" "$out/starter" --dtype bf16
+train falling --manifest "$out/manifest.tsv" --model "$out/gentle/last" --captions "$here/captions.yaml" "$@" \
+  --epochs "$falling" --learning-rate 0.0003 --augmentation 0.4 --end 0.4 --balance 0.3
+"$mii" convert "$out/falling/last" "$out/starter" --dtype bf16
