@@ -21,10 +21,14 @@ cuda)
   beginning=$out/manifest.tsv epochs=${EPOCHS:-47} gentle=${GENTLE_EPOCHS:-45} falling=${FALLING_EPOCHS:-3}
   pace="--batch 256 --learning-rate 0.0008" gentle_end=0.2
   ;;
-*)
+cpu)
   device="--device cpu"
   beginning=$manifest epochs=${EPOCHS:-15} gentle=${GENTLE_EPOCHS:-9} falling=${FALLING_EPOCHS:-5}
   pace="--batch 64 --learning-rate 0.0005" gentle_end=1
+  ;;
+*)
+  echo "DEVICE is cpu or cuda, not $DEVICE" >&2
+  exit 2
   ;;
 esac
 

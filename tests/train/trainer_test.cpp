@@ -148,7 +148,8 @@ TEST_F(TrainRun, CalibrationFindsTheLikeliestTemperature) {
   o.epochs = 15;
   o.learning_rate = 3e-3;
   o.label_weight = o.class_weight = 0;
-  o.calibrate = true;
+  ASSERT_TRUE(train(o, never));
+  o.resume = o.calibrate = true;
   ASSERT_TRUE(train(o, never));
   const torch::NoGradGuard no_gradient;
   const Pack pack = read_pack(o.pack);
