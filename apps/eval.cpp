@@ -19,7 +19,7 @@
 #include "interrupt.h"
 #include "mii/error.h"
 #include "model_flags.h"
-#include "pack/manifest.h"
+#include "dataset/manifest.h"
 
 namespace mii {
 namespace {

@@ -8,7 +8,7 @@
 #include <future>
 #include <vector>
 
-#include "pack/pack.h"
+#include "dataset/pack.h"
 #include "train/augment.h"
 #include "train/random.h"
 #include "train/towers.h"

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "pack/pack.h"
+#include "dataset/pack.h"
 
 namespace mii {
 

@@ -4,7 +4,7 @@
 
 #include "image/encode_jpeg.h"
 #include "mii/error.h"
-#include "pack/captions.h"
+#include "dataset/captions.h"
 #include "small_model.h"
 #include "train/balance.h"
 

@@ -11,7 +11,7 @@
 #include "image/encode_jpeg.h"
 #include "mii/engine.h"
 #include "mii/error.h"
-#include "pack/captions.h"
+#include "dataset/captions.h"
 #include "procedural_model.h"
 #include "small_model.h"
 #include "text/clip_tokenizer.h"

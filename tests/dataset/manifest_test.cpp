@@ -1,4 +1,4 @@
-#include "pack/manifest.h"
+#include "dataset/manifest.h"
 
 #include <gmock/gmock.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "pack/pack.h"
+#include "dataset/pack.h"
 
 #include <algorithm>
 #include <cstring>

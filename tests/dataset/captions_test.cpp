@@ -1,4 +1,4 @@
-#include "pack/captions.h"
+#include "dataset/captions.h"
 
 #include <gmock/gmock.h>
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "pack/pack.h"
+#include "dataset/pack.h"
 
 namespace mii {
 

@@ -1,0 +1,1 @@
+mii_fuzzer(fuzz_table SOURCE dataset/table_fuzz.cpp USES dataset)

@@ -1,0 +1,15 @@
+#include "dataset/manifest.h"
+
+#include "mii/error.h"
+
+namespace mii {
+
+Manifest Manifest::read(const std::filesystem::path& file) {
+  Table table = Table::read(file);
+  if (!table.has("path"))
+    throw Error(ErrorCode::invalid_argument,
+                file.string() + ":1: expected comma- or tab-separated column names with a column 'path'");
+  return {file.parent_path(), std::move(table)};
+}
+
+}  // namespace mii
