@@ -60,11 +60,10 @@ int classify(const Flags& flags) {
   const std::vector<std::string> labels =
       flags.labels_file.empty() ? flags.labels : read_lines(flags.labels_file);
   const Engine engine = flags.model.open();
-  engine.classify_vectors(Matrix(0, 0), labels,
-                          flags.classify);  // wrong labels are found before the long work
+  const ZeroShotHead head = engine.zero_shot_head(labels, flags.classify);
   const auto sink = [&](const std::vector<size_t>& indices, const Matrix& vectors,
                         std::span<const Image> images) {
-    const Matrix scores = engine.classify_vectors(vectors, labels, flags.classify);
+    const Matrix scores = head.score(vectors);
     for (size_t i = 0; i < indices.size(); ++i)
       (flags.json ? print_json : print_table)(
           {inputs[indices[i]].name(), flags.provenance ? images[i].provenance() : nullptr, scores.row(i)},

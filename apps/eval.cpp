@@ -139,7 +139,8 @@ class Evaluation {
     std::vector<std::string> labels;
     for (const auto& [label, values] : task.labels) labels.push_back(label);
     const ClassifyOptions options{.templates = task.templates};
-    answers.scores = engine_.classify_vectors(some_rows(data_.vectors, asked.items), labels, options);
+    const ZeroShotHead head = engine_.zero_shot_head(labels, options);
+    answers.scores = head.score(some_rows(data_.vectors, asked.items));
     ask_neighbours(task, answers);
 
     TaskResult result = summary(task.name, {&answers, 1});
@@ -148,7 +149,7 @@ class Evaluation {
     for (size_t c = 0; c < labels.size(); ++c)
       result.labels.push_back(label_result(labels[c], c, scores, asked, result));
     add_examples(labels, scores, asked, result);
-    if (task.corruptions) add_corruptions(labels, options, scores, asked, result);
+    if (task.corruptions) add_corruptions(head, scores, asked, result);
     if (!task.mean.empty()) means_[task.mean].push_back(std::move(answers));
     return result;
   }
@@ -288,8 +289,8 @@ class Evaluation {
     }
   }
 
-  void add_corruptions(const std::vector<std::string>& labels, const ClassifyOptions& options,
-                       const Matrix& scores, const Asked& asked, TaskResult& result) const {
+  void add_corruptions(const ZeroShotHead& head, const Matrix& scores, const Asked& asked,
+                       TaskResult& result) const {
     const auto answer = [](std::span<const float> row) {
       return std::ranges::max_element(row) - row.begin();
     };
@@ -306,7 +307,7 @@ class Evaluation {
           of.push_back(r);
         }
         if (images.empty()) continue;
-        const Matrix answers = engine_.classify(images, labels, options);
+        const Matrix answers = head.score(engine_.encode_images(images));
         for (size_t i = 0; i < of.size(); ++i) {
           const auto given = answer(answers.row(i));
           altered_result.accuracy += static_cast<size_t>(given) == asked.truth[of[i]] ? 1 : 0;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "mii/export.h"
+#include "mii/head.h"
 #include "mii/image.h"
 #include "mii/matrix.h"
 
@@ -64,16 +65,6 @@ struct ModelInfo {
   int threads = 0;
 };
 
-struct ClassifyOptions {
-  /// false: probabilities of one picture sum to 1 (softmax). true: each label alone (sigmoid).
-  bool multilabel = false;
-  /// Prompts around the label, each with one "{}" where the label goes. With several, the label's vector is
-  /// the mean of the prompts' unit vectors, normalised again. None: the label itself is the prompt.
-  std::vector<std::string> templates;
-  /// A label given twice is an error unless this is set; then it is scored twice.
-  bool allow_duplicate_labels = false;
-};
-
 /// How often a text's vector was remembered, and how often it had to be computed.
 struct TextCacheCounts {
   uint64_t hits = 0;
@@ -114,9 +105,13 @@ class MII_API Engine {
   /// Throws Error{invalid_text} for invalid UTF-8 or a text of more than 1 MiB.
   Matrix encode_texts(std::span<const std::string> texts) const;
 
-  /// Probabilities [n images, K labels], columns in the order of labels.
+  /// A head that scores image vectors against these labels. Built once, it is asked without the text tower.
   /// Throws Error{invalid_argument} for no labels, an empty or repeated label, or a template without exactly
   /// one "{}".
+  ZeroShotHead zero_shot_head(std::span<const std::string> labels, const ClassifyOptions& options = {}) const;
+
+  /// Probabilities [n images, K labels], columns in the order of labels.
+  /// Throws as zero_shot_head does.
   Matrix classify(std::span<const Image> images, std::span<const std::string> labels,
                   const ClassifyOptions& options = {}) const;
 

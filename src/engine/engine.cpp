@@ -9,7 +9,6 @@
 #include "backend/reference/reference_backend.h"
 #include "core/aligned_buffer.h"
 #include "engine/compute_thread.h"
-#include "engine/labels.h"
 #include "engine/text_cache.h"
 #include "image/preprocess.h"
 #include "mii/error.h"
@@ -94,8 +93,7 @@ class Engine::Impl {
 
   Matrix encode_images(std::span<const Image> images);
   Matrix encode_texts(std::span<const std::string> texts);
-  Matrix classify(const Matrix& image_vectors, std::span<const std::string> labels,
-                  const ClassifyOptions& options);
+  ZeroShotHead zero_shot_head(std::span<const std::string> labels, const ClassifyOptions& options);
   ImageTokens encode_image_tokens(const Image& image);
   size_t count_tokens(std::string_view text) const {
     return tokenizer_.encode(std::string(text), info_.text_context_length).size();
@@ -236,11 +234,10 @@ Matrix Engine::Impl::encode_texts(std::span<const std::string> texts) {
   return vectors;
 }
 
-Matrix Engine::Impl::classify(const Matrix& image_vectors, std::span<const std::string> labels,
-                              const ClassifyOptions& options) {
-  const Matrix vectors = encode_texts(prompts(labels, options.templates));
-  return probabilities(image_vectors, mean_of_prompts(vectors, labels.size()), info_.logit_scale,
-                       options.multilabel);
+ZeroShotHead Engine::Impl::zero_shot_head(std::span<const std::string> labels,
+                                          const ClassifyOptions& options) {
+  const LabelPrompts prompts(labels, options);
+  return prompts.head(encode_texts(prompts.texts()), info_.logit_scale);
 }
 
 ImageTokens Engine::Impl::encode_image_tokens(const Image& image) {
@@ -274,19 +271,20 @@ Matrix Engine::encode_images(std::span<const Image> images) const { return impl_
 
 Matrix Engine::encode_texts(std::span<const std::string> texts) const { return impl_->encode_texts(texts); }
 
+ZeroShotHead Engine::zero_shot_head(std::span<const std::string> labels,
+                                    const ClassifyOptions& options) const {
+  return impl_->zero_shot_head(labels, options);
+}
+
 Matrix Engine::classify(std::span<const Image> images, std::span<const std::string> labels,
                         const ClassifyOptions& options) const {
-  expect_valid_labels(labels, options);  // before the long work
-  return impl_->classify(impl_->encode_images(images), labels, options);
+  const ZeroShotHead head = zero_shot_head(labels, options);  // wrong labels are found before the long work
+  return head.score(encode_images(images));
 }
 
 Matrix Engine::classify_vectors(const Matrix& image_vectors, std::span<const std::string> labels,
                                 const ClassifyOptions& options) const {
-  expect_valid_labels(labels, options);
-  if (image_vectors.rows() != 0 && image_vectors.cols() != info().embedding_dim)
-    throw Error(ErrorCode::invalid_argument, "image vectors of " + std::to_string(image_vectors.cols()) +
-                                                 " values, expected " + std::to_string(info().embedding_dim));
-  return impl_->classify(image_vectors, labels, options);
+  return zero_shot_head(labels, options).score(image_vectors);
 }
 
 size_t Engine::count_tokens(std::string_view text) const { return impl_->count_tokens(text); }

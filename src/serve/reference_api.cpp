@@ -4,7 +4,6 @@
 #include <unordered_map>
 
 #include "core/number_text.h"
-#include "engine/labels.h"
 
 namespace mii::serve {
 namespace {
@@ -78,7 +77,7 @@ Outcome predict(Request& request, const ApiContext& context) {
   Work work{.images = std::move(inputs.images), .texts = inputs.texts};
   work.answer = [labels = std::move(inputs.texts), multilabel = inputs.multilabel,
                  scale = context.model.info().logit_scale](const Matrix& images, const Matrix& texts) {
-    const Matrix scores = probabilities(images, texts, scale, multilabel);
+    const Matrix scores = ZeroShotHead(labels, texts.clone(), scale, multilabel).score(images);
     std::string body = "{\"predictions\":[";
     for (size_t i = 0; i < scores.rows(); ++i) {
       if (i != 0) body += ',';
