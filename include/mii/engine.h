@@ -12,6 +12,7 @@
 
 #include "mii/export.h"
 #include "mii/head.h"
+#include "mii/identity.h"
 #include "mii/image.h"
 #include "mii/matrix.h"
 
@@ -93,6 +94,11 @@ class MII_API Engine {
   ~Engine();
 
   const ModelInfo& info() const;
+
+  /// By what this engine's vectors are made. preprocessing: how the caller makes images of files, in his words.
+  /// The first call reads the whole weights' file, unless its digest is remembered from an earlier run; the
+  /// others are cheap. Throws Error{io} when a file of the model has become unreadable.
+  Identity identity(std::string preprocessing = {}) const;
 
   /// Resizes a picture to the model's input size, as encode_images does by itself. Done ahead, it lets other
   /// threads do this work and keeps little memory per waiting picture; the vectors are the same.

@@ -54,9 +54,8 @@ MII_API SeriesScan find_series(std::span<const std::filesystem::path> paths,
                                SlicePlane plane = SlicePlane::axial);
 
 /// The value range of a whole series for DecodeOptions::series_range: with percentiles or minimum and maximum
-/// over all of the slices, padding excluded. nullopt where the profile does not look at values. Reads every
-/// slice twice; exact for integers under one rescale, else to 1 / 65536 of the range. Slices that cannot be
-/// read are passed over.
+/// over all of the slices, padding excluded. nullopt where the profile does not look at values. Exact for
+/// integers under one rescale, else to 1 / 65536 of the range. Slices that cannot be read are passed over.
 MII_API std::optional<std::pair<double, double>> series_value_range(std::span<const Slice> slices,
                                                                     const DecodeOptions& options);
 

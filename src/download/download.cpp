@@ -8,6 +8,7 @@
 #include <memory>
 #include <thread>
 
+#include "core/sha256.h"
 #include "mii/error.h"
 
 namespace mii {

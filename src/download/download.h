@@ -39,7 +39,4 @@ struct DownloadOptions {
 void download(const std::vector<RemoteFile>& files, const std::filesystem::path& folder,
               const DownloadOptions& options);
 
-/// SHA-256 of a file in hexadecimal digits. Throws Error{io}.
-std::string sha256_of_file(const std::filesystem::path& path);
-
 }  // namespace mii

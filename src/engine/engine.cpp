@@ -9,6 +9,7 @@
 #include "backend/reference/reference_backend.h"
 #include "core/aligned_buffer.h"
 #include "engine/compute_thread.h"
+#include "engine/model_digest.h"
 #include "engine/text_cache.h"
 #include "image/preprocess.h"
 #include "mii/error.h"
@@ -99,6 +100,7 @@ class Engine::Impl {
     return tokenizer_.encode(std::string(text), info_.text_context_length).size();
   }
   TextCacheCounts text_cache_counts() const { return text_cache_.counts(); }
+  Identity identity(std::string preprocessing);
 
  private:
   // These run on the compute thread.
@@ -116,6 +118,7 @@ class Engine::Impl {
   ComputeThread compute_;
   ModelInfo info_;
   TextCache text_cache_;
+  ModelDigest digest_;
 
   // Used on the compute thread only.
   std::optional<Davit> image_tower_;
@@ -135,7 +138,8 @@ Engine::Impl::Impl(const ModelFolder& folder, const EngineOptions& options)
       checkpoint_(Checkpoint::open(folder.weights, config_, tokenizer_.vocabulary_size())),
       backend_(make_backend(options)),
       compute_(thread_count(options)),
-      text_cache_(options.text_cache_entries) {
+      text_cache_(options.text_cache_entries),
+      digest_(folder) {
   for (const std::string& warning : checkpoint_.warnings()) warn(options, warning);
   compute_.run([&] {
     const WeightReader weights(checkpoint_, *backend_);
@@ -240,6 +244,12 @@ ZeroShotHead Engine::Impl::zero_shot_head(std::span<const std::string> labels,
   return prompts.head(encode_texts(prompts.texts()), info_.logit_scale);
 }
 
+Identity Engine::Impl::identity(std::string preprocessing) {
+  const ModelDigest::Parts& parts = digest_.parts();
+  return {parts.weights,  parts.config,           parts.tokenizer, to_string(info_.precision),
+          std::move(preprocessing), MII_VERSION};
+}
+
 ImageTokens Engine::Impl::encode_image_tokens(const Image& image) {
   const Grid grid = image_tower_->last_grid();
   ImageTokens result{Matrix(static_cast<size_t>(grid.tokens()), info_.stage_dims.back()),
@@ -288,6 +298,8 @@ Matrix Engine::classify_vectors(const Matrix& image_vectors, std::span<const std
 }
 
 size_t Engine::count_tokens(std::string_view text) const { return impl_->count_tokens(text); }
+
+Identity Engine::identity(std::string preprocessing) const { return impl_->identity(std::move(preprocessing)); }
 
 TextCacheCounts Engine::text_cache_counts() const { return impl_->text_cache_counts(); }
 

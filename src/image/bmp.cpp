@@ -299,7 +299,6 @@ void decode_bmp(Bytes bytes, const DecodeOptions&, Canvas& canvas) {
   const RowPainter painter(header, palette);
   const bool run_length = header.compression == kRle8 || header.compression == kRle4;
   run_length ? RleDecoder(in, header, painter, canvas).decode() : decode_raw(in, header, painter, canvas);
-  canvas.rows_done(canvas.height());
 }
 
 }  // namespace mii

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "image/sniff.h"
 #include "mii/error.h"
 #include "mii/image.h"
 
@@ -24,32 +25,15 @@ inline const uint8_t* as_u8(Bytes bytes) { return reinterpret_cast<const uint8_t
 /// limits.
 void check_size(uint64_t width, uint64_t height, const DecodeLimits& limits);
 
-/// Hears of a picture while it is being decoded. Called on the decoder's thread.
-class RowObserver {
- public:
-  virtual ~RowObserver() = default;
-  /// The size is known; pixels [height, width, 3] are not written yet.
-  virtual void on_start(const uint8_t* pixels, size_t width, size_t height) = 0;
-  /// Rows [0, rows) are final.
-  virtual void on_rows(size_t rows) = 0;
-};
-
 /// The RGB picture that a decoder paints.
 class Canvas {
  public:
-  /// The observer, if any, outlives the canvas.
-  explicit Canvas(const DecodeLimits& limits, RowObserver* observer = nullptr)
-      : limits_(limits), observer_(observer) {}
+  explicit Canvas(const DecodeLimits& limits) : limits_(limits) {}
 
   /// To be called once, when the size is known and before memory is taken that depends on it. Returns room
   /// for [height, width, 3], not initialised: pages that a truncated file never fills cost nothing. Throws as
   /// check_size does.
   uint8_t* start(uint64_t width, uint64_t height);
-
-  /// Tells that the first rows are final.
-  void rows_done(size_t rows) {
-    if (observer_ != nullptr) observer_->on_rows(rows);
-  }
 
   size_t width() const { return width_; }
   size_t height() const { return height_; }
@@ -63,14 +47,13 @@ class Canvas {
 
  private:
   DecodeLimits limits_;
-  RowObserver* observer_;
   size_t width_ = 0;
   size_t height_ = 0;
   std::unique_ptr<uint8_t[]> pixels_;
 };
 
-/// Decodes any of the formats onto the canvas.
-void decode_onto(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
+/// Decodes an image file onto the canvas. Precondition: format is one of those below.
+void decode_onto(ImageFormat format, Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 
 // One decoder each. They throw Error{invalid_image} for damaged input and do not check the file's signature
 // again.
@@ -80,8 +63,6 @@ void decode_tiff(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_webp(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_bmp(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_pnm(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
-void decode_dicom(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
-void decode_nifti(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 
 /// See DecodeOptions::azure; recorded in the picture's provenance.
 Image standardised(const Image& image, const AzureStandardisation& standard);

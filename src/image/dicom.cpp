@@ -34,30 +34,27 @@ void paint_frame(const Frame& frame, const DisplayHints& hints, const DecodeOpti
     std::ranges::copy(colour.rgb, canvas.start(colour.cols, colour.rows));
     canvas.provenance.applied = "stored";
   }
-  canvas.rows_done(canvas.height());
 }
 
 DicomLimits dicom_limits(const DecodeLimits& limits) { return {.max_pixels = limits.max_pixels}; }
 
-void paint(const DicomFile& file, const DecodeOptions& options, Canvas& canvas) {
+MeasuredFrame measured(const DicomFile& file, const DecodeOptions& options) {
   const DicomInfo& info = file.info();
   const size_t index = options.frame.value_or(info.frames / 2);
-  const DicomFrameInfo shown = file.frame_info(index);
-  Provenance& provenance = canvas.provenance;
+  const DicomFrameInfo frame = file.frame_info(index);
+  MeasuredFrame result{file.frame(index), display_hints(file, frame), {}};
+  Provenance& provenance = result.provenance;
+  provenance.format = to_string(ImageFormat::dicom);
   provenance.transfer_syntax = info.transfer_syntax;
   provenance.photometric_interpretation = info.photometric_interpretation;
   provenance.modality = info.modality;
   provenance.body_part = info.body_part;
   provenance.frame = index;
   provenance.frames = info.frames;
-  provenance.rescale = shown.rescale;
+  provenance.rescale = frame.rescale;
   if (info.burned_in_annotation)
     provenance.warnings.push_back("burned-in annotation: the pixels may name the patient");
-  paint_frame(file.frame(index), display_hints(file, shown), options, canvas);
-}
-
-void decode_dicom(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
-  paint(DicomFile::open(bytes, dicom_limits(options.limits)), options, canvas);
+  return result;
 }
 
 }  // namespace mii

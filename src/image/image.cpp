@@ -4,9 +4,8 @@
 #include <string>
 #include <utility>
 
-#include "core/file.h"
 #include "image/codec.h"
-#include "image/sniff.h"
+#include "image/frame_source.h"
 
 namespace mii {
 
@@ -29,7 +28,6 @@ uint8_t* Canvas::start(uint64_t width, uint64_t height) {
   width_ = static_cast<size_t>(width);
   height_ = static_cast<size_t>(height);
   pixels_ = std::make_unique_for_overwrite<uint8_t[]>(width_ * height_ * 3);
-  if (observer_ != nullptr) observer_->on_start(pixels_.get(), width_, height_);
   return pixels_.get();
 }
 
@@ -41,14 +39,7 @@ Image Canvas::take() {
   return image;
 }
 
-void decode_onto(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
-  if (bytes.size() > options.limits.max_file_bytes) {
-    throw Error(ErrorCode::image_too_large, "the picture's file has " + std::to_string(bytes.size()) +
-                                                " bytes, at most " +
-                                                std::to_string(options.limits.max_file_bytes) + " are read");
-  }
-  const ImageFormat format = sniff(bytes);
-  canvas.provenance.format = to_string(format);
+void decode_onto(ImageFormat format, Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   switch (format) {
     case ImageFormat::jpeg:
       return decode_jpeg(bytes, options, canvas);
@@ -63,31 +54,20 @@ void decode_onto(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
     case ImageFormat::pnm:
       return decode_pnm(bytes, options, canvas);
     case ImageFormat::dicom:
-      return decode_dicom(bytes, options, canvas);
     case ImageFormat::nifti:
-      return decode_nifti(bytes, options, canvas);
     case ImageFormat::unknown:
-      break;
+      throw Error(ErrorCode::internal, std::string(to_string(format)) + " is no image file");
   }
-  throw Error(ErrorCode::invalid_image, describe_unknown(bytes));
 }
 
 Image Image::decode(std::span<const std::byte> bytes, const DecodeOptions& options) {
-  Canvas canvas(options.limits);
-  decode_onto(bytes, options, canvas);
-  return options.azure ? standardised(canvas.take(), *options.azure) : canvas.take();
+  return FrameSource::view(bytes, options.limits).image(options);
 }
 
 Image Image::read(const std::filesystem::path& path, const DecodeOptions& options) {
-  const uint64_t max_bytes = options.limits.max_file_bytes;
-  std::error_code unknown_size;
-  if (std::filesystem::file_size(path, unknown_size) > max_bytes && !unknown_size) {
-    throw Error(ErrorCode::image_too_large, path.string() + ": larger than the " + std::to_string(max_bytes) +
-                                                " bytes that are read of a picture");
-  }
-  const std::vector<std::byte> bytes = read_file(path, max_bytes);
+  const FrameSource source = FrameSource::read(path, options.limits);
   try {
-    return decode(bytes, options);
+    return source.image(options);
   } catch (const Error& error) {
     throw Error(error.code(), path.string() + ": " + error.what());
   }

@@ -126,16 +126,13 @@ void read_cmyk(JpegReader& reader, Canvas& canvas) {
     // Adobe's programs store CMYK inverted; like Pillow we take every such file for one of theirs.
     for (uint8_t& ink : inks) ink = static_cast<uint8_t>(255 - ink);
     cmyk_to_rgb(inks.data(), reader.width(), canvas.row(y));
-    canvas.rows_done(y + 1);
   }
 }
 
 void read_rgb(JpegReader& reader, Canvas& canvas) {
   constexpr size_t kRowsAtOnce = 32;
-  for (size_t y = 0; y < reader.height();) {
+  for (size_t y = 0; y < reader.height();)
     y += reader.read_rows(canvas.row(y), reader.width() * 3, kRowsAtOnce);
-    canvas.rows_done(y);
-  }
 }
 
 }  // namespace

@@ -138,10 +138,7 @@ class PngReader {
 
 void read_rgb(PngReader& reader, Canvas& canvas) {
   for (int pass = 0; pass < reader.passes(); ++pass) {
-    for (size_t y = 0; y < reader.height(); ++y) {
-      reader.read_row(canvas.row(y));
-      if (reader.passes() == 1) canvas.rows_done(y + 1);
-    }
+    for (size_t y = 0; y < reader.height(); ++y) reader.read_row(canvas.row(y));
   }
 }
 
@@ -164,7 +161,6 @@ void decode_png(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   reader.choose_output();
   reader.is_grey16() ? read_grey16(reader, options.grey16, canvas) : read_rgb(reader, canvas);
   reader.read_end();
-  canvas.rows_done(canvas.height());
 }
 
 }  // namespace mii

@@ -193,7 +193,6 @@ void decode_pnm(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   } else {
     header.is_colour() ? decode_colour(samples, canvas) : decode_grey(samples, canvas);
   }
-  canvas.rows_done(canvas.height());
 }
 
 }  // namespace mii

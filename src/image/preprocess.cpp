@@ -8,10 +8,8 @@
 
 #include "mii/error.h"
 
-#include "image/codec.h"
 #include "image/error_box.h"
 #include "image/resample.h"
-#include "image/streaming_resize.h"
 
 namespace mii {
 namespace {
@@ -85,30 +83,6 @@ Image resize_bicubic(const Image& image, size_t width, size_t height) {
   Image result = resized();
   result.set_provenance(image.shared_provenance());
   return result;
-}
-
-Image decode_resized(std::span<const std::byte> bytes, const ResizedDecode& options) {
-  const size_t width = options.width;
-  const size_t height = options.height;
-  check_target(width, height);
-  if (options.decode.azure) return resize_bicubic(Image::decode(bytes, options.decode), width, height);
-  StreamingResize resize(width);
-  Canvas canvas(options.decode.limits, &resize);
-  ErrorBox errors;
-#pragma omp parallel
-  {
-#pragma omp master
-    {
-      errors.run([&] { decode_onto(bytes, options.decode, canvas); });
-      resize.end();
-    }
-    errors.run([&] { resize.work(); });
-  }
-  errors.rethrow();
-  if (!resize.is_narrowing()) return resize_bicubic(canvas.take(), width, height);
-  const RgbRows narrowed = rows_of(resize.narrowed(), width, canvas.height());
-  if (narrowed.height == height) return Image::from_rgb(width, height, {narrowed.data, 3 * width * height});
-  return Image::adopt_rgb(width, height, resize_height(narrowed, height));
 }
 
 void normalise(std::span<const uint8_t> pixels, const Normalisation& normalisation, std::span<float> out) {

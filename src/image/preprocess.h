@@ -13,16 +13,6 @@ namespace mii {
 /// Uses OpenMP's threads. Throws Error{invalid_argument} when either side is 0.
 Image resize_bicubic(const Image& image, size_t width, size_t height);
 
-struct ResizedDecode {
-  size_t width = 0;
-  size_t height = 0;
-  DecodeOptions decode;
-};
-
-/// Image::decode and then resize_bicubic, with the same bytes, but faster: with two threads or more, rows are
-/// resized while the next ones are still being decoded. Throws as those two do.
-Image decode_resized(std::span<const std::byte> bytes, const ResizedDecode& options);
-
 struct Normalisation {
   std::array<float, 3> mean{};
   std::array<float, 3> std{};

@@ -315,7 +315,6 @@ void decode_tiff(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
     read_pixels(file, colours, options, stored.get());
     paint_turned(stored.get(), width, height, turn, canvas);
   }
-  canvas.rows_done(canvas.height());
 }
 
 }  // namespace mii

@@ -47,7 +47,6 @@ void decode_webp(Bytes bytes, const DecodeOptions&, Canvas& canvas) {
   const WebPBitstreamFeatures features = read_features(bytes);
   canvas.start(static_cast<uint64_t>(features.width), static_cast<uint64_t>(features.height));
   features.has_animation ? decode_first_frame(bytes, canvas) : decode_still(bytes, canvas);
-  canvas.rows_done(canvas.height());
 }
 
 }  // namespace mii

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "core/sha256.h"
 #include "mii/error.h"
 
 namespace mii {

@@ -3,7 +3,6 @@
 //   grey PATH              the same with Grey16::high_byte
 //   resize W H PATH        the same of the decoded and resized picture
 //   time W H PATH          reads, decodes, resizes, normalises; prints "SECONDS SHA256", the hash of the
-//   resized bytes time-steps W H PATH    the same with Image::decode and resize_bicubic one after the other
 // and "error CODE MESSAGE" where the library throws.
 
 #include <chrono>
@@ -57,13 +56,6 @@ const std::map<std::string, std::function<std::string(const Request&)>> kCommand
     {"resize",
      [](const Request& r) { return describe(mii::resize_bicubic(Image::read(r.path), r.width, r.height)); }},
     {"time",
-     [](const Request& r) {
-       const auto prepare = [&r](const auto& bytes) {
-         return mii::decode_resized(bytes, {.width = r.width, .height = r.height, .decode = {}});
-       };
-       return timed(r, prepare);
-     }},
-    {"time-steps",
      [](const Request& r) {
        return timed(r, [&r](const auto& bytes) {
          return mii::resize_bicubic(Image::decode(bytes), r.width, r.height);

@@ -111,35 +111,6 @@ TEST(Resize, EmptyTargetIsRefused) {
   EXPECT_THROW(resize_bicubic(image, SIZE_MAX / 2, 5), Error);
 }
 
-TEST(DecodeResized, GivesTheBytesOfDecodeAndResize) {
-  for (const auto& entry : fs::directory_iterator(kPictures)) {
-    const std::vector<std::byte> bytes = read_file(entry.path(), 1 << 24);
-    const Image image = Image::decode(bytes);
-    const size_t sizes[][2] = {
-        {480, 480}, {96, 96}, {image.width(), 50}, {50, image.height()}, {image.width(), image.height()},
-        {1, 1}};
-    for (const auto& [width, height] : sizes) {
-      const Image expected = resize_bicubic(image, width, height);
-      const Image streamed = decode_resized(bytes, {.width = width, .height = height, .decode = {}});
-      EXPECT_TRUE(std::ranges::equal(streamed.pixels(), expected.pixels()))
-          << entry.path().filename() << " to " << width << " x " << height;
-    }
-  }
-}
-
-TEST(DecodeResized, ThrowsWhatTheDecoderThrows) {
-  std::vector<std::byte> bytes = read_file(kPictures / "baseline.jpg", 1 << 24);
-  bytes.resize(bytes.size() / 2);
-  try {
-    decode_resized(bytes, {.width = 48, .height = 48, .decode = {}});
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::invalid_image);
-  }
-  EXPECT_THROW(decode_resized({}, {.width = 48, .height = 48, .decode = {}}), Error);
-  EXPECT_THROW(decode_resized(bytes, {.width = 0, .height = 48, .decode = {}}), Error);
-}
-
 TEST(Normalise, FollowsTorchvisionsOrderOfOperations) {
   const Normalisation normalisation{.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
   std::vector<uint8_t> pixels(256 * 3);

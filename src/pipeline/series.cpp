@@ -8,10 +8,8 @@
 #include <set>
 
 #include "core/file.h"
+#include "image/frame_source.h"
 #include "medical/dicom_directory.h"
-#include "medical/dicom_file.h"
-#include "medical/dicom_structure.h"
-#include "medical/nifti.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -125,21 +123,24 @@ class Scan {
     if (!seen_.insert(path).second) return;
     try {
       const MappedFile file = MappedFile::open(path);
-      if (looks_like_nifti(file.bytes())) return add_nifti(path, file.bytes());
-      if (!looks_like_dicom(file.bytes()))
+      const ImageFormat format = sniff(file.bytes());
+      if (format != ImageFormat::dicom && format != ImageFormat::nifti)
         throw Error(ErrorCode::invalid_image, "neither a DICOM file nor a NIfTI volume");
-      if (const auto listed = files_of_dicomdir(path, file.bytes())) {
-        for (const fs::path& one : *listed) add_file(one);
-        return;
-      }
-      add_dicom(path, file.bytes());
+      if (format == ImageFormat::dicom)
+        if (const auto listed = files_of_dicomdir(path, file.bytes())) return add_files(*listed);
+      // Only headers are read, so that the size of the file does not matter.
+      const FrameSource source = FrameSource::view(file.bytes(), {.max_file_bytes = UINT64_MAX});
+      source.dicom() != nullptr ? add_dicom(path, *source.dicom()) : add_nifti(path, *source.nifti());
     } catch (const Error& error) {
       scan_.skipped.push_back({path, error.what()});
     }
   }
 
-  void add_nifti(const fs::path& path, std::span<const std::byte> bytes) {
-    const NiftiVolume volume = NiftiVolume::open(bytes);
+  void add_files(const std::vector<fs::path>& files) {
+    for (const fs::path& file : files) add_file(file);
+  }
+
+  void add_nifti(const fs::path& path, const NiftiVolume& volume) {
     Series series{.modality = "NIfTI"};
     const size_t frames = volume.slices(plane_) * volume.times();
     for (size_t frame = 0; frame < frames; ++frame)
@@ -151,8 +152,7 @@ class Scan {
     scan_.series.push_back(std::move(series));
   }
 
-  void add_dicom(const fs::path& path, std::span<const std::byte> bytes) {
-    const DicomFile file = DicomFile::open(bytes);
+  void add_dicom(const fs::path& path, const DicomFile& file) {
     const DicomInfo& info = file.info();
     // Without a UID a file is a series of its own.
     const std::string series_uid =

@@ -1,0 +1,107 @@
+#include "pipeline/encode.h"
+
+#include <optional>
+
+#include "mii/error.h"
+#include "pipeline/open_files.h"
+
+namespace mii::pipeline {
+namespace {
+
+constexpr size_t kTextBatch = 64;
+
+// Collects prepared images until they make a batch of the engine's.
+class ImageBatch {
+ public:
+  ImageBatch(const Engine& engine, const VectorSink& sink) : engine_(engine), sink_(sink) {}
+
+  void add(size_t index, Image image) {
+    indices_.push_back(index);
+    images_.push_back(std::move(image));
+    if (images_.size() == engine_.image_batch()) compute();
+  }
+
+  void compute() {
+    if (images_.empty()) return;
+    sink_(indices_, engine_.encode_images(images_), images_);
+    indices_.clear();
+    images_.clear();
+  }
+
+ private:
+  const Engine& engine_;
+  const VectorSink& sink_;
+  std::vector<size_t> indices_;
+  std::vector<Image> images_;
+};
+
+// One text after another, to find out which of a batch is wrong.
+void encode_one_by_one(const Engine& engine, std::span<const std::string> texts, size_t first,
+                       const VectorSink& sink, std::vector<Failure>& failures) {
+  for (size_t i = 0; i < texts.size(); ++i) {
+    try {
+      sink({first + i}, engine.encode_texts(texts.subspan(i, 1)), {});
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::invalid_text) throw;
+      failures.push_back({"text " + std::to_string(first + i + 1), e.what()});
+    }
+  }
+}
+
+std::optional<Matrix> encoded(const Engine& engine, std::span<const std::string> texts) {
+  try {
+    return engine.encode_texts(texts);
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::invalid_text) throw;
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+ImageSequence images_of(std::vector<ImageInput> inputs, const DecodeOptions& options) {
+  const auto list = std::make_shared<const std::vector<ImageInput>>(std::move(inputs));
+  const auto files = std::make_shared<OpenFiles>(options.limits);
+  return {list->size(), [list](size_t i) { return (*list)[i].name(); },
+          [list, files, options](size_t i) {
+            DecodeOptions of_frame = options;
+            if ((*list)[i].frame) of_frame.frame = (*list)[i].frame;
+            return files->image((*list)[i].path, of_frame);
+          }};
+}
+
+std::vector<Failure> encode_images(const Engine& engine, const ImageSequence& images,
+                                   const ReadOptions& options, const VectorSink& sink,
+                                   const ImageObserver& observer) {
+  ReadOptions batched = options;
+  if (batched.ahead == 0) batched.ahead = engine.image_batch();
+  ImageBatch batch(engine, sink);
+  auto failures = read_images<Image>(
+      images, batched,
+      [&](size_t index, const Image& image) {
+        if (observer) observer(index, image);
+        return engine.prepare(image);
+      },
+      [&](size_t index, Image image) { batch.add(index, std::move(image)); });
+  batch.compute();
+  return failures;
+}
+
+std::vector<Failure> encode_texts(const Engine& engine, const std::vector<std::string>& texts,
+                                  const ReadOptions& options, const VectorSink& sink) {
+  std::vector<Failure> failures;
+  for (size_t first = 0; first < texts.size(); first += kTextBatch) {
+    if (options.cancelled && options.cancelled()) break;
+    const auto batch = std::span(texts).subspan(first, std::min(kTextBatch, texts.size() - first));
+    std::vector<size_t> indices;
+    for (size_t i = 0; i < batch.size(); ++i) indices.push_back(first + i);
+    if (const auto vectors = encoded(engine, batch))
+      sink(indices, *vectors, {});
+    else
+      encode_one_by_one(engine, batch, first, sink, failures);
+    if (options.progress) options.progress(batch.size());
+  }
+  return failures;
+}
+
+}  // namespace mii::pipeline
