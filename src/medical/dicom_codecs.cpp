@@ -13,6 +13,7 @@
 #include <dcmtk/dcmjpls/djdecode.h>
 
 #include "medical/jpeg2000.h"
+#include "medical/jpeg_header.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -28,35 +29,6 @@ void register_codecs() {
     DJDecoderRegistration::registerCodecs();
     DJLSDecoderRegistration::registerCodecs();
   });
-}
-
-// What a JPEG or JPEG-LS codestream says of itself.
-struct JpegHeader {
-  size_t marker = 0;  // of the frame header: how it is coded
-  int precision = 0;
-  ExpectedPicture picture;
-};
-
-JpegHeader jpeg_header(Bytes bytes) {
-  const auto byte = [&](size_t at) { return std::to_integer<size_t>(bytes[at]); };
-  size_t at = 2;
-  while (at + 10 <= bytes.size()) {
-    if (byte(at) != 0xFF) fail("damaged JPEG header");
-    const size_t marker = byte(at + 1);
-    if (marker == 0xFF) {  // fill byte
-      ++at;
-      continue;
-    }
-    const bool frame_header =
-        (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) ||
-        marker == 0xF7;
-    if (frame_header)
-      return {marker,
-              static_cast<int>(byte(at + 4)),
-              {byte(at + 5) << 8 | byte(at + 6), byte(at + 7) << 8 | byte(at + 8), byte(at + 9)}};
-    at += 2 + (byte(at + 2) << 8 | byte(at + 3));
-  }
-  fail("JPEG without a frame header");
 }
 
 // Lossless JPEG has a bit for each sample; others one for each block of 64; JPEG-LS next to none.
@@ -79,6 +51,19 @@ void expect_same(const JpegHeader& header, const PixelLayout& layout) {
   if (header.precision < 2 || header.precision > std::max(8, layout.bits_allocated))
     fail("a JPEG of " + std::to_string(header.precision) + " bits, " + std::to_string(layout.bits_allocated) +
          " are allocated");
+}
+
+// Each scan of a progressive picture is a pass over all of it, however few bytes it has. Encoders write about
+// ten; a thousand million samples take half a second. In every other picture a component is in one scan.
+void expect_few_scans(const JpegHeader& header) {
+  constexpr size_t kProgressive = 0xC2, kMostScans = 100, kMostSamples = 1'000'000'000;
+  const ExpectedPicture& picture = header.picture;
+  const size_t most =
+      header.marker != kProgressive
+          ? picture.samples
+          : std::min(kMostScans, kMostSamples / (picture.rows * picture.cols * picture.samples));
+  if (header.scans > most)
+    fail("a JPEG of " + std::to_string(header.scans) + " scans, expected at most " + std::to_string(most));
 }
 
 // What the densest code of a format needs for a frame; less is damage, and is found before memory is taken.
@@ -212,8 +197,9 @@ RawFrame decode_encapsulated(const std::string& transfer_syntax, const std::vect
                              const PixelLayout& layout) {
   const E_TransferSyntax syntax = DcmXfer(transfer_syntax.c_str()).getXfer();
   const auto jpeg = [&] {
-    const JpegHeader header = jpeg_header(frame);
+    const JpegHeader header = read_jpeg_header(frame);
     expect_same(header, layout);
+    expect_few_scans(header);
     expect_bytes(frame, least_jpeg_bytes(header), "JPEG");
     return by_dcmtk(syntax, frame, layout, header.precision > 8 ? 16 : 8);
   };
