@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <random>
+#include <set>
 
 #include "mii/error.h"
 #include "mii/profile.h"
@@ -56,10 +57,10 @@ void read_frame(const DicomFile& file, size_t index) {
 void read_file(std::span<const std::byte> bytes) {
   expect_error_or_result([&] { files_of_dicomdir("/nonexistent/DICOMDIR", bytes); });
   expect_error_or_result([&] {
-    const DicomFile file = DicomFile::open(bytes, {.max_pixels = 1 << 16});
+    const DicomFile file = DicomFile::open(bytes, {.max_pixels = 1 << 12});
     file.identifying_attributes();
     const size_t last = file.info().frames - 1;
-    for (const size_t index : {size_t{0}, last / 2, last})
+    for (const size_t index : std::set{size_t{0}, last / 2, last})
       expect_error_or_result([&] { read_frame(file, index); });
   });
 }

@@ -143,9 +143,8 @@ void DicomFile::Impl::read_dataset(Bytes bytes) {
     inflated_ = inflated(bytes.subspan(structure_.dataset));
     structure_ = walk_dicom_dataset(inflated_, true, false);
     structure_.transfer_syntax = kDeflatedTransferSyntax;
-    bytes = inflated_;
   }
-  read_dicom_dataset(bytes, structure_, dataset_);
+  read_dicom_dataset(structure_, dataset_);
 }
 
 // PS3.3 C.7.6.16.

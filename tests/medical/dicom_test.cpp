@@ -199,6 +199,57 @@ TEST(DicomFiles, SequencesOfEveryFormAreWalkedThrough) {
   }
 }
 
+TEST(DicomFiles, IconsCompressedWithinItemsArePassedOver) {
+  for (const uint32_t sequence : {0x00880200u, 0x07A310CEu}) {
+    for (const bool undefined : {false, true}) {
+      DicomSet icon;
+      icon.encapsulated({"\xFF\xD8\xFF\xC3 no elements", std::string("\xFE\xFF\xDD\xE0\0\0\0\0", 8)});
+      icon.bytes_at(0x7FE10010, dicom_element({}, 0x7FE10010, "LO", "after it"));
+      DicomSet set = dicom_image(row_of<uint16_t>({1, 2, 3}, {}));
+      set.sequence(sequence, {icon, icon}, undefined).raw(0x00281053, "DS", "7");
+      EXPECT_THAT(stored(set), ElementsAre(1, 2, 3)) << sequence << undefined;
+      EXPECT_EQ(grey(dicom_file(set)).slope, 7) << sequence << undefined;
+    }
+  }
+}
+
+// Behind sequences that say they are empty, and without any.
+TEST(DicomFiles, ItemsOutsideOfASequenceArePassedOver) {
+  for (const DicomForm& form : kForms) {
+    DicomSet other(form);
+    const std::string elements = other.us(0x00280010, {77}).bytes();
+    const auto item = [&](const std::string& bytes, size_t length) {
+      return dicom_element(form, 0xFFFEE000, "", bytes, length);
+    };
+    const std::string item_end = dicom_element(form, 0xFFFEE00D, "", ""),
+                      sequence_end = dicom_element(form, 0xFFFEE0DD, "", "");
+    for (const std::string& stray :
+         {item("", 0), item(elements, elements.size()), item(elements, kUndefinedLength) + item_end,
+          item(elements, elements.size()) + item_end + sequence_end, sequence_end, item_end}) {
+      DicomSet set = dicom_image(row_of<uint16_t>({1, 2, 3}, form), form);
+      set.bytes_at(0x00081115, dicom_element(form, 0x00081115, "SQ", "") + stray);
+      set.raw(0x00281053, "DS", "7");
+      EXPECT_THAT(stored(set), ElementsAre(1, 2, 3)) << form.explicit_vr << form.big << stray.size();
+      EXPECT_EQ(grey(dicom_file(set)).slope, 7) << form.explicit_vr << form.big << stray.size();
+    }
+  }
+}
+
+// They have the VR of the dictionary; what a sequence of VR UN holds has none.
+TEST(DicomFiles, AttributesOfUnknownVrAreRead) {
+  DicomSet set = dicom_image(row_of<uint16_t>({1, 2, 3}, {}));
+  DicomSet window(kImplicit);
+  window.raw(0x00281050, "DS", "40").raw(0x00281051, "DS", "400");
+  set.raw(0x00281053, "UN", "7");
+  set.raw(
+      0x52009229, "UN",
+      dicom_element(kImplicit, 0xFFFEE000, "", DicomSet(kImplicit).sequence(0x00289132, {window}).bytes()));
+  const Data data = dicom_file(set);
+  EXPECT_EQ(grey(data).slope, 7);
+  ASSERT_EQ(DicomFile::open(data).frame_info(0).windows.size(), 1u);
+  EXPECT_EQ(DicomFile::open(data).frame_info(0).windows[0].width, 400);
+}
+
 TEST(DicomFiles, NativePixelsOfUnevenLengthArePadded) {
   EXPECT_THAT(stored(dicom_image({.cols = 3, .allocated = 8, .stored = 8, .pixels = "abc"})),
               ElementsAre('a', 'b', 'c'));
