@@ -22,6 +22,8 @@ using Bytes = std::span<const std::byte>;
 
 [[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::invalid_image, what); }
 
+constexpr size_t kJpegLs = 0xF7;  // the marker of its frame header
+
 void register_codecs() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -30,16 +32,34 @@ void register_codecs() {
   });
 }
 
+// Those that DCMTK does not know yet; PS3.6 annex A.
+struct HighThroughputSyntax {
+  std::string_view uid;
+  const char* name;
+};
+constexpr std::array kHighThroughput{
+    HighThroughputSyntax{"1.2.840.10008.1.2.4.201", "High-Throughput JPEG 2000 (Lossless only)"},
+    HighThroughputSyntax{"1.2.840.10008.1.2.4.202",
+                         "High-Throughput JPEG 2000 with RPCL Options (Lossless only)"},
+    HighThroughputSyntax{"1.2.840.10008.1.2.4.203", "High-Throughput JPEG 2000 (Lossless or Lossy)"}};
+
+const HighThroughputSyntax* high_throughput(std::string_view uid) {
+  const auto* found = std::ranges::find(kHighThroughput, uid, &HighThroughputSyntax::uid);
+  return found == kHighThroughput.end() ? nullptr : found;
+}
+
 // What a JPEG or JPEG-LS codestream says of itself.
 struct JpegHeader {
   size_t marker = 0;  // of the frame header: how it is coded
   int precision = 0;
   ExpectedPicture picture;
+  bool is_jfif = false;
 };
 
 JpegHeader jpeg_header(Bytes bytes) {
   const auto byte = [&](size_t at) { return std::to_integer<size_t>(bytes[at]); };
   size_t at = 2;
+  bool is_jfif = false;
   while (at + 10 <= bytes.size()) {
     if (byte(at) != 0xFF) fail("damaged JPEG header");
     const size_t marker = byte(at + 1);
@@ -49,21 +69,66 @@ JpegHeader jpeg_header(Bytes bytes) {
     }
     const bool frame_header =
         (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) ||
-        marker == 0xF7;
+        marker == kJpegLs;
     if (frame_header)
       return {marker,
               static_cast<int>(byte(at + 4)),
-              {byte(at + 5) << 8 | byte(at + 6), byte(at + 7) << 8 | byte(at + 8), byte(at + 9)}};
+              {byte(at + 5) << 8 | byte(at + 6), byte(at + 7) << 8 | byte(at + 8), byte(at + 9)},
+              is_jfif};
+    if (marker == 0xE0 && std::memcmp(bytes.data() + at + 4, "JFIF", 5) == 0) is_jfif = true;
     at += 2 + (byte(at + 2) << 8 | byte(at + 3));
   }
   fail("JPEG without a frame header");
+}
+
+// A JFIF file has one colour space for three components, YCbCr, in all that compresses by the DCT. Where the
+// data set says RGB, its writer forgot to say what its encoder did: PS3.5 section 8.2.1 has what the
+// compressed data say of themselves control the decompression when the data elements disagree. Lossless JPEG
+// has no such conversion.
+std::string colour_space_of(const JpegHeader& header, const PixelLayout& layout) {
+  const bool is_dct = header.marker >= 0xC0 && header.marker <= 0xC2;
+  const bool is_ycbcr = header.is_jfif && is_dct && layout.photometric_interpretation == "RGB";
+  return is_ycbcr ? "YBR_FULL" : layout.photometric_interpretation;
+}
+
+// Of the first scan of a JPEG-LS codestream: how far its values may be from the true ones; ITU-T T.87 C.2.3.
+int near_lossless_error(Bytes bytes) {
+  const auto byte = [&](size_t at) { return std::to_integer<size_t>(bytes[at]); };
+  for (size_t at = 2; at + 5 <= bytes.size() && byte(at) == 0xFF;
+       at += 2 + (byte(at + 2) << 8 | byte(at + 3))) {
+    const size_t error = at + 5 + 2 * byte(at + 4);
+    if (byte(at + 1) == 0xDA && error < bytes.size()) return static_cast<int>(byte(error));
+  }
+  return 0;
+}
+
+// DCMTK takes the default thresholds of eight bits and more for those of fewer bits: the right ones, of T.87
+// C.2.4.1.1, are written into the codestream. One that says its own says so later, which counts.
+std::vector<std::byte> with_thresholds(const std::vector<std::byte>& frame, int precision) {
+  const int error = near_lossless_error(frame), most = (1 << precision) - 1, factor = 1 << (8 - precision);
+  const auto threshold = [&](int least, int basic, int before) {
+    const int value = std::max(least, basic / factor + (2 * least - 1) * error);
+    return value > most || value < before ? before : value;
+  };
+  const int first = threshold(2, 3, error + 1), second = threshold(3, 7, first),
+            third = threshold(4, 21, second);
+  std::vector<std::byte> out(frame.begin(), frame.begin() + 2);
+  const auto put = [&](int value, int bytes) {
+    while (bytes-- > 0) out.push_back(static_cast<std::byte>(value >> 8 * bytes));
+  };
+  put(0xFFF8, 2);
+  put(13, 2);
+  put(1, 1);  // thresholds
+  for (const int value : {most, first, second, third, 64}) put(value, 2);
+  out.insert(out.end(), frame.begin() + 2, frame.end());
+  return out;
 }
 
 // Lossless JPEG has a bit for each sample; others one for each block of 64; JPEG-LS next to none.
 size_t least_jpeg_bytes(const JpegHeader& header) {
   const size_t pixels = header.picture.rows * header.picture.cols;
   if (header.marker == 0xC3) return pixels * header.picture.samples / 8;
-  return header.marker == 0xF7 ? 0 : pixels / 64 / 8;
+  return header.marker == kJpegLs ? 0 : pixels / 64 / 8;
 }
 
 std::string described(size_t cols, size_t rows, size_t samples) {
@@ -208,14 +273,25 @@ RawFrame by_openjpeg(const std::vector<std::byte>& frame, const PixelLayout& lay
 
 }  // namespace
 
+std::string transfer_syntax_name(std::string_view uid) {
+  if (const auto* syntax = high_throughput(uid)) return syntax->name;
+  const DcmXfer known(std::string(uid).c_str());
+  return known.getXfer() == EXS_Unknown ? "" : known.getXferName();
+}
+
 RawFrame decode_encapsulated(const std::string& transfer_syntax, const std::vector<std::byte>& frame,
                              const PixelLayout& layout) {
+  if (high_throughput(transfer_syntax) != nullptr) return by_openjpeg(frame, layout);
   const E_TransferSyntax syntax = DcmXfer(transfer_syntax.c_str()).getXfer();
   const auto jpeg = [&] {
     const JpegHeader header = jpeg_header(frame);
     expect_same(header, layout);
     expect_bytes(frame, least_jpeg_bytes(header), "JPEG");
-    return by_dcmtk(syntax, frame, layout, header.precision > 8 ? 16 : 8);
+    PixelLayout encoded = layout;
+    encoded.photometric_interpretation = colour_space_of(header, layout);
+    const bool few_bits = header.marker == kJpegLs && header.precision < 8;
+    return by_dcmtk(syntax, few_bits ? with_thresholds(frame, header.precision) : frame, encoded,
+                    header.precision > 8 ? 16 : 8);
   };
   switch (syntax) {
     case EXS_RLELossless:
