@@ -63,7 +63,7 @@ fuzz:
 	set -e; for target in build/fuzz/fuzz/fuzz_*; do \
 	  corpus=build/fuzz/corpus/$$(basename $$target); mkdir -p $$corpus; \
 	  seeds=fuzz/seeds/$$(basename $$target); [ -d $$seeds ] || seeds=; \
-	  limits="-rss_limit_mb=2048"; [ $$(basename $$target) != fuzz_frame ] || limits="$(FRAME_LIMITS)"; \
+	  limits=-rss_limit_mb=2048; case $$(basename $$target) in fuzz_frame|fuzz_dicom_elements) limits="$(FRAME_LIMITS)";; esac; \
 	  echo "== $$target"; $$target -max_total_time=$(FUZZ_SECONDS) $$limits -print_final_stats=1 $$corpus $$seeds tests/data/golden/synthetic 2>&1 | tail -3; \
 	done
 

@@ -1,6 +1,8 @@
 #include "medical/jpeg_header.h"
 
+#include <cstring>
 #include <string>
+#include <string_view>
 
 #include "mii/error.h"
 
@@ -8,7 +10,8 @@ namespace mii {
 namespace {
 
 constexpr size_t kStart = 0xD8, kEnd = 0xD9, kScan = 0xDA, kHuffman = 0xC4, kQuantization = 0xDB,
-                 kRestartInterval = 0xDD, kComment = 0xFE, kJpegLs = 0xF7, kJpegLsPreset = 0xF8;
+                 kRestartInterval = 0xDD, kApplication0 = 0xE0, kComment = 0xFE, kJpegLs = 0xF7,
+                 kJpegLsPreset = 0xF8;
 
 [[noreturn]] void fail(const std::string& what) {
   throw Error(ErrorCode::invalid_image, "damaged JPEG: " + what);
@@ -52,10 +55,11 @@ class Walk {
            " are there");
     if (is_frame_header(marker)) read_frame_header(marker, length);
     if (marker == kJpegLsPreset) expect_plain_preset(length);
+    if (marker == kApplication0) header_.is_jfif |= starts_with("JFIF", length);
     if (marker == kScan && header_.marker == 0) fail("a scan before the frame header");
+    if (marker == kScan) read_scan_header(length);
     at_ += length;
     if (marker != kScan) return true;
-    ++header_.scans;
     skip_scan();
     return true;
   }
@@ -75,6 +79,17 @@ class Walk {
     header_.marker = marker;
     header_.precision = static_cast<int>(byte(at_ + 2));
     header_.picture = {two_bytes(at_ + 3), two_bytes(at_ + 5), byte(at_ + 7)};
+  }
+
+  bool starts_with(std::string_view text, size_t length) const {
+    return length >= 2 + text.size() && std::memcmp(bytes_.data() + at_ + 2, text.data(), text.size()) == 0;
+  }
+
+  // ITU-T T.87 C.2.3.
+  void read_scan_header(size_t length) {
+    const size_t near = length < 3 ? length : 3 + 2 * byte(at_ + 2);
+    if (header_.scans++ == 0 && header_.marker == kJpegLs && near < length)
+      header_.near_lossless = static_cast<int>(byte(at_ + near));
   }
 
   // Others than the coding parameters map values or give the picture another size.
