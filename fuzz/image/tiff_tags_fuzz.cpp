@@ -352,7 +352,7 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const mii::DecodeOptions options{.limits = {.max_pixels = 1 << 18, .max_file_bytes = 1 << 20}};
+  const mii::DecodeOptions options{.limits = {.max_pixels = 1 << 16, .max_file_bytes = 1 << 20}};
   mii::Canvas canvas(options.limits);
   try {
     mii::decode_tiff(std::as_bytes(std::span(data, size)), options, canvas);

@@ -292,7 +292,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using mii::SlicePlane;
   const auto bytes = std::as_bytes(std::span(data, size));
   const mii::NiftiLimits limits{
-      .max_volume_bytes = 1 << 22, .max_extension_bytes = 1 << 16, .max_slice_pixels = 1 << 18};
+      .max_volume_bytes = 1 << 20, .max_extension_bytes = 1 << 16, .max_slice_pixels = 1 << 16};
   try {
     const mii::NiftiVolume volume = mii::NiftiVolume::open(bytes, limits);
     for (const SlicePlane plane : {SlicePlane::axial, SlicePlane::coronal, SlicePlane::sagittal})
