@@ -98,6 +98,7 @@ ValueRange percentiles_of(const GreyFrame& frame, double low, double high) {
     return statistics.percentiles(low, high);
   }
   std::vector<double> values;
+  values.reserve(frame.integers.size() + frame.reals.size());
   for_each_value(frame, [&](double value, int32_t) { values.push_back(value); });
   if (values.empty()) return {0, 0};
   const auto at = [&](double percentile) {
