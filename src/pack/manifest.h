@@ -22,7 +22,7 @@ class Manifest {
   std::filesystem::path path(size_t row) const { return folder_ / at(row, "path"); }
 
   /// Keeps the rows that meet a condition "column=value[,value...]".
-  /// Throws Error{invalid_argument} when it is none, or there is no such column.
+  /// Throws Error{invalid_argument} when the condition is malformed, or there is no such column.
   void keep_where(const std::string& condition);
 
  private:

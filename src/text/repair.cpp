@@ -127,7 +127,7 @@ std::optional<std::string> numbered_entity(std::string_view digits) {
   return value == ';' ? std::nullopt : std::optional(numbered_character(value));
 }
 
-// "&NTILDE;" is Ñ, unless a browser would read the front of it as a whole entity: "&GTDOT;" as ">DOT;".
+// "&NTILDE;" is Ñ, unless a browser would read its beginning as an entity: "&GTDOT;" as ">DOT;".
 std::optional<std::string> capital_entity(std::string_view name) {
   constexpr std::string_view kNeedNoSemicolon[] = {"AMP", "COPY", "ETH", "GT", "LT", "QUOT", "REG", "THORN"};
   const std::string lower = lower_case(name);
@@ -235,7 +235,7 @@ std::string without_noise(std::string_view text) {
 }
 
 // One mend may make another possible ("&amp;lt;" is "&lt;" is "<"), so a line is mended until nothing
-// changes. The limit is for texts that want more passes than anybody pastes.
+// changes. The limit is for texts made to need more passes than any real one.
 std::string repair_line(std::string line, bool unescape) {
   constexpr int kMaxPasses = 16;
   for (int pass = 0; pass < kMaxPasses; ++pass) {

@@ -14,8 +14,8 @@ constexpr std::string_view kWholeWords[] = {
 
 enum class Kind { space, letter, number, other };
 
-// The reference compares without case, so that U+0345 (a mark whose capital is a letter) is neither a letter
-// nor anything else to it, and separates words.
+// The reference compares without case, so it takes U+0345 (a mark whose capital is a letter) for neither a
+// letter nor anything else: it separates words.
 Kind kind_of(UChar32 c) {
   if (c == 0x0345) return Kind::space;
   const uint32_t category = U_GET_GC_MASK(c);
@@ -36,7 +36,7 @@ Character first_character(std::string_view text) {
   return {kind_of(c), static_cast<size_t>(bytes)};
 }
 
-// Bytes of the longest front of the text that is all of one kind.
+// Bytes of the longest prefix of the text that is all of one kind.
 size_t run_length(std::string_view text, Kind kind) {
   size_t length = 0;
   while (length < text.size()) {
@@ -47,7 +47,7 @@ size_t run_length(std::string_view text, Kind kind) {
   return length;
 }
 
-// Bytes of the front of the text that spells the word, 0 when none does. Without case the long s is an s.
+// Bytes of the prefix of the text that spells the word, 0 when it does not. Without case, the long s is an s.
 size_t spelt_length(std::string_view text, std::string_view word) {
   constexpr std::string_view kLongS = "\u017f";
   size_t length = 0;
