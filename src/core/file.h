@@ -20,7 +20,7 @@ struct UnmapFile {
 /// A whole regular file, mapped read-only. Move-only.
 class MappedFile {
  public:
-  /// Throws Error{io} when the file cannot be opened, is no regular file, or cannot be mapped.
+  /// Throws Error{io} when the file cannot be opened, is not a regular file, or cannot be mapped.
   static MappedFile open(const std::filesystem::path& path);
 
   std::span<const std::byte> bytes() const { return {data_.get(), data_.get_deleter().size}; }
@@ -37,8 +37,8 @@ class MappedFile {
 std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t max_bytes);
 std::string read_text_file(const std::filesystem::path& path, uint64_t max_bytes);
 
-/// A file that appears under its name only when it is complete: written beside it under a temporary name,
-/// then renamed over it by commit(). Destroyed without commit(), it leaves nothing behind. Move-only.
+/// A file that appears under its name only when it is complete: it is written under a temporary name in the
+/// same folder, then commit() renames it. Destroyed without commit(), it leaves nothing behind. Move-only.
 class AtomicFile {
  public:
   /// Throws Error{io} at once when the folder cannot be written.

@@ -110,7 +110,7 @@ void write_state(const TrainState& state, const std::filesystem::path& folder,
 
 TrainState read_state(const std::filesystem::path& folder, const std::string& fingerprint,
                       const TrainState& like) {
-  // A kill between the two renames of write_state leaves the state under the other name.
+  // A process killed between the two renames of write_state leaves the state under the other name.
   const std::filesystem::path old = folder.string() + ".old";
   const std::filesystem::path from =
       !std::filesystem::exists(folder) && std::filesystem::exists(old) ? old : folder;

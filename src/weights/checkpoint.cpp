@@ -97,7 +97,7 @@ std::string renamed_block(const std::string& rest) {
   return rest.substr(0, block_end + 1) + module;
 }
 
-// A list for one sentence: the first ten, and how many more there are.
+// A list within a sentence: the first ten, and how many more there are.
 class Findings {
  public:
   void add(std::string text) { all_.push_back(std::move(text)); }
@@ -166,7 +166,7 @@ Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const Mod
       continue;
     }
     const TensorView view = entry.mapped()->view(spec.name, path);
-    // A scalar is also met as one of one element.
+    // Some files store a scalar as a tensor of one element.
     const bool scalar = spec.shape.empty() && view.elements() == 1;
     if (view.shape != spec.shape && !scalar)
       misshaped.add("'" + spec.name + "' has " + to_string(view.shape) + ", expected " +

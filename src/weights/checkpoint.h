@@ -22,13 +22,13 @@ struct TensorSpec {
 /// Every tensor of a model, image tower first, in the order of computation.
 std::vector<TensorSpec> tensor_specs(const ModelConfig& config, int64_t vocabulary_size);
 
-/// The published name of a tensor that an older checkpoint calls `name`; `name` itself when it is none of
-/// those.
+/// The published name of a tensor that an older checkpoint calls `name`; `name` itself when it has no older
+/// name.
 std::string published_name(std::string_view name);
 
 /// The weights of one model: a mapped safetensors file whose tensors are the ones that the configuration asks
-/// for. Values are not looked at here: whoever copies them checks that they are finite (copy_as_float,
-/// copy_as_bfloat16).
+/// for. Values are not checked here: the functions that copy them (copy_as_float, copy_as_bfloat16) check
+/// that they are finite.
 class Checkpoint {
  public:
   /// Throws Error{corrupt_weights} that names all missing and all mis-shaped tensors at once (the first ten
@@ -68,7 +68,7 @@ class Checkpoint {
 void copy_as_float(const TensorView& from, std::string_view name, float* to);
 void copy_as_bfloat16(const TensorView& from, std::string_view name, BFloat16* to);
 
-/// Throws as those do; for tensors that are used where they lie.
+/// The same check, for tensors that are used in place. Throws as the copies do.
 void expect_finite(const TensorView& tensor, std::string_view name);
 
 }  // namespace mii

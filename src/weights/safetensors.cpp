@@ -14,7 +14,7 @@
 namespace mii {
 namespace {
 
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // as the format's own implementation
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's own implementation
 
 [[noreturn]] void fail(std::string_view file_name, const std::string& what) {
   throw Error(ErrorCode::corrupt_weights, std::string(file_name) + ": " + what);
@@ -46,8 +46,8 @@ constexpr std::array<std::pair<const char*, DType>, 7> kComputed{{{"F32", DType:
                                                                   {"I32", DType::i32},
                                                                   {"U8", DType::u8}}};
 
-// Reads the one kind of JSON that a header may be, strictly: a header is read before anything of the file is
-// trusted, and by the trainer on machines that have no JSON library.
+// Reads strictly the one kind of JSON that a header may be. A header is read before anything in the file is
+// trusted, and the trainer reads it on machines that have no JSON library.
 class HeaderReader {
  public:
   HeaderReader(std::string_view text, std::string_view file_name) : text_(text), file_name_(file_name) {}

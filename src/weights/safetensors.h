@@ -29,7 +29,7 @@ struct Safetensors {
   std::map<std::string, std::string, std::less<>> metadata;
 };
 
-/// Reads a safetensors file (8 bytes of header length, JSON, data) that lies in memory.
+/// Parses a safetensors file (8 bytes of header length, JSON, data) in memory.
 /// Throws Error{corrupt_weights} unless the header is well-formed, names are unique, sizes fit shapes and
 /// types, and the data of the tensors cover the rest of the file without a gap or an overlap. Source:
 /// github.com/huggingface/safetensors, "Format".
