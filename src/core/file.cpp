@@ -21,7 +21,9 @@ namespace {
 /// An open file descriptor that is closed when it goes.
 class Descriptor {
  public:
-  explicit Descriptor(const std::filesystem::path& path) : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  // Without waiting: opening a pipe would last until somebody writes to it.
+  explicit Descriptor(const std::filesystem::path& path)
+      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
     if (fd_ < 0) throw_io(path, "cannot open");
   }
   ~Descriptor() { ::close(fd_); }
@@ -74,13 +76,6 @@ MappedFile MappedFile::open(const std::filesystem::path& path) {
   if (p == MAP_FAILED) throw_io(path, "cannot map");
   mapped.data_ = {static_cast<const std::byte*>(p), UnmapFile{size}};
   return mapped;
-}
-
-void MappedFile::release(std::span<const std::byte> part) const {
-  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page * page;
-  const auto end = reinterpret_cast<uintptr_t>(part.data() + part.size()) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t max_bytes) {

@@ -25,10 +25,6 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_.get(), data_.get_deleter().size}; }
 
-  /// Tells the system that this part will not be read again soon: its pages leave the process's memory
-  /// (they stay in the page cache, and reading them again is allowed). The part must lie in bytes().
-  void release(std::span<const std::byte> part) const;
-
  private:
   std::unique_ptr<const std::byte[], UnmapFile> data_;
 };

@@ -160,8 +160,11 @@ Parameters load_parameters(const std::filesystem::path& file, const ModelConfig&
                            int64_t vocabulary_size) {
   const Checkpoint checkpoint = Checkpoint::open(file, config, vocabulary_size);
   Parameters parameters;
-  for (const TensorSpec& spec : tensor_specs(config, vocabulary_size))
-    parameters.emplace(spec.name, to_tensor(checkpoint.tensor(spec.name)));
+  for (const TensorSpec& spec : tensor_specs(config, vocabulary_size)) {
+    const TensorView view = checkpoint.tensor(spec.name);
+    parameters.emplace(spec.name, to_tensor(view));
+    checkpoint.release(view);
+  }
   return parameters;
 }
 

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "mii/error.h"
@@ -73,12 +74,20 @@ TEST(ReadFile, RefusesWhatIsTooLarge) {
   std::filesystem::remove(path);
 }
 
-TEST(MappedFile, ReleasedPagesCanBeReadAgain) {
+// Opened in the usual way a pipe would make this wait until somebody writes to it.
+TEST(ReadFile, RefusesAPipeAtOnce) {
+  const auto path = scratch("pipe");
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_THROW(read_file(path, 1000), Error);
+  EXPECT_THROW(MappedFile::open(path), Error);
+  std::filesystem::remove(path);
+}
+
+TEST(MappedFile, HoldsTheWholeFile) {
   const auto path = scratch("mapped");
   std::ofstream(path) << std::string(100000, 'm');
   const MappedFile file = MappedFile::open(path);
   EXPECT_EQ(file.bytes().size(), 100000u);
-  file.release(file.bytes());
   EXPECT_EQ(file.bytes()[99999], std::byte{'m'});
   std::filesystem::remove(path);
   EXPECT_THROW(MappedFile::open(path), Error);
