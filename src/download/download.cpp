@@ -8,6 +8,7 @@
 #include <memory>
 #include <thread>
 
+#include "core/file.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -239,8 +240,7 @@ void download(const std::vector<RemoteFile>& files, const fs::path& folder, cons
     expect_room(file, part);
     fetch(file, part, options);
     expect_right(file, part);
-    fs::rename(part, path, error);
-    if (error) throw Error(ErrorCode::io, path.string() + ": cannot be named: " + error.message());
+    rename_durably(part, path);
   }
 }
 

@@ -22,7 +22,7 @@ class FrameReader {
   void visit(const Slice& slice, const Visit& visit) {
     try {
       visit_frame(slice, visit);
-    } catch (const Error&) {
+    } catch (const std::exception&) {
     }
   }
 

@@ -7,7 +7,8 @@
 
 namespace mii::serve {
 
-/// Appends a value as Python's json.dumps(..., ensure_ascii=False, separators=(",", ":")) writes it.
+/// Appends a value as Python's json.dumps(..., ensure_ascii=False, separators=(",", ":")) writes it, but for
+/// the controls beyond ASCII, which are escaped.
 void append_json(std::string& out, const boost::json::value& value);
 std::string to_json(const boost::json::value& value);
 

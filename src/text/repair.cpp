@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/utf8.h"
 #include "mii/error.h"
 
 #include "text/html_entities.h"
@@ -276,14 +277,8 @@ std::string single_spaces(std::string_view text) {
 }  // namespace
 
 void expect_utf8(std::string_view text) {
-  const auto length = static_cast<int32_t>(text.size());
-  for (int32_t i = 0; i < length;) {
-    const int32_t start = i;
-    UChar32 c;
-    U8_NEXT(text.data(), i, length, c);
-    if (c < 0)
-      throw Error(ErrorCode::invalid_text, "text is not valid UTF-8 at byte " + std::to_string(start));
-  }
+  if (const size_t at = find_invalid_utf8(text); at != std::string_view::npos)
+    throw Error(ErrorCode::invalid_text, "text is not valid UTF-8 at byte " + std::to_string(at));
 }
 
 std::string repair_text(std::string_view utf8) {

@@ -103,8 +103,8 @@ void write_state(const TrainState& state, const std::filesystem::path& folder,
                    {"parts", std::to_string(parts.size())},
                    {"run", fingerprint}});
   std::filesystem::remove_all(old);
-  if (std::filesystem::exists(folder)) std::filesystem::rename(folder, old);
-  std::filesystem::rename(fresh, folder);
+  if (std::filesystem::exists(folder)) rename_durably(folder, old);
+  rename_durably(fresh, folder);
   std::filesystem::remove_all(old);
 }
 
