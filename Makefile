@@ -54,6 +54,8 @@ tsan:
 	OMP_THREAD_LIMIT=1 build/tsan/tests/engine/engine_test --gtest_filter=*Threads:*ManyThreads
 	OMP_THREAD_LIMIT=1 build/tsan/tests/serve/serve_test
 
+# A frame is decoded or refused in little time and memory.
+FRAME_LIMITS = -timeout=2 -rss_limit_mb=512 -malloc_limit_mb=512 -max_len=65536
 fuzz:
 	@scripts/install-packages build fuzz
 	cmake --preset fuzz
@@ -61,7 +63,8 @@ fuzz:
 	set -e; for target in build/fuzz/fuzz/fuzz_*; do \
 	  corpus=build/fuzz/corpus/$$(basename $$target); mkdir -p $$corpus; \
 	  seeds=fuzz/seeds/$$(basename $$target); [ -d $$seeds ] || seeds=; \
-	  echo "== $$target"; $$target -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -print_final_stats=1 $$corpus $$seeds tests/data/golden/synthetic 2>&1 | tail -3; \
+	  limits=-rss_limit_mb=2048; case $$(basename $$target) in fuzz_frame|fuzz_dicom_elements) limits="$(FRAME_LIMITS)";; esac; \
+	  echo "== $$target"; $$target -max_total_time=$(FUZZ_SECONDS) $$limits -print_final_stats=1 $$corpus $$seeds tests/data/golden/synthetic 2>&1 | tail -3; \
 	done
 
 soak: build

@@ -1,5 +1,5 @@
 #!/bin/bash
-# demo.sh                the main jobs with the built-in model, on real pictures
+# demo.sh                the main jobs with the built-in model, on real images
 # demo.sh --model-only   only makes build/demo-model, a model of the published size with weights by formula
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,13 +22,13 @@ unpack() {
 }
 packages=build/demo-package/usr/lib/python3/dist-packages
 if [[ ! -d $pictures ]]; then
-  echo "getting pictures (20 MB) ..."
+  echo "getting images (20 MB) ..."
   if unpack python3-skimage; then
     mkdir -p $pictures
     data=$packages/skimage/data
     cp $data/retina.jpg $data/ihc.png $pictures
   else
-    echo "no pictures: the Debian package python3-skimage cannot be had here; taking drawn ones, whose answers mean nothing" >&2
+    echo "no images: the Debian package python3-skimage is not available here; using drawn ones, whose answers mean nothing" >&2
     pictures=$golden/synthetic
   fi
 fi
@@ -39,7 +39,7 @@ if [[ ! -d $dicom ]]; then
     files=$packages/pydicom/data/test_files
     cp $files/CT_small.dcm $files/MR_small.dcm $files/693_J2KI.dcm $dicom
   else
-    echo "no DICOM files: the Debian package python3-pydicom cannot be had here" >&2
+    echo "no DICOM files: the Debian package python3-pydicom is not available here" >&2
   fi
 fi
 if [[ ! -d $nifti ]]; then
@@ -48,7 +48,7 @@ if [[ ! -d $nifti ]]; then
     mkdir -p $nifti
     cp build/demo-package/usr/share/mricron/templates/ch2.nii.gz $nifti
   else
-    echo "no NIfTI volume: the Debian package mricron-data cannot be had here" >&2
+    echo "no NIfTI volume: the Debian package mricron-data is not available here" >&2
   fi
 fi
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/file.h"
@@ -15,6 +16,12 @@
 namespace mii {
 
 inline std::filesystem::path golden_folder() { return std::filesystem::path(MII_TEST_DATA) / "golden"; }
+
+/// The reference ran without ftfy, which mends two of the texts: it guesses at one and splits the digraph of
+/// another.
+inline bool ftfy_changes(std::string_view text) {
+  return text.starts_with("mojibake:") || text.find("\u01c5") != std::string_view::npos;
+}
 
 class Golden {
  public:

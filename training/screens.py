@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Adds pictures as a scanner's screen shows them to a manifest of training images.
+"""Adds images that look like a scanner's screen to a manifest of training images.
 
 screens.py MANIFEST OUT writes OUT/manifest.tsv: all rows of MANIFEST, then copies of some training images, which
 lie in OUT/screens: 700 ultrasounds as curved and linear probes show them, a sector or a trapezoid on black, a third
 of them with blood flow in colours, with letters, a bar of shades and a scale; and 500 tomographies, magnetic
 resonances, radiographs and mammograms with letters, half of them on black, so that these are no mark of ultrasound.
-The same manifest gives the same pictures. Needs python3-pil and python3-numpy.
+The same manifest gives the same images. Needs python3-pil and python3-numpy.
 """
 import math
 import pathlib
@@ -36,11 +36,11 @@ def add_letters(pen, width, height, lines):
         pen.text((x * width, y * height), text, fill=draw.choice(INKS))
 
 
-def sector(picture, width, height):
+def sector(image, width, height):
     """The upper edge becomes an arc, the lower one an arc of a larger circle; lengths in depths of the sector.
 
-    Returns the screen and which of its places show the picture."""
-    source = numpy.asarray(picture.convert("RGB")).astype(numpy.float32)
+    Returns the screen, and which of its places show the image."""
+    source = numpy.asarray(image.convert("RGB")).astype(numpy.float32)
     rows, columns = source.shape[:2]
     half_angle = math.radians(draw.uniform(18, 48))
     near = draw.uniform(.05, .9)
@@ -58,8 +58,8 @@ def sector(picture, width, height):
     return source[at] * shown[..., None], shown
 
 
-def trapezoid(picture, width, height):
-    """As a linear probe shows it that steers its outer beams."""
+def trapezoid(image, width, height):
+    """As a linear probe with steered outer beams shows it."""
     w, h = int(width * draw.uniform(.55, .95)), int(height * draw.uniform(.5, .9))
     left, top = draw.randint(0, width - w), draw.randint(0, height - h)
     mask = Image.new("L", (width, height))
@@ -67,7 +67,7 @@ def trapezoid(picture, width, height):
     below = [(left + w - i / 10 * w, top + h - sag + sag * 4 * (i / 10) * (1 - i / 10)) for i in range(11)]
     ImageDraw.Draw(mask).polygon([(left + inset, top), (left + w - inset, top)] + below, fill=255)
     screen = Image.new("RGB", (width, height))
-    screen.paste(picture.convert("RGB").resize((w, h), Image.BICUBIC), (left, top))
+    screen.paste(image.convert("RGB").resize((w, h), Image.BICUBIC), (left, top))
     shown = numpy.asarray(mask) > 0
     return numpy.asarray(screen).astype(numpy.float32) * shown[..., None], shown
 
@@ -112,9 +112,9 @@ def add_bar(pen, width, height, coloured):
         pen.line([(left, top + y), (left + draw.choice(BAR_WIDTHS), top + y)], fill=shade)
 
 
-def ultrasound_screen(picture):
+def ultrasound_screen(image):
     width, height = draw.choice(SIZES)
-    screen, shown = (sector if draw.random() < .6 else trapezoid)(picture, width, height)
+    screen, shown = (sector if draw.random() < .6 else trapezoid)(image, width, height)
     coloured = draw.random() < .35
     if coloured:
         screen = with_flow(screen, shown)
@@ -131,18 +131,18 @@ def ultrasound_screen(picture):
     return result
 
 
-def lettered(picture):
-    picture = picture.convert("RGB")
-    longest = max(picture.size)
+def lettered(image):
+    image = image.convert("RGB")
+    longest = max(image.size)
     if longest < 200:
-        picture = picture.resize(tuple(int(side * 200 / longest) for side in picture.size), Image.BICUBIC)
+        image = image.resize(tuple(int(side * 200 / longest) for side in image.size), Image.BICUBIC)
     if draw.random() < .5:
-        width, height = picture.size
+        width, height = image.size
         around = Image.new("RGB", (int(width * draw.uniform(1, 1.6)), int(height * draw.uniform(1, 1.4))))
-        around.paste(picture, (draw.randint(0, around.width - width), draw.randint(0, around.height - height)))
-        picture = around
-    add_letters(ImageDraw.Draw(picture), *picture.size, draw.randint(1, 8))
-    return picture
+        around.paste(image, (draw.randint(0, around.width - width), draw.randint(0, around.height - height)))
+        image = around
+    add_letters(ImageDraw.Draw(image), *image.size, draw.randint(1, 8))
+    return image
 
 
 def main():
@@ -160,8 +160,8 @@ def main():
     def add(name, count, sources, change):
         for i in range(count if sources else 0):
             row = dict(draw.choice(sources))
-            with Image.open(row["path"]) as picture:
-                screen = change(picture)
+            with Image.open(row["path"]) as image:
+                screen = change(image)
             row["path"] = str(out / "screens" / f"{name}{i}.jpg")
             screen.save(row["path"], quality=draw.randint(60, 95))
             rows.append(row)

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Trains models/starter from a manifest of images and writes OUT/starter: from nothing, then twice more gently, with
-# pictures as scanners' screens show them (screens.py) beside the manifest's. After a stop the same command goes on. See
-# docs/models/starter.md.
+# Trains models/starter from a manifest of images and writes OUT/starter: from nothing, then two gentler parts, with
+# images that look like scanners' screens (screens.py) in addition to the manifest's. After a stop, the same command
+# resumes. See docs/models/starter.md.
 #   training/starter.sh MANIFEST CLIP OUT [option of `mii train`, such as --where]...
 # CLIP is the folder of CLIP's tokenizer. With DEVICE=cuda training is three times as long as on a CPU, where the
-# screens' pictures come in the last part only. EPOCHS, GENTLE_EPOCHS and FALLING_EPOCHS may be set, LOADERS too, the
+# screen images come in the last part only. EPOCHS, GENTLE_EPOCHS and FALLING_EPOCHS may be set, LOADERS too, the
 # threads that augment for a CUDA device; MII, the program; and PYTHON, which needs Pillow and NumPy (python3-pil,
 # python3-numpy).
 # shellcheck disable=SC2086  # device and pace are several words
@@ -32,7 +32,7 @@ cpu)
   ;;
 esac
 
-# train PART OPTION...: trains OUT/PART, or goes on with it.
+# train PART OPTION...: trains OUT/PART, or resumes it.
 train() {
   part=$out/$1
   shift

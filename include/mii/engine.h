@@ -28,7 +28,7 @@ enum class Precision {
 /// Which implementation of the operators runs.
 enum class BackendKind {
   cpu,        ///< oneDNN and vector code
-  reference,  ///< plain loops with double accumulation: slow; what the tests compare with
+  reference,  ///< plain loops with double accumulation: slow, the standard that the tests compare with
 };
 
 struct EngineOptions {
@@ -42,7 +42,7 @@ struct EngineOptions {
   std::function<void(std::string_view)> warn;
 };
 
-/// What was loaded, for people and for logs.
+/// What was loaded, for display and for logs.
 struct ModelInfo {
   std::string weights_file;    ///< path as opened
   uint64_t weights_bytes = 0;  ///< of that file
@@ -61,26 +61,26 @@ struct ModelInfo {
   size_t embedding_dim = 0;
   double image_operations = 0;           ///< floating-point operations that one image needs
   float logit_scale = 0;                 ///< the factor on the cosine: exp of the stored value
-  Precision precision = Precision::f32;  ///< what is really computed: f32 or bf16
+  Precision precision = Precision::f32;  ///< the precision in use: f32 or bf16
   std::string backend;                   ///< "cpu (oneDNN 2.6.3, avx512_core_bf16)", say
   int threads = 0;
 };
 
-/// How often a text's vector was remembered, and how often it had to be computed.
+/// How often a text's vector was found in the cache, and how often it had to be computed.
 struct TextCacheCounts {
   uint64_t hits = 0;
   uint64_t misses = 0;
 };
 
-/// Features of one picture before pooling: what the last stage gives.
+/// Features of one image before pooling: the output of the last stage.
 struct ImageTokens {
   Matrix tokens;    ///< [rows * cols, channels], row-major over the grid
   size_t rows = 0;  ///< of the grid, from the top
   size_t cols = 0;  ///< of the grid, from the left
 };
 
-/// A loaded model. All methods may be called by several threads at once; computations then run one after
-/// another. Every method may throw Error; none leaves the engine unusable.
+/// A loaded model. All methods may be called from several threads at once; computations then run one after
+/// another. Every method may throw Error; the engine stays usable after an error.
 class MII_API Engine {
  public:
   /// Loads a folder in the published layout (config.yaml, vision_model/, language_model/).
@@ -100,8 +100,8 @@ class MII_API Engine {
   /// others are cheap. Throws Error{io} when a file of the model has become unreadable.
   Identity identity(std::string preprocessing = {}) const;
 
-  /// Resizes a picture to the model's input size, as encode_images does by itself. Done ahead, it lets other
-  /// threads do this work and keeps little memory per waiting picture; the vectors are the same.
+  /// Resizes an image to the model's input size, as encode_images does itself. Calling it ahead lets other
+  /// threads do this work and saves memory for each waiting image; the vectors are the same.
   Image prepare(const Image& image) const;
 
   /// [n, embedding_dim], one row of L2 norm 1 for each image. Any n, 0 too.
@@ -121,20 +121,20 @@ class MII_API Engine {
   Matrix classify(std::span<const Image> images, std::span<const std::string> labels,
                   const ClassifyOptions& options = {}) const;
 
-  /// The same from vectors that encode_images gave.
+  /// The same, from vectors that encode_images returned.
   Matrix classify_vectors(const Matrix& image_vectors, std::span<const std::string> labels,
                           const ClassifyOptions& options = {}) const;
 
   ImageTokens encode_image_tokens(const Image& image) const;
 
-  /// Tokens of a text as the text tower sees it: its start and end tokens count, what is cut off does not.
+  /// Tokens of a text as the text tower sees it: start and end tokens count, what is cut off does not.
   /// Throws as encode_texts does.
   size_t count_tokens(std::string_view text) const;
 
   /// Since the model was opened.
   TextCacheCounts text_cache_counts() const;
 
-  /// How many images one computation takes at the most: the best number to hand over at once.
+  /// How many images one computation takes at most: the best number to pass at once.
   size_t image_batch() const;
 
  private:

@@ -9,10 +9,9 @@ namespace mii {
 
 /// What kind of thing went wrong. The program turns it into an exit status, a service into an HTTP status.
 enum class ErrorCode {
-  invalid_argument,  ///< the caller's request makes no sense: no labels, a duplicated label, an unknown
-                     ///< option
-  invalid_image,     ///< bytes that are no picture, or a damaged one
-  image_too_large,   ///< a picture beyond the limits that the caller set
+  invalid_argument,  ///< the request makes no sense: no labels, a duplicated label, an unknown option
+  invalid_image,     ///< bytes that are not an image, or a damaged image
+  image_too_large,   ///< an image beyond the limits that the caller set
   invalid_text,      ///< a text that is not valid UTF-8, or longer than allowed
   invalid_model,     ///< a model folder that lacks a file, a config that is wrong or not supported
   corrupt_weights,   ///< weights that are damaged, mis-shaped, missing or not finite

@@ -15,10 +15,10 @@
 
 namespace mii {
 
-/// How a grey picture of more than 8 bits a pixel becomes 8 bits (Pillow has no useful rule of its own).
+/// How a grey image of more than 8 bits a pixel becomes 8 bits (Pillow has no useful rule of its own).
 enum class Grey16 {
-  minmax,  ///< (v - min) * 255 / (max - min) over the picture, rounded to nearest; a constant one becomes 0
-  high_byte,  ///< value >> 8: the full range 0..65535 is mapped to 0..255, whatever the picture holds
+  minmax,  ///< (v - min) * 255 / (max - min) over the image, rounded to nearest; a constant image becomes 0
+  high_byte,  ///< value >> 8: the full range 0..65535 is mapped to 0..255, whatever the image holds
 };
 
 /// What is refused before any memory is taken for it.
@@ -40,42 +40,43 @@ struct DecodeOptions {
 
   /// DICOM and NIfTI: how measured values become grey.
   Profile profile;
-  /// DICOM of several frames, NIfTI: which one, counted from 0; beyond the last is Error{invalid_argument}.
-  /// Absent: the middle one (of a 4-D volume: the middle slice of the first time).
+  /// Multi-frame DICOM, NIfTI: the frame, counted from 0; beyond the last is Error{invalid_argument}. Absent:
+  /// the middle one (of a 4-D volume, the middle slice of the first time).
   std::optional<size_t> frame;
   /// NIfTI: the plane of the slices.
   SlicePlane plane = SlicePlane::axial;
-  /// DICOM and NIfTI: black and white of a whole series, for profiles that would take the frame's own.
+  /// DICOM and NIfTI: the values for black and white of a whole series, for profiles that would otherwise use
+  /// the frame's own.
   std::optional<std::pair<double, double>> series_range;
 
-  /// What the vendor's endpoint does first, for comparing with its vectors.
+  /// The step with which the vendor's endpoint begins, for comparing with its vectors.
   std::optional<AzureStandardisation> azure;
 };
 
-/// A picture as the model sees it before the resize: 8-bit RGB, [height, width, 3], row-major.
+/// An image as the model sees it before the resize: 8-bit RGB, [height, width, 3], row-major.
 ///
 /// Decoding gives the bytes that Pillow 9.4's Image.open(f).convert("RGB") gives (libjpeg-turbo with its
 /// default settings; alpha is dropped, not blended; a JPEG's EXIF orientation is ignored, TIFF's own
 /// orientation tag is followed). Grey of 12 or 16 bits follows DecodeOptions, TIFF's min-is-white inverted;
-/// 16-bit colour keeps its high byte. Stricter than Pillow in one point: a PNG must have right checksums and
-/// its end chunk. DICOM and NIfTI follow DecodeOptions::profile; NIfTI slices are in radiological convention.
-/// Move-only; safe to read from several threads.
+/// 16-bit colour keeps its high byte. Stricter than Pillow on one point: a PNG must have correct checksums
+/// and its end chunk. DICOM and NIfTI follow DecodeOptions::profile; NIfTI slices are in radiological
+/// convention. Move-only; safe to read from several threads.
 class MII_API Image {
  public:
   /// Decodes JPEG, PNG, TIFF, WebP, BMP, PNM, DICOM or NIfTI; the format is told by content, never by name.
   /// Of several pages of a TIFF or frames of a WebP the first is taken. Throws Error{invalid_image} for
-  /// anything that is not such a picture or is damaged, Error{image_too_large} beyond the limits,
+  /// anything that is not such an image or is damaged, Error{image_too_large} beyond the limits,
   /// Error{unsupported} for a DICOM transfer syntax that cannot be decoded.
   static Image decode(std::span<const std::byte> bytes, const DecodeOptions& options = {});
 
   /// Reads and decodes a file. Throws as decode does, naming the file, and Error{io} when it cannot be read.
   static Image read(const std::filesystem::path& path, const DecodeOptions& options = {});
 
-  /// Copies ready RGB bytes, [height, width, 3]. Throws Error{invalid_argument} unless both sides are
+  /// Copies RGB bytes, [height, width, 3]. Throws Error{invalid_argument} unless both sides are
   /// positive and pixels.size() is height * width * 3.
   static Image from_rgb(size_t width, size_t height, std::span<const uint8_t> pixels);
 
-  /// Takes over ready RGB bytes, height * width * 3 of them. Throws Error{invalid_argument} unless both sides
+  /// Takes over height * width * 3 RGB bytes. Throws Error{invalid_argument} unless both sides
   /// are positive and pixels is not null.
   static Image adopt_rgb(size_t width, size_t height, std::unique_ptr<uint8_t[]> pixels);
 
@@ -92,7 +93,7 @@ class MII_API Image {
   size_t height() const { return height_; }
   std::span<const uint8_t> pixels() const { return {pixels_.get(), width_ * height_ * 3}; }
 
-  /// How it was made from a file; null for ready RGB bytes. Kept by Engine::prepare.
+  /// How it was made from a file; null when it was made from RGB bytes. Kept by Engine::prepare.
   const Provenance* provenance() const { return provenance_.get(); }
   void set_provenance(std::shared_ptr<const Provenance> provenance) { provenance_ = std::move(provenance); }
   std::shared_ptr<const Provenance> shared_provenance() const { return provenance_; }
@@ -107,11 +108,11 @@ class MII_API Image {
   std::shared_ptr<const Provenance> provenance_;
 };
 
-/// A file of one or several pictures, read once: a multi-frame DICOM object, a NIfTI volume, or any picture
+/// A file of one or several frames, read once: a multi-frame DICOM object, a NIfTI volume, or any image file
 /// (one frame). Safe to read from several threads.
 class MII_API ImageFile {
  public:
-  /// Takes over the bytes. Throws as Image::decode does; a plain picture is decoded by frame() only.
+  /// Takes over the bytes. Throws as Image::decode does; an ordinary image is decoded only by frame().
   static ImageFile open(std::vector<std::byte> bytes, const DecodeLimits& limits = {});
   /// Throws as open does, naming the file, and Error{io} when it cannot be read.
   static ImageFile read(const std::filesystem::path& path, const DecodeLimits& limits = {});
@@ -119,8 +120,8 @@ class MII_API ImageFile {
   ImageFile(ImageFile&&) noexcept;
   ~ImageFile();
 
-  /// How many pictures it has; of a NIfTI volume: slices along the plane times points in time, all slices of
-  /// the first time first.
+  /// The number of frames. For a NIfTI volume: slices along the plane times points in time; all slices of the
+  /// first time come first.
   size_t frames(SlicePlane plane = SlicePlane::axial) const;
 
   /// As Image::decode, with options.frame.

@@ -13,7 +13,7 @@ class Matrix {
   Matrix() = default;
   Matrix(size_t rows, size_t cols) : rows_(rows), cols_(cols), values_(rows * cols) {}
 
-  // Move-only: it may be large, so a copy is written down where it is meant.
+  // Move-only: it may be large, so copies are made explicitly.
   Matrix(Matrix&& other) noexcept { *this = std::move(other); }
   Matrix& operator=(Matrix&& other) noexcept {
     rows_ = std::exchange(other.rows_, 0);

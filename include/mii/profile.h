@@ -9,8 +9,8 @@
 
 namespace mii {
 
-/// How measured grey values (DICOM, NIfTI) become the 8 bits that the model sees. Colour pictures, and files
-/// that are 8-bit pictures already (JPEG, PNG), stay as they are under every profile.
+/// How measured grey values (DICOM, NIfTI) become the 8 bits that the model sees. Colour images, and files
+/// that already hold 8-bit images (JPEG, PNG), stay as they are under every profile.
 ///
 /// "auto" decides by what the file is:
 ///   colour, palette                           as stored

@@ -12,7 +12,7 @@ namespace mii {
 enum class VoiFunction { linear, linear_exact, sigmoid };
 
 /// How a volume is cut into slices, each shown in radiological convention: the patient's right (sagittal:
-/// front) on the left of the picture.
+/// front) on the left of the image.
 enum class SlicePlane { axial, coronal, sagittal };
 
 struct VoiWindow {
@@ -21,7 +21,7 @@ struct VoiWindow {
   VoiFunction function = VoiFunction::linear;
 };
 
-/// How a picture became the 8-bit RGB that the model sees. Holds nothing that identifies a patient.
+/// How an image became the 8-bit RGB that the model sees. Holds nothing that identifies a patient.
 struct Provenance {
   std::string format;                      ///< "JPEG", "DICOM", "NIfTI-1", ...
   std::string transfer_syntax;             ///< DICOM: its name, "JPEG 2000 Image Compression (Lossless Only)"
@@ -34,7 +34,8 @@ struct Provenance {
   size_t frames = 1;    ///< how many there are
   std::string plane;    ///< NIfTI: "axial", "coronal" or "sagittal"
   std::string profile;  ///< the preprocessing profile that was asked for, "auto" say
-  std::string applied;  ///< what it came to: "window", "percentile", "minmax", "voi-lut", "stored"
+  std::string
+      applied;  ///< the mapping that the profile chose: "window", "percentile", "minmax", "voi-lut", "stored"
   std::optional<VoiWindow> window;                   ///< the window that was used
   std::optional<std::pair<double, double>> range;    ///< the values that became black and white
   std::optional<std::pair<double, double>> rescale;  ///< slope and intercept

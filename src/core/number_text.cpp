@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "core/utf8.h"
+
 namespace mii {
 
 std::string number_text(double value) {
@@ -21,26 +23,30 @@ std::string number_text(double value) {
   return text;
 }
 
-std::string json_text(const std::string& utf8) {
-  std::string text = "\"";
-  for (const char c : utf8) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\')
-      text += {'\\', c};
+std::string json_text(std::string_view text) {
+  std::string json = "\"";
+  while (!text.empty()) {
+    const Utf8Start start = utf8_start(text);
+    const char32_t c = start.character;
+    if (!start.valid)
+      json += "\xEF\xBF\xBD";
+    else if (c == '"' || c == '\\')
+      json += {'\\', static_cast<char>(c)};
     else if (c == '\n')
-      text += "\\n";
+      json += "\\n";
     else if (c == '\r')
-      text += "\\r";
+      json += "\\r";
     else if (c == '\t')
-      text += "\\t";
-    else if (byte < 0x20) {
+      json += "\\t";
+    else if (is_control(c)) {
       std::array<char, 8> escape;
-      std::snprintf(escape.data(), escape.size(), "\\u%04x", byte);
-      text += escape.data();
+      std::snprintf(escape.data(), escape.size(), "\\u%04x", static_cast<unsigned>(c));
+      json += escape.data();
     } else
-      text += c;
+      json += text.substr(0, start.bytes);
+    text.remove_prefix(start.bytes);
   }
-  return text + '"';
+  return json + '"';
 }
 
 }  // namespace mii

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace mii {
 
@@ -8,7 +9,8 @@ namespace mii {
 /// "1e-05", "1.0").
 std::string number_text(double value);
 
-/// A text as a JSON string, quotes included.
-std::string json_text(const std::string& utf8);
+/// A text as a JSON string, quotes included: valid UTF-8 whatever the text holds (U+FFFD stands for bytes
+/// that are none), and controls escaped.
+std::string json_text(std::string_view text);
 
 }  // namespace mii

@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint64_t kMaxBytes = 16 << 20;
 
-// The value of each field, nullopt-like empty for a field that a concept does not speak of.
+// The value of each field; empty for a field that a concept does not mention.
 using Said = std::vector<std::string>;
 
 [[noreturn]] void fail(const std::filesystem::path& file, const YAML::Node& node, const std::string& what) {
@@ -104,7 +104,7 @@ class Composer {
     return found == of_field->second.end() ? std::vector<std::string>{} : found->second;
   }
 
-  // All concepts of a label set with these fields: its values, or broader ones.
+  // All concepts that these fields of a label set make: of its values, or of broader ones.
   void draw(size_t label_set, const std::vector<bool>& uses, size_t field, Said said) {
     if (field == uses.size()) {
       concepts_[said].insert(static_cast<int32_t>(label_set));
@@ -121,7 +121,7 @@ class Composer {
     }
   }
 
-  // A concept of one field; unless images have the value, nothing draws it.
+  // A concept of one field; it is drawn only if images have the value.
   void add_distractor(size_t field, const std::string& value) {
     Said said(rules_.fields.size());
     said[field] = value;
@@ -191,7 +191,7 @@ class Composer {
     return !empty ? Truth::yes : might_hold(set, said) ? Truth::unknown : Truth::no;
   }
 
-  // Whether an image that agrees with what is known of this one has ever had the value that is not known.
+  // Whether any image that agrees with the known fields of this one has the value in question.
   bool might_hold(const LabelSet& set, const Said& said) const {
     return std::any_of(label_sets_.begin(), label_sets_.end(), [&](const LabelSet& other) {
       for (size_t f = 0; f < set.size(); ++f) {
@@ -205,8 +205,8 @@ class Composer {
   const CaptionRules& rules_;
   const std::vector<LabelSet>& label_sets_;
   size_t max_captions_;
-  std::map<std::vector<bool>, std::vector<std::string>> templates_;  // by the fields that they use
-  std::map<Said, std::set<int32_t>> concepts_;                       // and the label sets that draw them
+  std::map<std::vector<bool>, std::vector<std::string>> templates_;  // keyed by the fields that they use
+  std::map<Said, std::set<int32_t>> concepts_;                       // with the label sets that draw them
   std::set<Said> distractors_;
 };
 

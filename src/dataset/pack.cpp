@@ -58,7 +58,7 @@ void describe_model(const ModelConfig& model, Metadata& metadata) {
   metadata["embedding_dim"] = words(model.embedding_dim);
 }
 
-/// One file of a pack, its tensors checked as they are taken out.
+/// One file of a pack; its tensors are checked as they are taken out.
 class PackFile {
  public:
   explicit PackFile(const std::filesystem::path& path)
@@ -166,7 +166,7 @@ void write_images(const Pack& pack, const std::filesystem::path& folder, uint64_
     list.add("jpeg", DType::u8, bytes);
     list.write(shard_path(folder, ++shard), {});
   }
-  // What a larger pack left here.
+  // Shards that an earlier, larger pack left here.
   do ++shard;
   while (std::filesystem::remove(shard_path(folder, shard)));
 }

@@ -20,13 +20,13 @@ struct PackedImage {
   std::vector<std::byte> jpeg;  ///< grey or RGB, square
 };
 
-/// Something that captions say ("computed tomography of the head"), independent of the words.
+/// What captions say ("computed tomography of the head"), whatever the words.
 struct Concept {
   std::string name;               ///< the plainest caption
-  int32_t field = -1;             ///< index into Pack::fields when it speaks of that field alone, else -1
+  int32_t field = -1;             ///< index into Pack::fields when it mentions that field alone, else -1
   float weight = 0;               ///< how often it is drawn, relative to the others that fit an image
   std::vector<int32_t> drawn_by;  ///< label sets whose images may draw it, ascending
-  bool distractor = false;        ///< where no training image has it, its captions take part as wrong answers
+  bool distractor = false;        ///< no training image has it: its captions take part as wrong answers
 };
 
 struct Caption {
@@ -34,8 +34,8 @@ struct Caption {
   std::vector<int32_t> ids;  ///< of the tokenizer, start and end token included, no padding
 };
 
-/// All that training needs: what is left to do is to decode JPEG and to compute. On disk, a folder:
-///   pack.safetensors           labels, concepts, captions; the model's numbers as metadata
+/// All that training needs; what remains is to decode JPEG and to compute. On disk it is a folder:
+///   pack.safetensors           labels, concepts, captions; the model's sizes as metadata
 ///   images-001.safetensors ... the JPEG bytes, end to end
 ///   model/                     config.yaml and the tokenizer, for the folder that training writes
 struct Pack {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <thread>
 
+#include "core/file.h"
 #include "core/sha256.h"
 #include "mii/error.h"
 
@@ -35,7 +36,7 @@ uint64_t size_or_zero(const fs::path& path) {
   return none ? 0 : size;
 }
 
-// One request for the rest of one file.
+// One request for what is missing of one file.
 class Transfer {
  public:
   Transfer(const RemoteFile& file, fs::path part, const DownloadOptions& options)
@@ -46,7 +47,7 @@ class Transfer {
 
   enum class Outcome { complete, broken };
 
-  // Throws for what another try would not mend.
+  // Throws for what another try would not cure.
   Outcome run() {
     const std::unique_ptr<CURL, CloseCurl> curl(curl_easy_init());
     if (!curl) throw Error(ErrorCode::internal, "libcurl cannot be started");
@@ -74,14 +75,14 @@ class Transfer {
     const CURLcode code = curl_easy_perform(curl_);
     const bool flushed = std::fflush(out_.get()) == 0;
     if (cancelled())
-      throw Error(ErrorCode::cancelled, part_.string() + ": stopped; the next call goes on from here");
+      throw Error(ErrorCode::cancelled, part_.string() + ": stopped; the next call resumes from here");
     if (!disk_error_.empty() || !flushed)
       throw Error(ErrorCode::io, part_.string() + ": cannot be written: " +
                                      (disk_error_.empty() ? std::strerror(errno) : disk_error_));
     return judge(code, url);
   }
 
-  /// Why the last run() broke, for people.
+  /// Why the last run() broke off, for people.
   const std::string& reason() const { return reason_; }
 
  private:
@@ -91,7 +92,7 @@ class Transfer {
     const bool temporary = status == 0 || status == 408 || status == 429 || status >= 500;
     if (status >= 400 && !temporary && status != 416)
       throw Error(ErrorCode::network, url + ": the server answered " + std::to_string(status));
-    if (status == 416 || wrong_range_) {  // what is here is no front of what the server has
+    if (status == 416 || wrong_range_) {  // our part is not the beginning of what the server has
       truncate();
       return Outcome::broken;
     }
@@ -117,7 +118,7 @@ class Transfer {
     begun_ = true;
     const long answered = status();
     if (answered == 206) return !(wrong_range_ = range_start_ != start_);
-    if (answered == 200 && start_ > 0) truncate();  // the server sends all of it
+    if (answered == 200 && start_ > 0) truncate();  // the server sends the whole file
     return answered == 200;
   }
 
@@ -196,7 +197,7 @@ void fetch(const RemoteFile& file, const fs::path& part, const DownloadOptions& 
     if (++failures > options.retries)
       throw Error(ErrorCode::network, options.base_url + "/" + file.path + ": gave up after " +
                                           std::to_string(failures) + " tries: " + reason +
-                                          "; what is here is kept for the next call");
+                                          "; what was received is kept for the next call");
     std::this_thread::sleep_for(wait);
     wait *= 2;
   }
@@ -240,8 +241,7 @@ void download(const std::vector<RemoteFile>& files, const fs::path& folder, cons
     expect_room(file, part);
     fetch(file, part, options);
     expect_right(file, part);
-    fs::rename(part, path, error);
-    if (error) throw Error(ErrorCode::io, path.string() + ": cannot be named: " + error.message());
+    rename_durably(part, path);
   }
 }
 

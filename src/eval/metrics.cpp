@@ -55,7 +55,7 @@ double roc_auc(std::span<const float> scores, const std::vector<bool>& positive)
     double here = 0;
     for (; end < order.size() && scores[order[end]] == scores[order[begin]]; ++end)
       here += positive[order[end]] ? 1 : 0;
-    rank_sum += here * static_cast<double>(begin + 1 + end) / 2;  // the mean rank of a tie
+    rank_sum += here * static_cast<double>(begin + 1 + end) / 2;  // tied values share their mean rank
     positives += here;
     begin = end;
   }

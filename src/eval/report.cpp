@@ -84,7 +84,7 @@ std::string base64(const std::vector<std::byte>& bytes) {
 
 std::string colour_of(size_t index) { return format("hsl(%zu,65%%,42%%)", index * 137 % 360); }
 
-// Rows: truth; columns: answers; the darker, the larger the share of the row.
+// Rows: truth; columns: answers; the darker a cell, the larger its share of the row.
 std::string confusion_svg(const TaskResult& task) {
   const size_t n = task.labels.size();
   const int cell = n > 16 ? 22 : 34, left = 230, top = 160;

@@ -18,7 +18,7 @@ struct LabelResult {
   std::vector<std::pair<double, double>> roc;
 };
 
-/// A picture to look at.
+/// An example image to look at.
 struct Example {
   std::string truth;
   std::string predicted;
@@ -28,30 +28,30 @@ struct Example {
 
 struct CorruptionResult {
   std::string name;
-  size_t images = 0;     ///< of which there are such copies
+  size_t images = 0;     ///< images that have such a copy
   double accuracy = 0;   ///< top-1 of the altered images
-  double agreement = 0;  ///< share whose answer is the one given for the unaltered image
+  double agreement = 0;  ///< share with the same answer as for the unaltered image
 };
 
-/// What the nearest neighbours of vectors of one kind say.
+/// What the nearest neighbours among vectors of one kind answer.
 struct NeighboursResult {
   std::string vectors;
   Estimate top1;
   Estimate macro_auc;  ///< of the votes
 };
 
-/// Of a task, or the mean of several, which has no labels, confusion and examples.
+/// The results of a task, or the mean of several; a mean has no labels, confusion or examples.
 struct TaskResult {
   std::string name;
   size_t images = 0;
-  size_t groups = 0;  ///< patients, or images where patients are not known
+  size_t groups = 0;  ///< patients; images where patients are unknown
   std::vector<LabelResult> labels;
   Estimate top1;
   Estimate top5;
   Estimate macro_auc;
   std::vector<NeighboursResult> neighbours;
-  /// What the first neighbours are better by than the second, both of the same drawn images: an interval
-  /// without 0 says that they differ, which those of either alone need not show.
+  /// By how much the first neighbours are better than the second on the same bootstrap draws. An interval
+  /// that excludes 0 says that they differ, even where their own intervals overlap.
   std::optional<NeighboursResult> difference;
   std::vector<size_t> confusion;  ///< [truth * labels + predicted]
   std::vector<CorruptionResult> corruptions;

@@ -13,8 +13,11 @@
 namespace mii {
 namespace {
 
-// More scans than any encoder writes; each costs a pass over the whole picture.
-constexpr int kMaxScans = 500;
+// Each scan of a progressive picture is a pass over all of it, however few bytes it has. Encoders write about
+// ten: two thousand million samples are ten scans of 100 megapixels with their colour at half the size, and
+// take a second.
+constexpr int kMaxScans = 100;
+constexpr size_t kMaxScannedSamples = 2'000'000'000;
 
 // libjpeg reports an error by a call that must not return. It jumps back to JpegReader::guarded, over frames
 // of C and of functions without destructors.
@@ -32,9 +35,19 @@ struct ErrorTrap {
 
 void ignore_message(j_common_ptr) {}
 
-void count_scans(j_common_ptr info) {
-  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > kMaxScans)
-    ERREXIT(info, JERR_BAD_PROGRESSION);
+size_t samples_of(const jpeg_decompress_struct& info) {
+  size_t blocks = 0;
+  for (int c = 0; c < info.num_components; ++c)
+    blocks += size_t{info.comp_info[c].width_in_blocks} * info.comp_info[c].height_in_blocks;
+  return blocks * DCTSIZE2;
+}
+
+void count_scans(j_common_ptr common) {
+  const auto& info = *reinterpret_cast<j_decompress_ptr>(common);
+  if (info.input_scan_number <= 1) return;
+  const auto scans = static_cast<size_t>(info.input_scan_number);
+  if (scans > kMaxScans || scans * samples_of(info) > kMaxScannedSamples)
+    ERREXIT(common, JERR_BAD_PROGRESSION);
 }
 
 void ignore_source_event(j_decompress_ptr) {}

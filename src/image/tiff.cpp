@@ -4,24 +4,27 @@
 #include <memory>
 #include <vector>
 
-#include "image/codec.h"
 #include "image/colour.h"
-#include "image/tiff_file.h"
+#include "image/medical_codec.h"
+#include "image/tiff_measured.h"
+#include "image/tiff_rows.h"
 
 namespace mii {
 namespace {
 
 constexpr uint16_t kMaxSamples = 8;
-constexpr uint64_t kMaxBytesPerPixel = kMaxSamples * 2;
+// Measured values, and what the library paints, take several times the memory of RGB bytes: a picture of them
+// may have a fifth of the pixels.
+constexpr uint64_t kFewerPixels = 5;
 
 // How stored samples become a picture.
-enum class Colours { grey, grey16, palette, rgb, cmyk, library };
+enum class Colours { grey, grey16, measured, palette, rgb, cmyk, library };
 
 bool is_read(uint16_t compression) {
-  constexpr uint16_t kRead[] = {COMPRESSION_NONE,      COMPRESSION_CCITTRLE,      COMPRESSION_CCITTRLEW,
-                                COMPRESSION_CCITTFAX3, COMPRESSION_CCITTFAX4,     COMPRESSION_LZW,
-                                COMPRESSION_JPEG,      COMPRESSION_ADOBE_DEFLATE, COMPRESSION_DEFLATE,
-                                COMPRESSION_PACKBITS};
+  constexpr uint16_t kRead[] = {COMPRESSION_NONE,      COMPRESSION_CCITTRLE,  COMPRESSION_CCITTRLEW,
+                                COMPRESSION_CCITTFAX3, COMPRESSION_CCITTFAX4, COMPRESSION_LZW,
+                                COMPRESSION_OJPEG,     COMPRESSION_JPEG,      COMPRESSION_ADOBE_DEFLATE,
+                                COMPRESSION_DEFLATE,   COMPRESSION_PACKBITS};
   return std::ranges::find(kRead, compression) != std::end(kRead);
 }
 
@@ -33,6 +36,7 @@ Colours grey_or_palette(const TiffLayout& layout) {
   const uint16_t bits = layout.bits;
   const bool small = bits == 1 || bits == 2 || bits == 4 || bits == 8;
   if (layout.photometric == PHOTOMETRIC_PALETTE && small) return Colours::palette;
+  if (layout.photometric != PHOTOMETRIC_PALETTE && is_measured(layout)) return Colours::measured;
   if (layout.photometric != PHOTOMETRIC_PALETTE && (bits == 12 || bits == 16)) return Colours::grey16;
   if (layout.photometric != PHOTOMETRIC_PALETTE && small) return Colours::grey;
   throw_not_read("a grey or palette picture with bits a sample of", bits);
@@ -51,6 +55,7 @@ Colours ycbcr_colours(const TiffLayout& layout) {
 }
 
 Colours colours_of(const TiffLayout& layout) {
+  if (layout.compression == COMPRESSION_OJPEG) return Colours::library;
   switch (layout.photometric) {
     case PHOTOMETRIC_MINISWHITE:
     case PHOTOMETRIC_MINISBLACK:
@@ -72,9 +77,8 @@ void check_layout(const TiffLayout& layout, Colours colours) {
   if (layout.samples == 0 || layout.samples > kMaxSamples) {
     throw_not_read("a number of samples a pixel of", layout.samples);
   }
-  const bool is_signed_grey = layout.sample_format == SAMPLEFORMAT_INT && colours == Colours::grey16;
   if (layout.sample_format != SAMPLEFORMAT_UINT && layout.sample_format != SAMPLEFORMAT_VOID &&
-      !is_signed_grey) {
+      colours != Colours::measured) {
     throw_not_read("sample format", layout.sample_format);
   }
 }
@@ -84,6 +88,8 @@ void check_layout(const TiffLayout& layout, Colours colours) {
 void unpack_samples(const uint8_t* stored, uint32_t bits, size_t count, size_t step, uint16_t* out) {
   if (bits == 8) {
     for (size_t i = 0; i < count; ++i) out[i * step] = stored[i];
+  } else if (bits == 16 && step == 1) {
+    std::memcpy(out, stored, 2 * count);
   } else if (bits == 16) {
     for (size_t i = 0; i < count; ++i) std::memcpy(out + i * step, stored + 2 * i, 2);
   } else {
@@ -96,37 +102,58 @@ void unpack_samples(const uint8_t* stored, uint32_t bits, size_t count, size_t s
   }
 }
 
-/// Turns rows of unpacked samples into rows of the picture.
+// How many samples of a pixel decide its colour.
+size_t samples_wanted(const TiffLayout& layout, Colours colours) {
+  if (colours == Colours::cmyk) return 4;
+  if (colours == Colours::rgb) return layout.premultiplied && layout.samples > 3 ? 4 : 3;
+  return 1;
+}
+
+/// Turns rows of stored samples into rows of the picture.
 class RowPainter {
  public:
-  RowPainter(const TiffFile& file, Colours colours) : layout_(file.layout()), colours_(colours) {
+  RowPainter(const TiffFile& file, Colours colours)
+      : layout_(file.layout()),
+        colours_(colours),
+        samples_apart_(layout_.planar ? samples_wanted(layout_, colours) : layout_.samples),
+        samples_(kMaxTiffPieceWidth * samples_apart_) {
     if (colours == Colours::palette) read_palette(file.palette());
     if (colours == Colours::grey) make_grey_shades();
   }
 
-  // samples: [pixels, layout.samples]
-  void paint(const uint16_t* samples, size_t pixels, uint8_t* rgb) const {
+  void paint(const TiffRow& row, uint8_t* rgb) {
+    unpack(row);
     switch (colours_) {
       case Colours::rgb:
-        return paint_rgb(samples, pixels, rgb);
+        return paint_rgb(row.pixels, rgb);
       case Colours::cmyk:
-        return paint_cmyk(samples, pixels, rgb);
+        return paint_cmyk(row.pixels, rgb);
       default:
-        return paint_shades(samples, pixels, rgb);
+        return paint_shades(row.pixels, rgb);
     }
   }
 
-  void paint_grey16(const uint16_t* samples, size_t pixels, uint16_t* grey) const {
+  // Writes every step-th value of grey.
+  void paint_grey16(const TiffRow& row, uint16_t* grey, ptrdiff_t step) {
+    unpack(row);
     const uint32_t top = (1u << layout_.bits) - 1;
-    const uint32_t flip = (layout_.photometric == PHOTOMETRIC_MINISWHITE ? top : 0u) ^
-                          (layout_.sample_format == SAMPLEFORMAT_INT ? (top + 1) / 2 : 0u);
+    const uint32_t flip = layout_.photometric == PHOTOMETRIC_MINISWHITE ? top : 0;
     // 12 bits are moved up, so that the high byte is always the same share of the full range.
-    for (size_t i = 0; i < pixels; ++i) {
-      grey[i] = static_cast<uint16_t>((samples[i * layout_.samples] ^ flip) << (16 - layout_.bits));
+    for (size_t i = 0; i < row.pixels; ++i, grey += step) {
+      *grey = static_cast<uint16_t>((samples_[i * samples_apart_] ^ flip) << (16 - layout_.bits));
     }
   }
 
  private:
+  // samples_: [pixels, samples_apart_]
+  void unpack(const TiffRow& row) {
+    const size_t planes = row.planes.size();
+    for (size_t p = 0; p < planes; ++p) {
+      unpack_samples(row.planes[p], layout_.bits, row.pixels * samples_apart_ / planes, planes,
+                     samples_.data() + p);
+    }
+  }
+
   void read_palette(const TiffFile::Palette& palette) {
     const auto high = [](uint16_t v) { return static_cast<uint8_t>(v >> 8); };
     for (size_t i = 0; i < (size_t{1} << layout_.bits); ++i) {
@@ -146,19 +173,21 @@ class RowPainter {
     return static_cast<uint8_t>(layout_.bits == 16 ? sample >> 8 : sample);
   }
 
-  void paint_shades(const uint16_t* samples, size_t pixels, uint8_t* rgb) const {
-    for (size_t i = 0; i < pixels; ++i) std::ranges::copy(shades_[samples[i * layout_.samples]], rgb + 3 * i);
+  void paint_shades(size_t pixels, uint8_t* rgb) const {
+    for (size_t i = 0; i < pixels; ++i) std::ranges::copy(shades_[samples_[i * samples_apart_]], rgb + 3 * i);
   }
 
-  void paint_rgb(const uint16_t* samples, size_t pixels, uint8_t* rgb) const {
-    for (size_t i = 0; i < pixels; ++i, samples += layout_.samples, rgb += 3) {
+  void paint_rgb(size_t pixels, uint8_t* rgb) const {
+    const uint16_t* samples = samples_.data();
+    for (size_t i = 0; i < pixels; ++i, samples += samples_apart_, rgb += 3) {
       for (size_t c = 0; c < 3; ++c) rgb[c] = byte_of(samples[c]);
       if (layout_.premultiplied && layout_.samples > 3) divide_by_alpha(byte_of(samples[3]), rgb);
     }
   }
 
-  void paint_cmyk(const uint16_t* samples, size_t pixels, uint8_t* rgb) const {
-    for (size_t i = 0; i < pixels; ++i, samples += layout_.samples) {
+  void paint_cmyk(size_t pixels, uint8_t* rgb) const {
+    const uint16_t* samples = samples_.data();
+    for (size_t i = 0; i < pixels; ++i, samples += samples_apart_) {
       uint8_t inks[4];
       for (size_t c = 0; c < 4; ++c) inks[c] = byte_of(samples[c]);
       cmyk_to_rgb(inks, 1, rgb + 3 * i);
@@ -173,87 +202,53 @@ class RowPainter {
 
   const TiffLayout& layout_;
   Colours colours_;
+  size_t samples_apart_;
+  std::vector<uint16_t> samples_;
   std::array<std::array<uint8_t, 3>, 256> shades_{};
 };
 
-/// Reads the strips or tiles and hands on their rows, unpacked.
-class BlockReader {
- public:
-  // Throws Error{image_too_large} when a strip or tile has more pixels than a picture may have.
-  BlockReader(const TiffFile& file, const DecodeLimits& limits) : file_(file), layout_(file.layout()) {
-    check_size(layout_.block_width, layout_.block_height, limits);
-    const auto bytes = static_cast<size_t>(layout_.block_row_bytes() * layout_.block_height);
-    for (size_t plane = 0; plane < (layout_.planar ? layout_.samples : 1u); ++plane)
-      planes_.emplace_back(bytes);
-    samples_.resize(size_t{layout_.block_width} * layout_.samples);
-  }
+/// Puts a row's pixels where they belong in the turned picture.
+void place(const uint8_t* row, const TiffRow& from, const Turn& turn, uint8_t* rgb) {
+  auto index = static_cast<ptrdiff_t>(turn.index_of(from.x, from.y));
+  for (size_t i = 0; i < from.pixels; ++i, index += turn.step()) std::memcpy(rgb + 3 * index, row + 3 * i, 3);
+}
 
-  // Calls use(x, y, pixels, samples) for each row of each block, clipped to the picture.
-  template <class Use>
-  void for_each_row(const Use& use) {
-    for (uint32_t y = 0; y < layout_.height; y += rows_from(y)) {
-      for (uint32_t x = 0; x < layout_.width; x += pixels_from(x)) {
-        read_block(x, y);
-        for (uint32_t r = 0; r < rows_from(y); ++r) {
-          unpack_row(r, pixels_from(x));
-          use(x, y + r, pixels_from(x), samples_.data());
-        }
-      }
-    }
-  }
-
- private:
-  uint32_t pixels_from(uint32_t x) const { return std::min(layout_.block_width, layout_.width - x); }
-  uint32_t rows_from(uint32_t y) const { return std::min(layout_.block_height, layout_.height - y); }
-
-  void read_block(uint32_t x, uint32_t y) {
-    for (size_t p = 0; p < planes_.size(); ++p) {
-      file_.read_block(x, y, static_cast<uint16_t>(p), rows_from(y), planes_[p]);
-    }
-  }
-
-  void unpack_row(uint32_t r, uint32_t pixels) {
-    const size_t count = size_t{pixels} * layout_.samples / planes_.size();
-    for (size_t p = 0; p < planes_.size(); ++p) {
-      const uint8_t* stored = planes_[p].data() + r * layout_.block_row_bytes();
-      unpack_samples(stored, layout_.bits, count, planes_.size(), samples_.data() + p);
-    }
-  }
-
-  const TiffFile& file_;
-  const TiffLayout& layout_;
-  std::vector<ZeroedBytes> planes_;
-  std::vector<uint16_t> samples_;
-};
-
-void read_rgb(const TiffFile& file, Colours colours, const DecodeLimits& limits, uint8_t* rgb) {
-  const RowPainter painter(file, colours);
-  const size_t width = file.layout().width;
-  BlockReader(file, limits).for_each_row([&](size_t x, size_t y, size_t pixels, const uint16_t* samples) {
-    painter.paint(samples, pixels, rgb + 3 * (y * width + x));
+void read_rgb(const TiffFile& file, Colours colours, const DecodeOptions& options, uint8_t* rgb) {
+  RowPainter painter(file, colours);
+  const Turn turn(file.layout());
+  std::vector<uint8_t> line(size_t{3} * kMaxTiffPieceWidth);
+  TiffRows(file, samples_wanted(file.layout(), colours), options.limits).for_each([&](const TiffRow& row) {
+    const bool straight = turn.step() == 1;
+    painter.paint(row, straight ? rgb + 3 * turn.index_of(row.x, row.y) : line.data());
+    if (!straight) place(line.data(), row, turn, rgb);
   });
 }
 
 void read_grey16(const TiffFile& file, const DecodeOptions& options, uint8_t* rgb) {
-  const RowPainter painter(file, Colours::grey16);
-  const size_t width = file.layout().width;
-  const size_t pixels_in_all = width * file.layout().height;
-  const auto grey = std::make_unique_for_overwrite<uint16_t[]>(pixels_in_all);
-  BlockReader(file, options.limits)
-      .for_each_row([&](size_t x, size_t y, size_t pixels, const uint16_t* samples) {
-        painter.paint_grey16(samples, pixels, grey.get() + y * width + x);
-      });
-  grey16_to_rgb({grey.get(), pixels_in_all}, options.grey16, rgb);
+  RowPainter painter(file, Colours::grey16);
+  const Turn turn(file.layout());
+  const size_t pixels = turn.width() * turn.height();
+  const auto grey = std::make_unique_for_overwrite<uint16_t[]>(pixels);
+  TiffRows(file, 1, options.limits).for_each([&](const TiffRow& row) {
+    painter.paint_grey16(row, grey.get() + turn.index_of(row.x, row.y), turn.step());
+  });
+  grey16_to_rgb({grey.get(), pixels}, options.grey16, rgb);
 }
 
 void read_by_library(const TiffFile& file, uint8_t* rgb) {
-  const size_t pixels = size_t{file.layout().width} * file.layout().height;
+  const Turn turn(file.layout());
+  const TiffLayout& layout = file.layout();
+  const size_t pixels = turn.width() * turn.height();
   const auto rgba = std::make_unique_for_overwrite<uint32_t[]>(pixels);
   file.read_rgba({rgba.get(), pixels});
-  for (size_t i = 0; i < pixels; ++i, rgb += 3) {
-    rgb[0] = static_cast<uint8_t>(TIFFGetR(rgba[i]));
-    rgb[1] = static_cast<uint8_t>(TIFFGetG(rgba[i]));
-    rgb[2] = static_cast<uint8_t>(TIFFGetB(rgba[i]));
+  const uint32_t* pixel = rgba.get();
+  for (size_t y = 0; y < layout.height; ++y) {
+    uint8_t* out = rgb + 3 * turn.index_of(0, y);
+    for (size_t x = 0; x < layout.width; ++x, ++pixel, out += 3 * turn.step()) {
+      out[0] = static_cast<uint8_t>(TIFFGetR(*pixel));
+      out[1] = static_cast<uint8_t>(TIFFGetG(*pixel));
+      out[2] = static_cast<uint8_t>(TIFFGetB(*pixel));
+    }
   }
 }
 
@@ -267,54 +262,24 @@ void read_pixels(TiffFile& file, Colours colours, const DecodeOptions& options, 
       break;
   }
   if (file.layout().photometric == PHOTOMETRIC_YCBCR) file.convert_ycbcr_to_rgb();
-  read_rgb(file, colours, options.limits, rgb);
-}
-
-/// Where the stored picture goes for one value of the orientation tag (TIFF 6.0, section 8).
-struct Turn {
-  bool transposed;
-  bool flip_x;  // of the stored picture
-  bool flip_y;
-
-  explicit Turn(uint16_t orientation)
-      : transposed(orientation >= 5 && orientation <= 8),
-        flip_x(orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8),
-        flip_y(orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7) {}
-
-  bool is_none() const { return !transposed && !flip_x && !flip_y; }
-};
-
-void paint_turned(const uint8_t* stored, size_t width, size_t height, const Turn& turn, Canvas& canvas) {
-  for (size_t y = 0; y < canvas.height(); ++y) {
-    uint8_t* out = canvas.row(y);
-    for (size_t x = 0; x < canvas.width(); ++x, out += 3) {
-      const size_t along = turn.transposed ? y : x;
-      const size_t down = turn.transposed ? x : y;
-      const size_t from_x = turn.flip_x ? width - 1 - along : along;
-      const size_t from_y = turn.flip_y ? height - 1 - down : down;
-      std::memcpy(out, stored + 3 * (from_y * width + from_x), 3);
-    }
-  }
+  read_rgb(file, colours, options, rgb);
 }
 
 }  // namespace
 
 void decode_tiff(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
-  TiffFile file(bytes, options.limits.max_pixels * kMaxBytesPerPixel);
+  TiffFile file(bytes, options.limits.max_pixels);
   const TiffLayout& layout = file.layout();
   const Colours colours = colours_of(layout);
   check_layout(layout, colours);
-  const Turn turn(layout.orientation);
-  const size_t width = layout.width;
-  const size_t height = layout.height;
-  turn.transposed ? canvas.start(height, width) : canvas.start(width, height);
-  if (turn.is_none()) {
-    read_pixels(file, colours, options, canvas.row(0));
-  } else {
-    const auto stored = std::make_unique_for_overwrite<uint8_t[]>(width * height * 3);
-    read_pixels(file, colours, options, stored.get());
-    paint_turned(stored.get(), width, height, turn, canvas);
-  }
+  const bool heavy = colours == Colours::measured || colours == Colours::library;
+  check_size(layout.width, layout.height,
+             {.max_pixels = options.limits.max_pixels / (heavy ? kFewerPixels : 1)});
+  check_blocks(layout, options.limits);
+  if (colours == Colours::measured)
+    return paint_frame(read_measured(file, options.limits), {}, options, canvas);
+  const Turn turn(layout);
+  read_pixels(file, colours, options, canvas.start(turn.width(), turn.height()));
 }
 
 }  // namespace mii

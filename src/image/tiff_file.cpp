@@ -12,8 +12,15 @@ ZeroedBytes::ZeroedBytes(size_t size) : data_(static_cast<uint8_t*>(std::calloc(
   if (data_ == nullptr) throw std::bad_alloc();
 }
 
-TiffFile::TiffFile(Bytes bytes, uint64_t max_bytes) : memory_{bytes, 0} {
-  open(max_bytes);
+namespace {
+
+// The library's own tables, of its decoders and of what a directory lists, need this much at the least.
+constexpr uint64_t kMinPieceBytes = 1 << 20;
+
+}  // namespace
+
+TiffFile::TiffFile(Bytes bytes, uint64_t max_pixels) : memory_{bytes, 0} {
+  open(std::max(3 * max_pixels, kMinPieceBytes));
   read_layout();
 }
 
@@ -123,6 +130,12 @@ void TiffFile::read_block(uint32_t x, uint32_t y, uint16_t plane, uint32_t rows,
     fail("the " + std::string(layout_.tiled ? "tile" : "strip") + " at pixel " + std::to_string(x) + ", " +
          std::to_string(y) + " is damaged or ends early");
   }
+}
+
+void TiffFile::read_row(uint32_t y, uint16_t plane, ZeroedBytes& out) const {
+  if (TIFFScanlineSize64(tiff_.get()) > out.size()) fail("an unexpected layout");
+  if (TIFFReadScanline(tiff_.get(), out.data(), y, plane) != 1)
+    fail("row " + std::to_string(y) + " is damaged or ends early");
 }
 
 void TiffFile::read_rgba(std::span<uint32_t> rgba) const {

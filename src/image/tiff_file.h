@@ -30,11 +30,9 @@ struct TiffLayout {
   uint32_t block_width = 0;  // a strip's or tile's
   uint32_t block_height = 0;
 
-  /// Bytes of one row of a block.
-  uint64_t block_row_bytes() const {
-    const uint64_t samples_stored = planar ? 1 : samples;
-    return (uint64_t{block_width} * samples_stored * bits + 7) / 8;
-  }
+  /// Bytes of some pixels of a row of a block, of one plane.
+  uint64_t row_bytes(uint64_t pixels) const { return (pixels * (planar ? 1u : samples) * bits + 7) / 8; }
+  uint64_t block_row_bytes() const { return row_bytes(block_width); }
 };
 
 /// Bytes that are zero until written, in pages that cost nothing until then.
@@ -54,8 +52,9 @@ class ZeroedBytes {
 
 class TiffFile {
  public:
-  /// Throws Error{invalid_image}. No single piece of memory that the library takes is larger than max_bytes.
-  TiffFile(Bytes bytes, uint64_t max_bytes);
+  /// Throws Error{invalid_image}. No single piece of memory that the library takes is larger than the RGB
+  /// bytes of max_pixels.
+  TiffFile(Bytes bytes, uint64_t max_pixels);
   TiffFile(const TiffFile&) = delete;
   TiffFile& operator=(const TiffFile&) = delete;
 
@@ -75,6 +74,10 @@ class TiffFile {
   /// Decodes the strip or tile that begins at pixel (x, y); `plane` counts where the layout is planar.
   /// At most `rows` rows of it are asked for.
   void read_block(uint32_t x, uint32_t y, uint16_t plane, uint32_t rows, ZeroedBytes& out) const;
+
+  /// Decodes one row of a file of strips, or one plane of it. To be called with rising y; else a strip is
+  /// decoded again from its start.
+  void read_row(uint32_t y, uint16_t plane, ZeroedBytes& out) const;
 
   /// Decodes the whole picture by the library's own colour conversion. rgba: width * height pixels.
   void read_rgba(std::span<uint32_t> rgba) const;

@@ -1,5 +1,6 @@
 #include "medical/dicom_attributes.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace mii {
@@ -42,6 +43,8 @@ std::optional<double> dicom_number(DcmItem& item, const DcmTagKey& tag) {
   const std::vector<double> numbers = dicom_numbers(item, tag);
   return numbers.empty() ? std::nullopt : std::optional(numbers.front());
 }
+
+int whole_number(double number) { return static_cast<int>(std::clamp(number, -2e9, 2e9)); }
 
 int dicom_integer(DcmItem& item, const DcmTagKey& tag, int otherwise) {
   const auto number = dicom_number(item, tag);

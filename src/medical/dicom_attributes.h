@@ -17,6 +17,8 @@ std::string dicom_text(DcmItem& item, const DcmTagKey& tag);
 std::optional<double> dicom_number(DcmItem& item, const DcmTagKey& tag);
 std::vector<double> dicom_numbers(DcmItem& item, const DcmTagKey& tag);
 int dicom_integer(DcmItem& item, const DcmTagKey& tag, int otherwise);
+/// Towards zero; numbers beyond two thousand million become that.
+int whole_number(double number);
 /// Item `index` of a sequence; null when absent.
 DcmItem* dicom_item(DcmItem& item, const DcmTagKey& sequence, size_t index = 0);
 

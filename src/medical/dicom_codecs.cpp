@@ -13,6 +13,7 @@
 #include <dcmtk/dcmjpls/djdecode.h>
 
 #include "medical/jpeg2000.h"
+#include "medical/jpeg_header.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -22,6 +23,8 @@ using Bytes = std::span<const std::byte>;
 
 [[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::invalid_image, what); }
 
+constexpr size_t kJpegLs = 0xF7;  // the marker of its frame header
+
 void register_codecs() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -30,40 +33,60 @@ void register_codecs() {
   });
 }
 
-// What a JPEG or JPEG-LS codestream says of itself.
-struct JpegHeader {
-  size_t marker = 0;  // of the frame header: how it is coded
-  int precision = 0;
-  ExpectedPicture picture;
+// Those that DCMTK does not know yet; PS3.6 annex A.
+struct HighThroughputSyntax {
+  std::string_view uid;
+  const char* name;
 };
+constexpr std::array kHighThroughput{
+    HighThroughputSyntax{"1.2.840.10008.1.2.4.201", "High-Throughput JPEG 2000 (Lossless only)"},
+    HighThroughputSyntax{"1.2.840.10008.1.2.4.202",
+                         "High-Throughput JPEG 2000 with RPCL Options (Lossless only)"},
+    HighThroughputSyntax{"1.2.840.10008.1.2.4.203", "High-Throughput JPEG 2000 (Lossless or Lossy)"}};
 
-JpegHeader jpeg_header(Bytes bytes) {
-  const auto byte = [&](size_t at) { return std::to_integer<size_t>(bytes[at]); };
-  size_t at = 2;
-  while (at + 10 <= bytes.size()) {
-    if (byte(at) != 0xFF) fail("damaged JPEG header");
-    const size_t marker = byte(at + 1);
-    if (marker == 0xFF) {  // fill byte
-      ++at;
-      continue;
-    }
-    const bool frame_header =
-        (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) ||
-        marker == 0xF7;
-    if (frame_header)
-      return {marker,
-              static_cast<int>(byte(at + 4)),
-              {byte(at + 5) << 8 | byte(at + 6), byte(at + 7) << 8 | byte(at + 8), byte(at + 9)}};
-    at += 2 + (byte(at + 2) << 8 | byte(at + 3));
-  }
-  fail("JPEG without a frame header");
+const HighThroughputSyntax* high_throughput(std::string_view uid) {
+  const auto* found = std::ranges::find(kHighThroughput, uid, &HighThroughputSyntax::uid);
+  return found == kHighThroughput.end() ? nullptr : found;
+}
+
+// A JFIF file has one colour space for three components, YCbCr, in all that compresses by the DCT. Where the
+// data set says RGB, its writer forgot to say what its encoder did: PS3.5 section 8.2.1 has what the
+// compressed data say of themselves control the decompression when the data elements disagree. Lossless JPEG
+// has no such conversion.
+std::string colour_space_of(const JpegHeader& header, const PixelLayout& layout) {
+  const bool is_dct = header.marker >= 0xC0 && header.marker <= 0xC2;
+  const bool is_ycbcr = header.is_jfif && is_dct && layout.photometric_interpretation == "RGB";
+  return is_ycbcr ? "YBR_FULL" : layout.photometric_interpretation;
+}
+
+// DCMTK takes the default thresholds of eight bits and more for those of fewer bits: the right ones, of T.87
+// C.2.4.1.1, are written into the codestream. One that says its own says so later, which counts.
+std::vector<std::byte> with_thresholds(const std::vector<std::byte>& frame, const JpegHeader& header) {
+  const int error = header.near_lossless, most = (1 << header.precision) - 1,
+            factor = 1 << (8 - header.precision);
+  const auto threshold = [&](int least, int basic, int before) {
+    const int value = std::max(least, basic / factor + (2 * least - 1) * error);
+    return value > most || value < before ? before : value;
+  };
+  const int first = threshold(2, 3, error + 1), second = threshold(3, 7, first),
+            third = threshold(4, 21, second);
+  std::vector<std::byte> out(frame.begin(), frame.begin() + 2);
+  const auto put = [&](int value, int bytes) {
+    while (bytes-- > 0) out.push_back(static_cast<std::byte>(value >> 8 * bytes));
+  };
+  put(0xFFF8, 2);
+  put(13, 2);
+  put(1, 1);  // thresholds
+  for (const int value : {most, first, second, third, 64}) put(value, 2);
+  out.insert(out.end(), frame.begin() + 2, frame.end());
+  return out;
 }
 
 // Lossless JPEG has a bit for each sample; others one for each block of 64; JPEG-LS next to none.
 size_t least_jpeg_bytes(const JpegHeader& header) {
   const size_t pixels = header.picture.rows * header.picture.cols;
   if (header.marker == 0xC3) return pixels * header.picture.samples / 8;
-  return header.marker == 0xF7 ? 0 : pixels / 64 / 8;
+  return header.marker == kJpegLs ? 0 : pixels / 64 / 8;
 }
 
 std::string described(size_t cols, size_t rows, size_t samples) {
@@ -79,6 +102,19 @@ void expect_same(const JpegHeader& header, const PixelLayout& layout) {
   if (header.precision < 2 || header.precision > std::max(8, layout.bits_allocated))
     fail("a JPEG of " + std::to_string(header.precision) + " bits, " + std::to_string(layout.bits_allocated) +
          " are allocated");
+}
+
+// Each scan of a progressive picture is a pass over all of it, however few bytes it has. Encoders write about
+// ten; a thousand million samples take half a second. In every other picture a component is in one scan.
+void expect_few_scans(const JpegHeader& header) {
+  constexpr size_t kProgressive = 0xC2, kMostScans = 100, kMostSamples = 1'000'000'000;
+  const ExpectedPicture& picture = header.picture;
+  const size_t most =
+      header.marker != kProgressive
+          ? picture.samples
+          : std::min(kMostScans, kMostSamples / (picture.rows * picture.cols * picture.samples));
+  if (header.scans > most)
+    fail("a JPEG of " + std::to_string(header.scans) + " scans, expected at most " + std::to_string(most));
 }
 
 // What the densest code of a format needs for a frame; less is damage, and is found before memory is taken.
@@ -208,14 +244,26 @@ RawFrame by_openjpeg(const std::vector<std::byte>& frame, const PixelLayout& lay
 
 }  // namespace
 
+std::string transfer_syntax_name(std::string_view uid) {
+  if (const auto* syntax = high_throughput(uid)) return syntax->name;
+  const DcmXfer known(std::string(uid).c_str());
+  return known.getXfer() == EXS_Unknown ? "" : known.getXferName();
+}
+
 RawFrame decode_encapsulated(const std::string& transfer_syntax, const std::vector<std::byte>& frame,
                              const PixelLayout& layout) {
+  if (high_throughput(transfer_syntax) != nullptr) return by_openjpeg(frame, layout);
   const E_TransferSyntax syntax = DcmXfer(transfer_syntax.c_str()).getXfer();
   const auto jpeg = [&] {
-    const JpegHeader header = jpeg_header(frame);
+    const JpegHeader header = read_jpeg_header(frame);
     expect_same(header, layout);
+    expect_few_scans(header);
     expect_bytes(frame, least_jpeg_bytes(header), "JPEG");
-    return by_dcmtk(syntax, frame, layout, header.precision > 8 ? 16 : 8);
+    PixelLayout encoded = layout;
+    encoded.photometric_interpretation = colour_space_of(header, layout);
+    const bool few_bits = header.marker == kJpegLs && header.precision < 8;
+    return by_dcmtk(syntax, few_bits ? with_thresholds(frame, header) : frame, encoded,
+                    header.precision > 8 ? 16 : 8);
   };
   switch (syntax) {
     case EXS_RLELossless:

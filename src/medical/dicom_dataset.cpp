@@ -23,18 +23,15 @@ E_TransferSyntax dicom_encoding(const DicomStructure& structure) {
   return structure.explicit_vr ? EXS_LittleEndianExplicit : EXS_LittleEndianImplicit;
 }
 
-void read_dicom_dataset(std::span<const std::byte> bytes, const DicomStructure& structure,
-                        DcmDataset& dataset) {
+void read_dicom_dataset(const DicomStructure& structure, DcmDataset& dataset) {
   silence_dcmtk();
-  // DCMTK takes memory for whatever length an element announces: it sees none that the file does not have.
-  const size_t length = structure.attributes_end - std::min(structure.dataset, structure.attributes_end);
   DcmInputBufferStream stream;
-  stream.setBuffer(bytes.data() + structure.dataset, static_cast<offile_off_t>(length));
+  stream.setBuffer(structure.attributes.data(), static_cast<offile_off_t>(structure.attributes.size()));
   stream.setEos();
   dataset.transferInit();
   // What was read before an error is kept: whether it is enough is decided by the attributes.
   try {
-    dataset.read(stream, dicom_encoding(structure));
+    dataset.read(stream, structure.big_endian ? EXS_BigEndianExplicit : EXS_LittleEndianExplicit);
   } catch (const std::exception&) {
     // DCMTK throws none of its own; the standard library may from within it.
   }

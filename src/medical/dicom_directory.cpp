@@ -44,7 +44,7 @@ std::optional<std::vector<fs::path>> files_of_dicomdir(const fs::path& path,
   const DicomStructure structure = walk_dicom(bytes);
   if (structure.pixels.tag != 0 || structure.transfer_syntax == kDeflatedTransferSyntax) return std::nullopt;
   DcmDataset dataset;
-  read_dicom_dataset(bytes, structure, dataset);
+  read_dicom_dataset(structure, dataset);
   DcmSequenceOfItems* records = nullptr;
   if (dataset.findAndGetSequence(DCM_DirectoryRecordSequence, records).bad() || records == nullptr)
     return std::nullopt;

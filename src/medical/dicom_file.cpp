@@ -11,6 +11,7 @@
 #include <dcmtk/dcmdata/dctk.h>
 
 #include "medical/dicom_attributes.h"
+#include "medical/dicom_codecs.h"
 #include "medical/dicom_dataset.h"
 #include "medical/dicom_pixels.h"
 #include "medical/dicom_structure.h"
@@ -143,9 +144,8 @@ void DicomFile::Impl::read_dataset(Bytes bytes) {
     inflated_ = inflated(bytes.subspan(structure_.dataset));
     structure_ = walk_dicom_dataset(inflated_, true, false);
     structure_.transfer_syntax = kDeflatedTransferSyntax;
-    bytes = inflated_;
   }
-  read_dicom_dataset(bytes, structure_, dataset_);
+  read_dicom_dataset(structure_, dataset_);
 }
 
 // PS3.3 C.7.6.16.
@@ -164,8 +164,9 @@ void DicomFile::Impl::find_functional_groups() {
 
 void DicomFile::Impl::fill_info(const DicomLimits& limits) {
   const std::string& syntax = structure_.transfer_syntax;
-  const DcmXfer named = syntax.empty() ? DcmXfer(dicom_encoding(structure_)) : DcmXfer(syntax.c_str());
-  info_.transfer_syntax = named.getXfer() == EXS_Unknown ? syntax : named.getXferName();
+  info_.transfer_syntax =
+      syntax.empty() ? DcmXfer(dicom_encoding(structure_)).getXferName() : transfer_syntax_name(syntax);
+  if (info_.transfer_syntax.empty()) info_.transfer_syntax = syntax;
   info_.sop_instance_uid = dicom_text(dataset_, DCM_SOPInstanceUID);
   info_.study_instance_uid = dicom_text(dataset_, DCM_StudyInstanceUID);
   info_.series_instance_uid = dicom_text(dataset_, DCM_SeriesInstanceUID);
@@ -245,7 +246,7 @@ void DicomFile::Impl::expect_picture(const DicomLimits& limits) const {
     fail(std::to_string(layout_.frames) + " frames, the pixel data hold " + std::to_string(most) +
          " at the most");
   const std::string& syntax = structure_.transfer_syntax;
-  if (!syntax.empty() && DcmXfer(syntax.c_str()).getXfer() == EXS_Unknown)
+  if (!syntax.empty() && transfer_syntax_name(syntax).empty())
     throw Error(ErrorCode::unsupported, "DICOM: unknown transfer syntax " + syntax);
 }
 
@@ -301,7 +302,7 @@ void DicomFile::Impl::mark_padding(GreyFrame& grey) const {
   if (!value) return;
   // Written as US or SS, and by some as the other one of the two.
   const auto as_stored = [&](double v) {
-    const auto whole = static_cast<int32_t>(v);
+    const int32_t whole = whole_number(v);
     if (layout_.is_signed && whole > 32767) return whole - 65536;
     if (!layout_.is_signed && whole < 0) return whole + 65536;
     return whole;

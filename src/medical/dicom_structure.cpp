@@ -21,7 +21,6 @@ constexpr size_t kMaxElementsInSet = 100'000;  // it looks for one from the firs
 constexpr size_t kMaxMoves = 10'000'000;
 constexpr uint32_t kUndefined = 0xFFFFFFFF;
 constexpr uint32_t kItem = 0xFFFEE000, kItemEnd = 0xFFFEE00D, kSequenceEnd = 0xFFFEE0DD;
-constexpr uint32_t kRecordType = 0x00041430;
 constexpr size_t kNoEnd = std::numeric_limits<size_t>::max();
 
 uint32_t byte_at(Bytes bytes, size_t at) { return std::to_integer<uint32_t>(bytes[at]); }
@@ -84,25 +83,104 @@ bool read_element(Bytes bytes, size_t at, bool explicit_vr, bool big, Element& e
   return true;
 }
 
+struct Attribute {
+  uint32_t tag;
+  std::string_view vr;
+};
+
+// What the program asks of a data set, in the order of the tags; PS3.6. The VR is for data sets that say
+// none.
+constexpr std::array kAttributes{
+    Attribute{0x00041220, "SQ"}, Attribute{0x00041500, "CS"}, Attribute{0x00080016, "UI"},
+    Attribute{0x00080018, "UI"}, Attribute{0x00080020, "DA"}, Attribute{0x00080030, "TM"},
+    Attribute{0x00080050, "SH"}, Attribute{0x00080060, "CS"}, Attribute{0x00080080, "LO"},
+    Attribute{0x00080090, "PN"}, Attribute{0x00080104, "LO"}, Attribute{0x00081030, "LO"},
+    Attribute{0x0008103E, "LO"}, Attribute{0x00082218, "SQ"}, Attribute{0x00100010, "PN"},
+    Attribute{0x00100020, "LO"}, Attribute{0x00100030, "DA"}, Attribute{0x00100040, "CS"},
+    Attribute{0x00101010, "AS"}, Attribute{0x00180015, "CS"}, Attribute{0x0020000D, "UI"},
+    Attribute{0x0020000E, "UI"}, Attribute{0x00200011, "IS"}, Attribute{0x00200013, "IS"},
+    Attribute{0x00200032, "DS"}, Attribute{0x00200037, "DS"}, Attribute{0x00209071, "SQ"},
+    Attribute{0x00209113, "SQ"}, Attribute{0x00209116, "SQ"}, Attribute{0x00280002, "US"},
+    Attribute{0x00280004, "CS"}, Attribute{0x00280006, "US"}, Attribute{0x00280008, "IS"},
+    Attribute{0x00280010, "US"}, Attribute{0x00280011, "US"}, Attribute{0x00280100, "US"},
+    Attribute{0x00280101, "US"}, Attribute{0x00280102, "US"}, Attribute{0x00280103, "US"},
+    Attribute{0x00280120, "US"}, Attribute{0x00280121, "US"}, Attribute{0x00280301, "CS"},
+    Attribute{0x00281050, "DS"}, Attribute{0x00281051, "DS"}, Attribute{0x00281052, "DS"},
+    Attribute{0x00281053, "DS"}, Attribute{0x00281056, "CS"}, Attribute{0x00281101, "US"},
+    Attribute{0x00281102, "US"}, Attribute{0x00281103, "US"}, Attribute{0x00281201, "OW"},
+    Attribute{0x00281202, "OW"}, Attribute{0x00281203, "OW"}, Attribute{0x00281221, "OW"},
+    Attribute{0x00281222, "OW"}, Attribute{0x00281223, "OW"}, Attribute{0x00282110, "CS"},
+    Attribute{0x00283000, "SQ"}, Attribute{0x00283002, "US"}, Attribute{0x00283006, "OW"},
+    Attribute{0x00283010, "SQ"}, Attribute{0x00289132, "SQ"}, Attribute{0x00289145, "SQ"},
+    Attribute{0x52009229, "SQ"}, Attribute{0x52009230, "SQ"}};
+static_assert(std::ranges::is_sorted(kAttributes, {}, &Attribute::tag));
+
+const Attribute* attribute_of(uint32_t tag) {
+  const auto* found = std::ranges::lower_bound(kAttributes, tag, {}, &Attribute::tag);
+  return found != kAttributes.end() && found->tag == tag ? found : nullptr;
+}
+
+// Writes a data set in explicit VR, all sequences and items with delimiters instead of lengths.
+class AttributeWriter {
+ public:
+  AttributeWriter(std::vector<std::byte>& out, bool big) : out_(out), big_(big) {}
+
+  void delimiter(uint32_t tag, uint32_t length = 0) {
+    u16(tag >> 16);
+    u16(tag & 0xFFFF);
+    u32(length);
+  }
+  void sequence(uint32_t tag) { header(tag, "SQ", kUndefined); }
+  void leaf(uint32_t tag, std::string_view vr, Bytes value) {
+    if (has_short_length(vr) && value.size() > 0xFFFF) return;
+    header(tag, vr, static_cast<uint32_t>(value.size()));
+    out_.insert(out_.end(), value.begin(), value.end());
+  }
+
+ private:
+  void u16(uint32_t value) {
+    const std::byte low{static_cast<uint8_t>(value)}, high{static_cast<uint8_t>(value >> 8)};
+    out_.push_back(big_ ? high : low);
+    out_.push_back(big_ ? low : high);
+  }
+  void u32(uint32_t value) {
+    u16(big_ ? value >> 16 : value & 0xFFFF);
+    u16(big_ ? value & 0xFFFF : value >> 16);
+  }
+  void header(uint32_t tag, std::string_view vr, uint32_t length) {
+    u16(tag >> 16);
+    u16(tag & 0xFFFF);
+    for (const char c : vr) out_.push_back(static_cast<std::byte>(c));
+    if (has_short_length(vr)) return u16(length);
+    u16(0);
+    u32(length);
+  }
+
+  std::vector<std::byte>& out_;
+  const bool big_;
+};
+
 class Walk {
  public:
-  Walk(Bytes bytes, DicomStructure& found) : bytes_(bytes), found_(found), big_(found.big_endian) {
-    levels_.push_back({kNoEnd, false, found.explicit_vr});
+  Walk(Bytes bytes, DicomStructure& found)
+      : bytes_(bytes), found_(found), big_(found.big_endian), attributes_(found.attributes, big_) {
+    levels_.push_back({.explicit_vr = found.explicit_vr});
   }
 
   void run() {
     at_ = found_.dataset;
     while (step()) {
     }
-    found_.attributes_end = std::min(at_, bytes_.size());
+    while (levels_.size() > 1) leave();
   }
 
  private:
   // The data set, an item, or a sequence of items.
   struct Level {
-    size_t end;
-    bool is_sequence;
-    bool explicit_vr;
+    size_t end = kNoEnd;
+    bool is_sequence = false;
+    bool explicit_vr = true;
+    bool is_asked_for = true;
     uint32_t highest_tag = 0;
     size_t elements = 0;
   };
@@ -111,9 +189,32 @@ class Walk {
     if (!holds) throw Error(ErrorCode::invalid_image, std::string("DICOM: ") + what);
   }
 
-  void enter(size_t end, bool is_sequence, bool explicit_vr) {
+  void enter(const Level& level) {
     expect(levels_.size() < kMaxDepth, "sequences are nested more than 32 deep");
-    levels_.push_back({end, is_sequence, explicit_vr});
+    levels_.push_back(level);
+  }
+
+  void enter_sequence(const Element& element) {
+    const Level& parent = levels_.back();
+    const bool is_asked_for = parent.is_asked_for && attribute_of(element.tag) != nullptr;
+    if (is_asked_for) attributes_.sequence(element.tag);
+    enter({.end = end_of(element.value, element.length),
+           .is_sequence = true,
+           .explicit_vr = parent.explicit_vr && element.vr != "UN",
+           .is_asked_for = is_asked_for});
+  }
+
+  void enter_item(const Element& element, bool is_asked_for) {
+    if (is_asked_for) attributes_.delimiter(kItem, kUndefined);
+    enter({.end = end_of(element.value, element.length),
+           .explicit_vr = levels_.back().explicit_vr,
+           .is_asked_for = is_asked_for});
+  }
+
+  void leave() {
+    if (levels_.back().is_asked_for)
+      attributes_.delimiter(levels_.back().is_sequence ? kSequenceEnd : kItemEnd);
+    levels_.pop_back();
   }
 
   // Of a value that begins at `from`; what reaches beyond the file ends with it.
@@ -122,35 +223,39 @@ class Walk {
   }
 
   bool step() {
-    while (levels_.size() > 1 && at_ >= levels_.back().end) levels_.pop_back();
+    while (levels_.size() > 1 && at_ >= levels_.back().end) leave();
     Element element;
     if (at_ >= bytes_.size() || !read_element(bytes_, at_, levels_.back().explicit_vr, big_, element))
       return false;
     expect(++elements_ <= kMaxElements, "more than one million elements");
-    if (element.tag >> 16 == 0xFFFE) return levels_.size() > 1 && delimiter(element);
+    if (element.tag >> 16 == 0xFFFE) return delimiter(element);
     if (levels_.back().is_sequence) return false;  // something else than an item: the structure ends here
-    if (levels_.size() == 1 && is_pixel_data(element.tag)) return pixel_data(element);
+    if (is_pixel_data(element.tag)) {
+      if (levels_.size() == 1) return pixel_data(element);
+      if (element.length == kUndefined) return pass_over_fragments(element.value);
+    }
     count(element.tag);
     if (opens_sequence(element)) {
-      enter(end_of(element.value, element.length), true, levels_.back().explicit_vr && element.vr != "UN");
+      enter_sequence(element);
       at_ = element.value;
       return true;
     }
     if (element.length > bytes_.size() - element.value) return false;  // the file ends within it
-    expect(element.tag != kRecordType || is_code(element), "a damaged type of a directory record");
+    leaf(element);
     at_ = element.value + element.length;
     return true;
   }
 
-  // DCMTK looks at the type of a directory record while it reads, and throws for what is none.
-  bool is_code(const Element& element) const {
-    constexpr size_t kLongestCode = 16;
-    const std::string_view text = text_at(bytes_, element.value, element.length);
-    return text.size() <= kLongestCode &&
-           text.substr(0, text.find_last_not_of('\0') + 1).find('\0') == text.npos;
+  // Without a VR that says more than the table, it is the table's.
+  void leaf(const Element& element) {
+    const Attribute* attribute = levels_.back().is_asked_for ? attribute_of(element.tag) : nullptr;
+    if (attribute == nullptr) return;
+    const bool is_told = !element.vr.empty() && is_vr(element.vr) && element.vr != "UN";
+    attributes_.leaf(element.tag, is_told ? element.vr : attribute->vr,
+                     bytes_.subspan(element.value, element.length));
   }
 
-  // A set keeps its elements in the order of their tags, and finds an element's place from the end.
+  // DCMTK keeps a set's elements in the order of their tags, and finds an element's place from the end.
   void count(uint32_t tag) {
     Level& level = levels_.back();
     if (tag <= level.highest_tag) moves_ += level.elements;
@@ -166,20 +271,19 @@ class Walk {
            read_tag(bytes_, element.value, big_) == kItem;
   }
 
-  // False for what does not belong where it is found: the structure ends before it.
+  // An item outside of a sequence is passed over with what it holds, a delimiter that ends nothing alone:
+  // files have both behind sequences that say they are empty.
   bool delimiter(const Element& element) {
     const bool in_sequence = levels_.back().is_sequence;
-    if (element.tag == kItem && in_sequence) {
-      enter(end_of(element.value, element.length), false, levels_.back().explicit_vr);
-    } else if (element.tag == kItemEnd && !in_sequence) {
-      levels_.pop_back();
-    } else if (element.tag == kSequenceEnd) {
-      if (!in_sequence && levels_.size() > 2) levels_.pop_back();
-      levels_.pop_back();
-    } else {
-      return false;
-    }
     at_ = element.value;
+    if (element.tag == kItem) {
+      enter_item(element, in_sequence && levels_.back().is_asked_for);
+    } else if (element.tag == kItemEnd && !in_sequence && levels_.size() > 1) {
+      leave();
+    } else if (element.tag == kSequenceEnd && levels_.size() > 1) {
+      if (!in_sequence && levels_.size() > 2) leave();
+      leave();
+    }
     return true;
   }
 
@@ -200,25 +304,42 @@ class Walk {
     return false;
   }
 
+  // The next fragment; false when there is none at `at`.
+  bool fragment(size_t& at, Element& item, Bytes& value) {
+    if (!read_element(bytes_, at, true, false, item) || item.tag != kItem || item.length == kUndefined)
+      return false;
+    value = bytes_.subspan(item.value, end_of(item.value, item.length) - item.value);
+    at = item.value + value.size();
+    expect(++elements_ <= kMaxElements, "more than one million fragments");
+    return true;
+  }
+
   void fragments(size_t at) {
     Element item;
-    bool first = true;
-    while (read_element(bytes_, at, true, false, item) && item.tag == kItem && item.length != kUndefined) {
-      const Bytes value = bytes_.subspan(item.value, end_of(item.value, item.length) - item.value);
+    Bytes value;
+    for (bool first = true; fragment(at, item, value); first = false) {
       if (first)
         found_.pixels.offset_table = value;
       else
         found_.pixels.fragments.push_back(value);
       found_.pixels.cut_off = value.size() < item.length;
-      first = false;
-      at = item.value + value.size();
-      expect(++elements_ <= kMaxElements, "more than one million fragments");
     }
+  }
+
+  // Those of an icon within an item. The delimiter behind them ends nothing that was entered.
+  bool pass_over_fragments(size_t at) {
+    Element item;
+    Bytes value;
+    while (fragment(at, item, value)) {
+    }
+    at_ = item.tag == kSequenceEnd ? item.value : at;
+    return at_ < bytes_.size();
   }
 
   Bytes bytes_;
   DicomStructure& found_;
   const bool big_;
+  AttributeWriter attributes_;
   size_t at_ = 0;
   size_t elements_ = 0;
   size_t moves_ = 0;

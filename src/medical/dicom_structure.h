@@ -15,8 +15,9 @@ inline constexpr const char* kDeflatedTransferSyntax = "1.2.840.10008.1.2.1.99";
 struct DicomStructure {
   std::string transfer_syntax;  ///< UID of the meta header; empty without one
   size_t dataset = 0;           ///< where the data set begins
-  size_t attributes_end =
-      0;                    ///< where the pixel data begin, or what cannot be read: no element lies across it
+  /// The attributes before the pixel data that the program asks for, written anew: explicit VR, in the byte
+  /// order of the file, and nothing that is not whole. What parses them meets no length that lies.
+  std::vector<std::byte> attributes;
   bool explicit_vr = true;  ///< of the data set, as its first element shows
   bool big_endian = false;
 
@@ -37,10 +38,10 @@ struct DicomStructure {
 /// elements that a DICOM object begins with.
 bool looks_like_dicom(std::span<const std::byte> bytes);
 
-/// Walks a file without recursion and without copying. Source: DICOM PS3.5 section 7, PS3.10 section 7.
-/// Throws Error{invalid_image} for a file that nests deeper, has more elements or more of them out of order
-/// than any real one: what parses it after this can be driven out of memory or time by none of these. Of a
-/// deflated data set only the start is found.
+/// Walks a file without recursion; copies only the attributes. Source: DICOM PS3.5 section 7, PS3.10
+/// section 7. Throws Error{invalid_image} for a file that nests deeper, has more elements or more of them out
+/// of order than any real one: what parses it after this can be driven out of memory or time by none of
+/// these. Of a deflated data set only the start is found.
 DicomStructure walk_dicom(std::span<const std::byte> bytes);
 
 /// The same for a data set without a meta header.

@@ -1,9 +1,11 @@
 #include "medical/jpeg2000.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <openjpeg.h>
 
@@ -57,15 +59,16 @@ struct CloseImage {
   void operator()(opj_image_t* image) const { opj_image_destroy(image); }
 };
 
-void check_size(const opj_image_t& image, const ExpectedPicture& expected) {
-  const auto size = [](size_t cols, size_t rows, size_t samples) {
-    return std::to_string(cols) + " x " + std::to_string(rows) + " pixels of " + std::to_string(samples);
+void expect_same(const ExpectedPicture& found, const ExpectedPicture& expected) {
+  const auto size = [](const ExpectedPicture& p) {
+    return std::to_string(p.cols) + " x " + std::to_string(p.rows) + " pixels of " +
+           std::to_string(p.samples);
   };
-  const size_t cols = image.x1 - image.x0, rows = image.y1 - image.y0;
-  if (image.x1 <= image.x0 || image.y1 <= image.y0 || cols != expected.cols || rows != expected.rows ||
-      image.numcomps != expected.samples)
-    fail(size(cols, rows, image.numcomps) + " components, expected " +
-         size(expected.cols, expected.rows, expected.samples));
+  if (found.rows != expected.rows || found.cols != expected.cols || found.samples != expected.samples)
+    fail(size(found) + " components, expected " + size(expected));
+}
+
+void check_components(const opj_image_t& image) {
   for (OPJ_UINT32 c = 0; c < image.numcomps; ++c) {
     const opj_image_comp_t& component = image.comps[c];
     if (component.dx != 1 || component.dy != 1) fail("subsampled components");
@@ -98,44 +101,128 @@ Bytes codestream_of(Bytes bytes) {
   fail("damaged header");
 }
 
-// OpenJPEG takes memory for every code block and precinct before it reads any: some hundred bytes each.
-// Encoders make blocks of 32 x 32 or 64 x 64 samples. style: where SPcod or SPcoc begins; annex A.6.
-void expect_usual_blocks(Bytes bytes, size_t style, bool has_precincts) {
-  constexpr uint32_t kLeast = 4;  // log2 of 16
-  const uint32_t levels = read_be(bytes, style, 1);
-  // Both are stored less 2.
-  bool usual = read_be(bytes, style + 1, 1) + read_be(bytes, style + 2, 1) + 4 >= 2 * kLeast;
-  for (uint32_t r = 0; has_precincts && r <= levels; ++r) {
-    const uint32_t sides = read_be(bytes, style + 5 + r, 1);
-    usual = usual && (sides & 15) >= kLeast && sides >> 4 >= kLeast;
-  }
-  if (!usual) fail("code blocks or precincts smaller than 16 x 16");
-}
+// Walks the main header and those of the tiles' parts, always forward, before OpenJPEG takes memory or time
+// for what they announce. Source: ITU-T T.800 annex A.
+class HeaderWalk {
+ public:
+  HeaderWalk(Bytes bytes, const ExpectedPicture& expected) : bytes_(bytes), expected_(expected) {}
 
-// Walks the main header and those of the tiles' parts.
-void expect_usual_coding(Bytes bytes) {
-  constexpr uint32_t kTilePart = 0xFF90, kData = 0xFF93, kEnd = 0xFFD9, kCoding = 0xFF52,
-                     kComponentCoding = 0xFF53;
-  size_t at = 2, next_part = bytes.size();
-  while (bytes.size() - at >= 4) {
-    const uint32_t marker = read_be(bytes, at, 2);
-    if (marker == kEnd) return;
-    if (marker == kData) {
-      at = next_part;
-      continue;
-    }
-    if (marker < 0xFF00) fail("damaged header");
-    if (marker == kTilePart) {
-      const size_t length = read_be(bytes, at + 6, 4);
-      next_part = length < 14 || length > bytes.size() - at ? bytes.size() : at + length;
-    }
-    if (marker == kCoding) expect_usual_blocks(bytes, at + 9, read_be(bytes, at + 4, 1) & 1);
-    // Fewer than 257 components: the index has one byte.
-    if (marker == kComponentCoding) expect_usual_blocks(bytes, at + 6, read_be(bytes, at + 5, 1) & 1);
-    at += 2 + read_be(bytes, at + 2, 2);
-    if (at > bytes.size()) return;
+  void run() {
+    if (word(2, 2) != kSize) fail("damaged header");
+    while (bytes_.size() - at_ >= 4 && !at_end()) word(at_, 2) == kData ? skip_data() : segment();
+    expect_little_work();
   }
-}
+
+ private:
+  static constexpr uint32_t kTilePart = 0xFF90, kData = 0xFF93, kEnd = 0xFFD9, kSize = 0xFF51,
+                            kCoding = 0xFF52, kComponentCoding = 0xFF53;
+  static constexpr uint32_t kMostLevels = 32;
+
+  uint32_t word(size_t at, size_t size) const { return read_be(bytes_, at, size); }
+
+  bool at_end() const { return word(at_, 2) == kEnd && at_ == part_end_; }
+
+  // In a marker that it does not know OpenJPEG looks for ones that it knows; no picture has such a marker.
+  static bool is_known(uint32_t marker) {
+    static constexpr std::string_view kKnown =
+        "\x50\x51\x52\x53\x55\x57\x58\x59\x5C\x5D\x5E\x5F\x60\x61\x63\x64\x74\x75\x77\x78\x90";
+    return marker >> 8 == 0xFF && kKnown.find(static_cast<char>(marker & 0xFF)) != kKnown.npos;
+  }
+
+  void skip_data() {
+    if (!in_part_ || part_end_ - at_ < 2) fail("data without a tile");
+    in_part_ = false;
+    at_ = part_end_;
+  }
+
+  void segment() {
+    constexpr size_t kMostSegments = 50'000;  // OpenJPEG keeps a list
+    const uint32_t marker = word(at_, 2);
+    const size_t length = word(at_ + 2, 2), rest = (in_part_ ? part_end_ : bytes_.size()) - at_;
+    if (!is_known(marker) || length < 2 || rest < 2 + length) fail("damaged header");
+    if (++segments_ > kMostSegments) fail("more than " + std::to_string(kMostSegments) + " header segments");
+    if (marker == kTilePart) start_part();
+    if (marker == kSize) expect_size();
+    if (marker == kCoding) {
+      most_layers_ = std::max<size_t>(most_layers_, word(at_ + 6, 2));
+      expect_usual_blocks(at_ + 9, word(at_ + 4, 1) & 1);
+    }
+    // Fewer than 257 components: the index has one byte.
+    if (marker == kComponentCoding) expect_usual_blocks(at_ + 6, word(at_ + 5, 1) & 1);
+    at_ += 2 + length;
+  }
+
+  void start_part() {
+    constexpr size_t kLeastPart = 14;  // its own marker and that of its data
+    if (in_part_) fail("a tile within a tile");
+    const size_t rest = bytes_.size() - at_, length = word(at_ + 6, 4) == 0 ? rest : word(at_ + 6, 4);
+    if (word(at_ + 2, 2) != 10 || std::min(length, rest) < kLeastPart) fail("damaged tile");
+    in_part_ = true;
+    part_end_ = at_ + std::min(length, rest);
+  }
+
+  // OpenJPEG takes some 10 kB for a tile as soon as it has read the header. Encoders write tiles of 256 x
+  // 256.
+  void expect_size() {
+    constexpr uint64_t kMostTiles = 8192;
+    if (at_ != 2) fail("a second size");
+    const auto extent = [&](size_t axis) {
+      const uint64_t end = word(at_ + 6 + axis, 4), begin = word(at_ + 14 + axis, 4);
+      const uint64_t tile = word(at_ + 22 + axis, 4), first_tile = word(at_ + 30 + axis, 4);
+      if (begin >= end || tile == 0 || first_tile > begin) fail("damaged header");
+      tiles_ *= (end - first_tile + tile - 1) / tile;
+      tile_[axis / 4] = std::min(tile, end - begin);
+      return end - begin;
+    };
+    const uint64_t cols = extent(0), rows = extent(4);
+    expect_same({rows, cols, word(at_ + 38, 2)}, expected_);
+    if (tiles_ > kMostTiles) fail(std::to_string(tiles_) + " tiles, at most " + std::to_string(kMostTiles));
+  }
+
+  // OpenJPEG takes memory for every code block and precinct before it reads any: some hundred bytes each.
+  // Encoders make blocks of 32 x 32 or 64 x 64 samples. style: where SPcod or SPcoc begins; annex A.6.
+  void expect_usual_blocks(size_t style, bool has_precincts) {
+    constexpr uint32_t kLeast = 4, kWhole = 15;  // log2 of 16; of more than pictures have
+    const uint32_t levels = word(style, 1);
+    if (levels > kMostLevels) fail(std::to_string(levels) + " levels");
+    // Both are stored less 2.
+    bool usual = word(style + 1, 1) + word(style + 2, 1) + 4 >= 2 * kLeast;
+    size_t precincts = 0;
+    std::array<uint32_t, 2> steps{31, 31};  // log2 of the shortest way between precincts
+    for (uint32_t r = 0; r <= levels; ++r) {
+      const uint32_t sides = has_precincts ? word(style + 5 + r, 1) : kWhole << 4 | kWhole;
+      const std::array<uint32_t, 2> side{sides & 15, sides >> 4};
+      usual = usual && side[0] >= kLeast && side[1] >= kLeast;
+      precincts += steps_of(0, levels - r + side[0]) * steps_of(1, levels - r + side[1]);
+      for (size_t axis = 0; axis < 2; ++axis) steps[axis] = std::min(steps[axis], levels - r + side[axis]);
+    }
+    if (!usual) fail("code blocks or precincts smaller than 16 x 16");
+    most_precincts_ = std::max(most_precincts_, precincts);
+    most_places_ = std::max(most_places_, (levels + 1) * steps_of(0, steps[0]) * steps_of(1, steps[1]));
+  }
+
+  // How often 2^log2 goes into the side of a tile.
+  size_t steps_of(size_t axis, uint32_t log2) const {
+    return static_cast<size_t>((tile_[axis] >> log2) + ((tile_[axis] & ((uint64_t{1} << log2) - 1)) != 0));
+  }
+
+  // A packet, one of each layer and precinct, has a byte at the least; OpenJPEG goes through all of them also
+  // when they are not there, and in some orders through all places where one could begin.
+  void expect_little_work() const {
+    constexpr size_t kFreeSteps = 1 << 18;
+    const size_t steps = std::max(most_layers_ * most_precincts_, most_places_) * tiles_ * expected_.samples;
+    if (steps > std::max(kFreeSteps, bytes_.size()))
+      fail(std::to_string(steps) + " packets in " + std::to_string(bytes_.size()) + " bytes");
+  }
+
+  Bytes bytes_;
+  const ExpectedPicture& expected_;
+  size_t at_ = 2, part_end_ = 0, segments_ = 0;
+  bool in_part_ = false;  // within the header of a tile's part
+  uint64_t tiles_ = 1;
+  std::array<uint64_t, 2> tile_{};  // columns and rows of one
+  size_t most_layers_ = 1, most_precincts_ = 1, most_places_ = 1;
+};
 
 // There is no least number of bytes for a picture of one grey; but large ones are none.
 void expect_bytes(Bytes bytes, const ExpectedPicture& expected) {
@@ -150,6 +237,8 @@ void expect_bytes(Bytes bytes, const ExpectedPicture& expected) {
 
 Jpeg2000Picture decode_jpeg2000(Bytes file, const ExpectedPicture& expected) {
   const Bytes bytes = codestream_of(file);
+  HeaderWalk(bytes, expected).run();
+  expect_bytes(bytes, expected);
   const std::unique_ptr<opj_codec_t, CloseCodec> codec(opj_create_decompress(OPJ_CODEC_J2K));
   const std::unique_ptr<opj_stream_t, CloseStream> stream(opj_stream_default_create(OPJ_TRUE));
   if (!codec || !stream) throw std::bad_alloc();
@@ -170,9 +259,7 @@ Jpeg2000Picture decode_jpeg2000(Bytes file, const ExpectedPicture& expected) {
   const bool has_header = opj_read_header(stream.get(), codec.get(), &header) == OPJ_TRUE;
   const std::unique_ptr<opj_image_t, CloseImage> image(header);
   if (!has_header || !image) fail("damaged header");
-  check_size(*image, expected);
-  expect_bytes(bytes, expected);
-  expect_usual_coding(bytes);
+  check_components(*image);
   if (opj_decode(codec.get(), stream.get(), image.get()) != OPJ_TRUE) fail("damaged or ends early");
 
   const size_t pixels = expected.rows * expected.cols;

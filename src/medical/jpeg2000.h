@@ -20,9 +20,9 @@ struct Jpeg2000Picture {
   bool is_signed = false;
 };
 
-/// Decodes a JPEG 2000 codestream or JP2 file; the component transform is undone, so YBR_RCT and YBR_ICT come
-/// out as RGB. Throws Error{invalid_image} for damaged bytes, or another size or number of components than
-/// expected; sizes are looked at before memory is taken.
+/// Decodes a JPEG 2000 codestream, High-Throughput ones (ITU-T T.814) too, or JP2 file; the component
+/// transform is undone, so YBR_RCT and YBR_ICT come out as RGB. Throws Error{invalid_image} for damaged
+/// bytes, or another size or number of components than expected; sizes are looked at before memory is taken.
 Jpeg2000Picture decode_jpeg2000(std::span<const std::byte> file, const ExpectedPicture& expected);
 
 }  // namespace mii

@@ -24,12 +24,12 @@ std::optional<Descriptor> read_descriptor(DcmItem& item, const DcmTagKey& tag, b
   if (numbers.size() < 3) return std::nullopt;
   Descriptor descriptor;
   // 0 entries stand for 65536, which 16 bits cannot hold; written as SS, 32768 and more are negative.
-  const auto entries = static_cast<int32_t>(numbers[0]) & 0xFFFF;
+  const int32_t entries = whole_number(numbers[0]) & 0xFFFF;
   descriptor.entries = entries == 0 ? 65536 : static_cast<size_t>(entries);
-  descriptor.first = static_cast<int32_t>(numbers[1]);
+  descriptor.first = whole_number(numbers[1]);
   if (signed_input && descriptor.first > 32767) descriptor.first -= 65536;
   if (!signed_input && descriptor.first < 0) descriptor.first += 65536;
-  descriptor.bits = static_cast<int>(numbers[2]);
+  descriptor.bits = whole_number(numbers[2]);
   return descriptor;
 }
 
@@ -77,9 +77,11 @@ class SegmentReader {
     if (out_.size() < entries_) out_.push_back(value);
   }
 
-  // Returns where the next segment begins. An indirect one repeats others, which may not be indirect.
+  // Returns where the next segment begins. None is without entries, so that their number bounds the work. An
+  // indirect one repeats others, which may not be indirect.
   size_t segment(size_t at, bool indirect_allowed) {
     const uint16_t code = word(at), length = word(at + 1);
+    if (length == 0) fail("has an empty segment");
     if (code == 0) {
       for (size_t i = 0; i < length; ++i) push(word(at + 2 + i));
       return at + 2 + length;
@@ -168,8 +170,8 @@ ColourFrame apply_palette(DcmItem& dataset, const RawFrame& raw, const PixelLayo
   for (size_t i = 0; i < layout.pixels(); ++i) {
     for (size_t c = 0; c < 3; ++c) {
       const auto& [descriptor, entries] = channels[c];
-      const int64_t index =
-          std::clamp<int64_t>(sample(i) - descriptor.first, 0, static_cast<int64_t>(entries.size()) - 1);
+      const int64_t first = descriptor.first, last = first + static_cast<int64_t>(entries.size()) - 1;
+      const int64_t index = std::clamp(sample(i), first, last) - first;
       colour.rgb[3 * i + c] = entries[static_cast<size_t>(index)];
     }
   }

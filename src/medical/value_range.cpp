@@ -92,11 +92,13 @@ double ValueStatistics::at(double percentile) const {
 ValueRange percentiles_of(const GreyFrame& frame, double low, double high) {
   ValueStatistics statistics;
   statistics.add_range(frame);
-  if (statistics.exact()) {
+  // A few values far apart are sooner put in order than counted.
+  if (statistics.exact() && statistics.span() <= std::max(kBins, 4 * frame.integers.size())) {
     statistics.add_values(frame);
     return statistics.percentiles(low, high);
   }
   std::vector<double> values;
+  values.reserve(frame.integers.size() + frame.reals.size());
   for_each_value(frame, [&](double value, int32_t) { values.push_back(value); });
   if (values.empty()) return {0, 0};
   const auto at = [&](double percentile) {

@@ -7,17 +7,17 @@ namespace mii {
 namespace {
 
 constexpr float kEpsilon = 1e-12f;
+constexpr const char* kTokenEmbedding = "lang_encoder.token_embedding.weight";
 
 }  // namespace
 
 TextTransformer::TextTransformer(const TextTowerConfig& config, const Checkpoint& checkpoint,
                                  Backend& backend)
-    : config_(config), backend_(backend) {
-  const std::string embedding = "lang_encoder.token_embedding.weight";
+    : config_(config), backend_(backend), checkpoint_(checkpoint) {
   const WeightReader weights(checkpoint, backend);
-  token_embedding_ = checkpoint.tensor(embedding);
-  expect_finite(token_embedding_, embedding);
-  checkpoint.release(token_embedding_);
+  const TensorView token_embedding = checkpoint.tensor(kTokenEmbedding);
+  expect_finite(token_embedding, kTokenEmbedding);
+  checkpoint.release(token_embedding);
   positions_ = weights.vector("lang_encoder.positional_embedding");
   for (int64_t layer = 0; layer < config.layers; ++layer) blocks_.push_back(read_block(weights, layer));
   norm_ = weights.layer_norm("lang_encoder.ln_final", kEpsilon);
@@ -69,11 +69,7 @@ void TextTransformer::embed(std::span<const std::vector<int32_t>> ids, Rows y) {
 // x = token_embedding[id] + positional_embedding[position]
 void TextTransformer::embed_token(int32_t id, size_t position, float* x) const {
   const auto width = static_cast<size_t>(config_.width);
-  const TensorView row{
-      token_embedding_.data + static_cast<size_t>(id) * width * size_of(token_embedding_.dtype),
-      token_embedding_.dtype,
-      {config_.width}};
-  copy_as_float(row, "lang_encoder.token_embedding.weight", x);
+  checkpoint_.read_row(kTokenEmbedding, id, x);
   const float* at = positions_.data() + position * width;
   for (size_t c = 0; c < width; ++c) x[c] += at[c];
 }

@@ -36,7 +36,7 @@ class TextTransformer {
 
   TextTowerConfig config_;
   Backend& backend_;
-  TensorView token_embedding_;    // [vocabulary, C], in the mapped file
+  const Checkpoint& checkpoint_;  // the token embedding [vocabulary, C] stays in its file
   std::vector<float> positions_;  // [context, C]
   std::vector<Block> blocks_;
   LayerNorm norm_;

@@ -9,8 +9,8 @@
 namespace mii {
 
 /// Reads a checkpoint's tensors, by their published names, into the forms that the operators take.
-/// Each tensor's pages are given back to the system once it is copied, so that the peak is one copy and not
-/// two. Every method throws Error{corrupt_weights} when a value is not finite.
+/// Each tensor's memory is given back once it is copied, so that the peak is one copy and not two. Every
+/// method throws Error{corrupt_weights} when a value is not finite.
 class WeightReader {
  public:
   WeightReader(const Checkpoint& checkpoint, Backend& backend) : checkpoint_(checkpoint), backend_(backend) {}

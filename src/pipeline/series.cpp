@@ -8,6 +8,8 @@
 #include <set>
 
 #include "core/file.h"
+#include "core/folder.h"
+#include "core/reason.h"
 #include "image/frame_source.h"
 #include "medical/dicom_directory.h"
 #include "mii/error.h"
@@ -94,16 +96,14 @@ class Scan {
   explicit Scan(SlicePlane plane) : plane_(plane) {}
 
   void add(const fs::path& path) {
-    std::error_code error;
-    if (!fs::exists(path, error)) throw Error(ErrorCode::io, path.string() + ": no such file or folder");
-    if (!fs::is_directory(path, error)) return add_file(path);
-    std::vector<fs::path> files;
-    fs::recursive_directory_iterator it(path, fs::directory_options::skip_permission_denied, error);
-    for (; !error && it != fs::recursive_directory_iterator(); it.increment(error))
-      if (it->is_regular_file(error)) files.push_back(it->path());
-    if (error) throw Error(ErrorCode::io, path.string() + ": " + error.message());
-    std::ranges::sort(files);
-    for (const fs::path& file : files)
+    std::error_code unreadable;
+    const fs::file_type type = fs::status(path, unreadable).type();
+    if (type == fs::file_type::not_found)
+      throw Error(ErrorCode::io, path.string() + ": no such file or folder");
+    if (type != fs::file_type::directory) return add_file(path);
+    FolderWalk found = walk_folder(path);
+    for (auto& [unread, reason] : found.unreadable) scan_.skipped.push_back({unread, reason});
+    for (const fs::path& file : found.files)
       if (file.filename() != "DICOMDIR") add_file(file);  // what it lists is in the folder
   }
 
@@ -131,8 +131,8 @@ class Scan {
       // Only headers are read, so that the size of the file does not matter.
       const FrameSource source = FrameSource::view(file.bytes(), {.max_file_bytes = UINT64_MAX});
       source.dicom() != nullptr ? add_dicom(path, *source.dicom()) : add_nifti(path, *source.nifti());
-    } catch (const Error& error) {
-      scan_.skipped.push_back({path, error.what()});
+    } catch (const std::exception& error) {
+      scan_.skipped.push_back({path, reason_of(error)});
     }
   }
 

@@ -24,8 +24,8 @@ void note_request(Service& service, const Request& request, const Route* route, 
   std::vector<std::pair<std::string_view, std::string>> fields{
       {"request_id", json_text(request.request_id)},
       {"peer", json_text(request.peer)},
-      {"method", json_text(std::string(method))},
-      {"route", json_text(std::string(path))},
+      {"method", json_text(method)},
+      {"route", json_text(path)},
       {"status", std::to_string(response.status)},
       {"total_ms", number_text(std::round(seconds.count() * 1e5) / 1e2)}};
   for (const auto& [header, name] : {std::pair{"X-Queue-Ms", "queue_ms"},

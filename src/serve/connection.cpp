@@ -15,6 +15,7 @@
 #include "serve/access_log.h"
 #include "serve/cors.h"
 #include "serve/dispatch.h"
+#include "serve/framing.h"
 #include "serve/network.h"
 #include "serve/request_id.h"
 
@@ -27,7 +28,9 @@ namespace http = beast::http;
 using Clock = std::chrono::steady_clock;
 using boost::system::error_code;
 
-constexpr size_t kReadBytes = 64 << 10;
+// A body that nobody wants is read up to here, so that the connection can go on.
+constexpr uint64_t kMaxSkippedBytes = 64 << 10;
+constexpr size_t kDiscardPiece = 16 << 10;
 constexpr uint64_t kMaxDiscardedBytes = 256ull << 20;
 constexpr auto kDiscardTime = std::chrono::seconds(5);
 
@@ -39,7 +42,7 @@ Clock::duration ticks(Seconds seconds) { return std::chrono::duration_cast<Clock
 class BodyCharge {
  public:
   explicit BodyCharge(Network& network) : network_(network) {}
-  ~BodyCharge() { network_.body_bytes -= bytes_; }
+  ~BodyCharge() { release(); }
   BodyCharge(const BodyCharge&) = delete;
   BodyCharge& operator=(const BodyCharge&) = delete;
 
@@ -48,6 +51,10 @@ class BodyCharge {
     network_.body_bytes += bytes;
     bytes_ += bytes;
     return true;
+  }
+  void release() {
+    network_.body_bytes -= bytes_;
+    bytes_ = 0;
   }
 
  private:
@@ -60,7 +67,11 @@ template <typename Stream>
 class Connection {
  public:
   Connection(Stream& stream, Network& network)
-      : stream_(stream), network_(network), service_(network.service), limits_(service_.options().limits) {
+      : stream_(stream),
+        network_(network),
+        service_(network.service),
+        limits_(service_.options().limits),
+        reader_(limits_) {
     error_code ignored;
     const auto endpoint = tcp().socket().remote_endpoint(ignored);
     if (!ignored) peer_ = endpoint.address().to_string();
@@ -77,8 +88,6 @@ class Connection {
   }
 
  private:
-  using Parser = http::request_parser<http::buffer_body>;
-
   beast::tcp_stream& tcp() { return beast::get_lowest_layer(stream_); }
 
   // False when the connection is to be closed.
@@ -86,18 +95,10 @@ class Connection {
     const bool came = co_await wait_for_request();
     if (!came) co_return false;
     start_ = Clock::now();
-    error_code error;
-    Parser parser;
-    parser.header_limit(static_cast<uint32_t>(limits_.header_bytes));
-    parser.body_limit(boost::none);
-    tcp().expires_after(ticks(limits_.header_time));
-    co_await http::async_read_header(stream_, buffer_, parser, token(error));
-    if (error) {
-      co_await refuse_head(error);
-      co_return false;
-    }
+    Request request;
+    const bool read = co_await read_head(request);
+    if (!read) co_return false;
 
-    Request request = head_of(parser);
     const Route* route = nullptr;
     BodyCharge charge(network_);
     Response response;
@@ -110,76 +111,62 @@ class Connection {
       else
         response = std::move(std::get<Response>(admitted));
     }
-    if (route != nullptr) {
-      auto refusal = co_await read_body(parser, request, charge, *route, error);
-      if (error) co_return false;
-      if (refusal)
-        response = std::move(*refusal);
-      else
-        response = co_await dispatch(service_, *route, request, gone_);
-    } else if (!expects_continue(parser) && parser.content_length().value_or(1) <= kReadBytes) {
-      // A small body is read, so that the connection can go on.
-      const Route none;
-      auto ignored = co_await read_body(parser, request, charge, none, error);
-      if (error) co_return false;
+    error_code error;
+    std::optional<Response> refusal;
+    if (route != nullptr && route->method == "POST")
+      refusal = co_await read_body(request, charge, *route, error);
+    else
+      refusal = co_await skip_body(error);
+    if (error) co_return false;
+    if (refusal) {
+      response = std::move(*refusal);
+      std::string().swap(request.body);
+      charge.release();
+    } else if (route != nullptr) {
+      response = co_await dispatch(service_, *route, request, gone_);
     }
-    const bool keep = parser.is_done() && parser.keep_alive() && !network_.draining && response.status != 499;
-    const bool open =
-        co_await answer(request, route, response, parser.get().version(), keep, parser.is_done());
+    const bool all_read = reader_.body_ended();
+    const bool keep = all_read && reader_.keep_alive() && !network_.draining && response.status != 499;
+    const bool open = co_await answer(request, route, response, reader_.version(), keep, all_read);
     co_return open;
   }
 
+  asio::awaitable<void> receive(error_code& error) {
+    const size_t bytes = co_await stream_.async_read_some(reader_.room(), token(error));
+    reader_.came(bytes);
+  }
+
   asio::awaitable<bool> wait_for_request() {
-    if (buffer_.size() > 0) co_return true;
+    if (reader_.buffered() > 0) co_return true;
     error_code error;
     tcp().expires_after(network_.draining ? std::chrono::seconds(1) : ticks(limits_.idle_time));
     idle_ = true;
-    const size_t bytes = co_await stream_.async_read_some(buffer_.prepare(kReadBytes), token(error));
+    co_await receive(error);
     idle_ = false;
-    buffer_.commit(bytes);
     co_return !error;
   }
 
-  asio::awaitable<void> refuse_head(const error_code& error) {
-    if (error == http::error::end_of_stream || error == beast::error::timeout ||
-        error.category() != make_error_code(http::error::bad_method).category())
-      co_return;
-    Request request;
-    request.method = "OTHER";
-    request.request_id = new_request_id();
-    request.peer = peer_;
-    Response response = malformed_head(error == http::error::header_limit);
-    co_await answer(request, nullptr, response, 11, false, false);
-  }
-
-  Response malformed_head(bool too_large) const {
-    if (!too_large) return error_response(ErrorStyle::detail, 400, "Invalid HTTP request received.");
-    return error_response(
-        ErrorStyle::detail, 431,
-        "the request's headers are larger than " + std::to_string(limits_.header_bytes) + " bytes");
-  }
-
-  Request head_of(const Parser& parser) const {
-    const auto& head = parser.get();
-    Request request;
-    request.method = std::string_view(head.method_string());
-    const std::string_view target(head.target());
-    const size_t question = std::min(target.find('?'), target.size());
-    request.path = percent_decoded(target.substr(0, question), false);
-    request.query = target.substr(std::min(question + 1, target.size()));
-    for (const auto& field : head) {
-      std::string name(field.name_string());
-      for (char& c : name)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-      request.headers.emplace_back(std::move(name), field.value());
+  // False when there is none; the client was told if it sent something that is none.
+  asio::awaitable<bool> read_head(Request& request) {
+    tcp().expires_after(ticks(limits_.header_time));
+    error_code error;
+    auto step = reader_.read_head(request);
+    while (step == RequestReader::Step::more) {
+      co_await receive(error);
+      if (error) co_return false;
+      step = reader_.read_head(request);
     }
-    request.request_id = request_id_of(request.header("x-request-id"));
     request.peer = peer_;
-    return request;
+    request.request_id = request_id_of(request.header("x-request-id"));
+    if (step == RequestReader::Step::done) co_return true;
+    if (request.method.empty()) request.method = "OTHER";
+    Response response = malformed(ErrorStyle::detail);
+    co_await answer(request, nullptr, response, 11, false, false);
+    co_return false;
   }
 
-  static bool expects_continue(const Parser& parser) {
-    return beast::iequals(parser.get()[http::field::expect], "100-continue");
+  Response malformed(ErrorStyle style) const {
+    return error_response(style, reader_.fault().status, reader_.fault().reason);
   }
 
   Response too_large(ErrorStyle style) const {
@@ -194,35 +181,40 @@ class Connection {
   }
 
   // error: of the network; the connection is then closed without a word.
-  asio::awaitable<std::optional<Response>> read_body(Parser& parser, Request& request, BodyCharge& charge,
-                                                     const Route& route, error_code& error) {
-    if (parser.content_length().value_or(0) > limits_.body_bytes) co_return too_large(route.errors);
-    if (expects_continue(parser) && !parser.is_done()) {
+  asio::awaitable<std::optional<Response>> read_body(Request& request, BodyCharge& charge, const Route& route,
+                                                     error_code& error) {
+    if (reader_.content_length().value_or(0) > limits_.body_bytes) co_return too_large(route.errors);
+    if (reader_.expects_continue() && !reader_.body_ended()) {
       constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       co_await asio::async_write(stream_, asio::buffer(kContinue), token(error));
       if (error) co_return std::nullopt;
     }
     tcp().expires_after(ticks(limits_.body_time));
-    std::vector<char> piece(parser.is_done() ? 0 : kReadBytes);
-    while (!parser.is_done()) {
-      auto& body = parser.get().body();
-      body.data = piece.data();
-      body.size = piece.size();
-      body.more = true;
-      co_await http::async_read_some(stream_, buffer_, parser, token(error));
-      if (error == http::error::need_buffer) error = {};
-      if (error) {
-        // Bad chunks are the client's mistake; everything else is a connection that is gone or too slow.
-        if (error == http::error::bad_chunk || error == http::error::bad_chunk_extension) {
-          error = {};
-          co_return error_response(route.errors, 400, "Invalid HTTP request received.");
-        }
-        co_return std::nullopt;
-      }
-      const size_t bytes = piece.size() - parser.get().body().size;
-      if (request.body.size() + bytes > limits_.body_bytes) co_return too_large(route.errors);
-      if (!charge.add(bytes)) co_return memory_full(route.errors);
-      request.body.append(piece.data(), bytes);
+    for (;;) {
+      const size_t before = request.body.size();
+      const auto step = reader_.read_body(&request.body);
+      if (request.body.size() > limits_.body_bytes) co_return too_large(route.errors);
+      if (!charge.add(request.body.size() - before)) co_return memory_full(route.errors);
+      if (step == RequestReader::Step::refused) co_return malformed(route.errors);
+      if (step == RequestReader::Step::done) co_return std::nullopt;
+      co_await receive(error);
+      if (error) co_return std::nullopt;
+    }
+  }
+
+  // Reads a small body that nobody wants, and keeps nothing of it. A larger one is left where it is: the
+  // connection then closes behind the answer.
+  asio::awaitable<std::optional<Response>> skip_body(error_code& error) {
+    if (reader_.expects_continue() || reader_.content_length().value_or(0) > kMaxSkippedBytes)
+      co_return std::nullopt;
+    tcp().expires_after(kDiscardTime);
+    for (uint64_t bytes = 0; bytes <= kMaxSkippedBytes;) {
+      const auto step = reader_.read_body(nullptr);
+      if (step == RequestReader::Step::refused) co_return malformed(ErrorStyle::detail);
+      if (step == RequestReader::Step::done) co_return std::nullopt;
+      co_await receive(error);
+      if (error) co_return std::nullopt;
+      bytes += reader_.buffered();
     }
     co_return std::nullopt;
   }
@@ -266,7 +258,7 @@ class Connection {
     error_code error;
     tcp().socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
     tcp().expires_after(kDiscardTime);
-    std::vector<char> piece(kReadBytes);
+    std::vector<char> piece(kDiscardPiece);
     for (uint64_t bytes = 0; !error && bytes < kMaxDiscardedBytes;)
       bytes += co_await tcp().async_read_some(asio::buffer(piece), token(error));
   }
@@ -289,7 +281,7 @@ class Connection {
   Service& service_;
   const Limits& limits_;
   std::string peer_;
-  beast::flat_buffer buffer_;
+  RequestReader reader_;
   Clock::time_point start_ = Clock::now();
   bool idle_ = false;
   const std::function<bool()> gone_ = [this] { return peer_gone(); };

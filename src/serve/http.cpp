@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "core/number_text.h"
+#include "core/utf8.h"
 
 namespace mii::serve {
 namespace {
@@ -19,25 +20,6 @@ std::string openai_type(int status) {
   if (status == 401) return "authentication_error";
   if (status == 429) return "rate_limit_exceeded";
   return status < 500 ? "invalid_request_error" : "server_error";
-}
-
-// Length of the UTF-8 sequence that starts at p, 0 when it is malformed.
-size_t sequence_length(const unsigned char* p, size_t left) {
-  const auto tail = [&](size_t n) {
-    if (left < n) return false;
-    return std::all_of(p + 1, p + n, [](unsigned char c) { return (c & 0xc0) == 0x80; });
-  };
-  if (p[0] < 0x80) return 1;
-  if (p[0] >= 0xc2 && p[0] <= 0xdf) return tail(2) ? 2 : 0;
-  if (p[0] >= 0xe0 && p[0] <= 0xef) {
-    if (!tail(3) || (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f)) return 0;
-    return 3;
-  }
-  if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-    if (!tail(4) || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)) return 0;
-    return 4;
-  }
-  return 0;
 }
 
 }  // namespace
@@ -105,13 +87,7 @@ std::vector<std::pair<std::string, std::string>> decode_query(std::string_view q
 }
 
 bool is_plain_utf8(std::string_view text) {
-  const auto* p = reinterpret_cast<const unsigned char*>(text.data());
-  for (size_t i = 0; i < text.size();) {
-    const size_t n = p[i] == 0 ? 0 : sequence_length(p + i, text.size() - i);
-    if (n == 0) return false;
-    i += n;
-  }
-  return true;
+  return text.find('\0') == std::string_view::npos && find_invalid_utf8(text) == std::string_view::npos;
 }
 
 }  // namespace mii::serve

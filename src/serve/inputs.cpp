@@ -56,7 +56,7 @@ class FormReader {
         const bj::value text(value);
         if (const auto boolean = lax_boolean(text))
           inputs_.multilabel = *boolean;
-        else
+        else if (errors_.size() < kMaxErrors)
           errors_.push_back(validation_error("bool_parsing", {"body", name},
                                              "Input should be a valid boolean, unable to interpret input",
                                              text));
@@ -112,7 +112,7 @@ Result read_any(Request& request, const ApiContext& context, std::span<const Fie
   const std::string type = request.media_type();
   if (!request.body.empty() && type == "multipart/form-data") return from_multipart(request, context, fields);
   if (!request.body.empty() && is_raw_image(type)) return from_raw(request, fields);
-  const JsonBody body = read_json(request, context.limits.json_depth);
+  const JsonBody body = read_json(request, context.limits);
   if (body.refusal) return *body.refusal;
   bj::array errors = validate(body.value, fields);
   if (!errors.empty()) return unprocessable(std::move(errors));

@@ -28,7 +28,7 @@ void append_json(std::string& out, const bj::value& value) {
       out += std::isfinite(value.get_double()) ? number_text(value.get_double()) : "null";
       return;
     case bj::kind::string:
-      out += json_text(std::string(value.get_string()));
+      out += json_text(value.get_string());
       return;
     case bj::kind::array: {
       const char* separator = "[";
@@ -43,7 +43,7 @@ void append_json(std::string& out, const bj::value& value) {
     case bj::kind::object: {
       const char* separator = "{";
       for (const auto& [key, element] : value.get_object()) {
-        out.append(separator).append(json_text(std::string(key))).append(":");
+        out.append(separator).append(json_text(key)).append(":");
         append_json(out, element);
         separator = ",";
       }

@@ -119,9 +119,8 @@ Response embedding_list(const Matrix& rows, bool base64, size_t tokens, const st
 std::span<const Field> embeddings_fields() { return kFields; }
 
 Outcome embeddings(Request& request, const ApiContext& context) {
-  JsonBody body = read_json(request, context.limits.json_depth);
-  std::string().swap(request.body);
-  if (body.refusal) return refuse("the body is not JSON");
+  const JsonBody body = read_json(request, context.limits);
+  if (body.refusal) return refuse("the body is not JSON, or has more levels or values than the limits allow");
   Options options;
   if (auto refusal = read_options(body.value, context, options)) return std::move(*refusal);
 

@@ -181,8 +181,7 @@ Outcome score_checked(const bj::value& body, const ApiContext& context) {
 std::span<const Field> score_fields() { return kFields; }
 
 Outcome score(Request& request, const ApiContext& context) {
-  JsonBody body = read_json(request, context.limits.json_depth);
-  std::string().swap(request.body);
+  JsonBody body = read_json(request, context.limits);
   if (body.refusal) return std::move(*body.refusal);
   try {
     return score_checked(body.value, context);

@@ -79,7 +79,7 @@ class Server::Impl {
   }
 
   void log_warning(std::string_view sentence) {
-    service_.log().write("warning", "model", {{"message", json_text(std::string(sentence))}});
+    service_.log().write("warning", "model", {{"message", json_text(sentence)}});
   }
 
  private:

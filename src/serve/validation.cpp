@@ -14,6 +14,66 @@ namespace bj = boost::json;
 
 namespace {
 
+constexpr size_t kShownValues = 100;
+constexpr size_t kShownBytes = 1024;
+constexpr std::string_view kEllipsis = "\xe2\x80\xa6";
+
+// The beginning of a value, for an error to show.
+class Excerpt {
+ public:
+  bj::value of(const bj::value& value) {
+    if (values_ > 0) --values_;
+    if (const bj::string* string = value.if_string()) return bj::value(text(*string));
+    if (const bj::array* array = value.if_array()) return list(*array);
+    if (const bj::object* object = value.if_object()) return members(*object);
+    return value;
+  }
+
+ private:
+  bool full() const { return values_ == 0 || bytes_ == 0; }
+
+  bj::string text(std::string_view all) {
+    size_t size = std::min(all.size(), bytes_);
+    bytes_ -= size;
+    if (size == all.size()) return bj::string(all);
+    while (size > 0 && (static_cast<unsigned char>(all[size]) & 0xc0) == 0x80) --size;
+    bj::string cut(all.substr(0, size));
+    cut += kEllipsis;
+    return cut;
+  }
+
+  bj::value list(const bj::array& all) {
+    bj::array shown;
+    for (const bj::value& element : all) {
+      if (full()) {
+        shown.emplace_back(kEllipsis);
+        break;
+      }
+      shown.push_back(of(element));
+    }
+    return shown;
+  }
+
+  bj::value members(const bj::object& all) {
+    bj::object shown;
+    for (const auto& [key, element] : all) {
+      if (full()) {
+        shown.emplace(kEllipsis, kEllipsis);
+        break;
+      }
+      const bj::string name = text(key);
+      shown.emplace(name, of(element));
+    }
+    return shown;
+  }
+
+  size_t values_ = kShownValues;
+  size_t bytes_ = kShownBytes;
+};
+
+// A few values for each image and text, some for fields that nobody reads.
+size_t max_json_values(const Limits& limits) { return 1024 + 16 * (limits.images + limits.texts); }
+
 // FastAPI takes a body without a Content-Type for JSON, and any application/json or application/*+json.
 bool says_json(const Request& request) {
   const std::string type = request.media_type();
@@ -38,6 +98,7 @@ void check_string_list(const Field& field, const bj::value& value, bj::array& er
   }
   size_t index = 0;
   for (const bj::value& element : value.get_array()) {
+    if (errors.size() == kMaxErrors) return;
     if (!element.is_string())
       errors.push_back(validation_error("string_type", {"body", field.name, index},
                                         "Input should be a valid string", element));
@@ -66,7 +127,7 @@ void check_boolean(const Field& field, const bj::value& value, bj::array& errors
 
 bj::object validation_error(std::string_view type, bj::array loc, std::string_view message,
                             const bj::value& input) {
-  return {{"type", type}, {"loc", std::move(loc)}, {"msg", message}, {"input", input}};
+  return {{"type", type}, {"loc", std::move(loc)}, {"msg", message}, {"input", Excerpt().of(input)}};
 }
 
 Response unprocessable(bj::array errors) {
@@ -90,8 +151,10 @@ std::optional<bool> lax_boolean(const bj::value& value) {
   return std::nullopt;
 }
 
-JsonBody read_json(const Request& request, size_t max_depth) {
-  std::string_view text = request.body;
+JsonBody read_json(Request& request, const Limits& limits) {
+  const std::string body = std::move(request.body);
+  request.body.clear();
+  std::string_view text = body;
   if (text.empty())
     return refuse(unprocessable({validation_error("missing", {"body"}, "Field required", nullptr)}));
   if (!says_json(request)) {
@@ -103,18 +166,27 @@ JsonBody read_json(const Request& request, size_t max_depth) {
   }
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
 
-  bj::error_code error;
-  bj::parse_options options;
-  options.max_depth = max_depth;
-  bj::value value = bj::parse(text, error, {}, options);
-  if (!error) return {std::move(value), std::nullopt};
-  if (error == bj::error::too_deep)
-    return refuse(
-        error_response(ErrorStyle::detail, 400,
-                       "The body's JSON is nested deeper than " + std::to_string(max_depth) + " levels"));
+  const JsonBounds bounds{.depth = limits.json_depth, .values = max_json_values(limits)};
+  switch (check_json(text, bounds)) {
+    case JsonVerdict::well_formed: {
+      bj::parse_options options;
+      options.max_depth = bounds.depth;
+      return {bj::parse(text, {}, options), std::nullopt};
+    }
+    case JsonVerdict::too_deep:
+      return refuse(error_response(
+          ErrorStyle::detail, 400,
+          "The body's JSON is nested deeper than " + std::to_string(bounds.depth) + " levels"));
+    case JsonVerdict::too_many_values:
+      return refuse(error_response(
+          ErrorStyle::detail, 400,
+          "The body's JSON has more than " + std::to_string(bounds.values) + " values and keys"));
+    case JsonVerdict::malformed:
+      break;
+  }
   if (!is_plain_utf8(text))
     return refuse(error_response(ErrorStyle::detail, 400, "There was an error parsing the body"));
-  JsonFault fault = find_json_fault(text, max_depth);
+  JsonFault fault = find_json_fault(text, bounds.depth);
   // Python takes NaN, Infinity and halves of surrogate pairs for JSON; here they are errors.
   if (fault.message.empty()) fault = {"Expecting value", 0};
   return refuse_json(fault);

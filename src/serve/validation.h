@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "serve/http.h"
+#include "serve/options.h"
 
 namespace mii::serve {
 
@@ -34,13 +35,20 @@ struct JsonBody {
   std::optional<Response> refusal;
 };
 
-/// Reads the body as FastAPI does: 422 with json_invalid for what is no JSON, 400 for what is no text.
-JsonBody read_json(const Request& request, size_t max_depth);
+/// Reads the body as FastAPI does, and gives it up: 422 with json_invalid for what is no JSON, 400 for what
+/// is no text, nested too deep, or of more values than the images and texts that a request may have could
+/// need.
+JsonBody read_json(Request& request, const Limits& limits);
 
-/// The errors that pydantic would list for a body that should be an object with these fields; empty: none.
+/// An answer lists no more errors than these.
+constexpr size_t kMaxErrors = 100;
+
+/// The errors that pydantic would list for a body that should be an object with these fields, the first
+/// kMaxErrors; empty: none.
 boost::json::array validate(const boost::json::value& body, std::span<const Field> fields);
 
-/// One entry of FastAPI's list of errors.
+/// One entry of FastAPI's list of errors. Of the input it shows the first 100 values and 1024 bytes of text;
+/// an ellipsis stands where more was.
 boost::json::object validation_error(std::string_view type, boost::json::array loc, std::string_view message,
                                      const boost::json::value& input);
 

@@ -40,14 +40,14 @@ std::array<std::string, 256> byte_spellings() {
   throw Error(ErrorCode::invalid_model, where + ": " + what);
 }
 
-// A word as a list of symbols that neighbours are merged in, always the pair of the lowest rank first.
+// A word as a list of symbols. Neighbours are merged, always the pair of the lowest rank first.
 class SymbolList {
  public:
   explicit SymbolList(std::vector<int32_t> symbols)
       : ids_(std::move(symbols)), next_(ids_.size()), previous_(ids_.size()) {
     for (size_t i = 0; i < ids_.size(); ++i) {
       next_[i] = i + 1;
-      previous_[i] = i - 1;  // wraps for the first, which is never used
+      previous_[i] = i - 1;  // wraps for the first symbol, where it is never used
     }
   }
 
@@ -149,7 +149,7 @@ const BytePairs::Merge* BytePairs::find_merge(int32_t left, int32_t right) const
 
 std::vector<int32_t> BytePairs::merged(std::vector<int32_t> symbols) const {
   SymbolList list(std::move(symbols));
-  // A possible merge; it is out of date when the symbols at its place have changed since.
+  // A possible merge; out of date once the symbols at its place have changed.
   struct Candidate {
     int32_t rank;
     size_t left;

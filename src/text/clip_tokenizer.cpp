@@ -60,14 +60,14 @@ struct ClipTokenizer::Impl {
   int32_t start = 0;
   int32_t end = 0;
   int32_t unknown = 0;
-  /// Texts that are one token wherever they stand, exactly so spelt.
+  /// Texts that are one token wherever they stand, in exactly this spelling.
   std::map<std::string, int32_t, std::less<>> special;
 
   void encode_piece(std::string_view piece, size_t enough, std::vector<int32_t>& ids) const;
   void encode_word(std::string_view word, std::vector<int32_t>& ids) const;
 };
 
-// ids grow to `enough` or a little more, then the rest of the text no longer matters.
+// Stops once ids has grown to `enough` or a little more: the rest of the text no longer matters.
 void ClipTokenizer::Impl::encode_piece(std::string_view piece, size_t enough,
                                        std::vector<int32_t>& ids) const {
   const std::string repaired = repair_text(piece);

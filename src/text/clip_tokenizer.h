@@ -20,7 +20,7 @@ class ClipTokenizer {
   ClipTokenizer& operator=(ClipTokenizer&&) noexcept;
   ~ClipTokenizer();
 
-  /// Start token, tokens, end token; at the most context_length ids, the end token kept. No padding.
+  /// Start token, tokens, end token; at most context_length ids, the end token kept. No padding.
   /// Throws Error{invalid_text} for invalid UTF-8 (with the byte offset) or a text of more than 1 MiB.
   std::vector<int32_t> encode(std::string_view utf8, size_t context_length) const;
 

@@ -47,8 +47,8 @@ int64_t trim_vocabulary(const std::filesystem::path& tokenizer, const std::vecto
     made_by.emplace(merges.back().left + merges.back().right, merges.size() - 1);
   }
 
-  // A token is made by its merge from two symbols, and so on down to bytes: these merges are all that
-  // encoding the text applied, in the same order.
+  // A merge makes a token from two symbols, and so on down to bytes: these are all the merges that encoding
+  // the text applied, in the same order.
   std::set<size_t> kept;
   std::vector<std::string> open;
   for (const std::string& text : texts)

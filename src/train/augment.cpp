@@ -11,7 +11,7 @@ namespace {
 // m[5].
 using Affine = std::array<float, 6>;
 
-// Where a place from 0 to last is found that may lie outside: beyond its edges a picture is mirrored.
+// Brings a place back between 0 and last: beyond its edges an image is mirrored.
 float mirrored(float place, float last) {
   const float folded = std::fmod(std::abs(place), std::max(2 * last, 1.0f));
   return std::clamp(std::min(folded, 2 * last - folded), 0.0f, last);
@@ -53,8 +53,8 @@ struct Box {
   int left = 0, top = 0, width = 0, height = 0;
 };
 
-// The picture without the black columns and rows round it, where less than a fiftieth is visible; all of it
-// where less than a quarter of a side would be left.
+// The image without the black columns and rows around it, of which less than a fiftieth is visible; the whole
+// image where less than a quarter of a side would be left.
 Box without_black(const Picture& picture) {
   constexpr int kBlack = 24;  // of 255; JPEG's ringing stays below
   std::vector<int> columns(static_cast<size_t>(picture.width)), rows(static_cast<size_t>(picture.height));
@@ -80,11 +80,11 @@ Box without_black(const Picture& picture) {
   return {left, top, width, height};
 }
 
-// A crop of a random share of the box's area and a random shape, turned, sheared or moved by amount when
-// asked for.
+// A crop of a random share of the box's area and of random shape, turned, sheared or moved by `amount` on
+// request.
 Affine random_view(const Box& from, int width, int height, Random& random, int geometric, float amount,
                    float strength) {
-  // Mostly the whole picture; now and then a close look or one from afar, as another camera would take it.
+  // Mostly the whole image; now and then a close view or one from afar, as another camera would take it.
   const float look = random.uniform();
   const bool afar = look > 1 - 0.3f * strength;
   const float area = look < 0.25f * strength ? std::exp(random.uniform(-2.1f, -0.5f))
@@ -118,7 +118,7 @@ Affine random_view(const Box& from, int width, int height, Random& random, int g
     default:
       break;
   }
-  // From the result to the unit square round its centre, turned, to the crop, to the source.
+  // From the result to the unit square around its centre, turned, to the crop, to the source.
   const float sw = static_cast<float>(from.width), sh = static_cast<float>(from.height);
   const float ux = 1 / static_cast<float>(width), uy = 1 / static_cast<float>(height);
   const float centre_x = left + w * (0.5f + moved_x), centre_y = top + h * (0.5f + moved_y);
@@ -243,18 +243,18 @@ Planes resampled(const Planes& from, int width, int height) {
   return to;
 }
 
-// Through fewer pixels and back: what a small or a blurred original looks like.
+// Down to fewer pixels and back, like a small or blurred original.
 void lose_resolution(Planes& x, Random& random) {
   const float keep = random.uniform(0.25f, 0.8f);
   const auto size = [&](int n) { return std::max(8, static_cast<int>(keep * static_cast<float>(n))); };
   x = resampled(resampled(x, size(x.width), size(x.height)), x.width, x.height);
 }
 
-// Sharper than it is: edges as another camera or a larger original shows them.
+// Sharpened: edges as another camera or a larger original shows them.
 void sharpen(Planes& x, Random& random) { blend(x, blurred(x), random.uniform(1.0f, 3.0f)); }
 
-// Whether a good part of the picture is coloured. Many grey pictures come in three channels: with a tint of
-// JPEG's, or a coloured mark.
+// Whether a good part of the image is coloured. Many grey images have three channels, tinted by JPEG or with
+// a coloured mark.
 bool is_coloured(const Picture& picture) {
   if (picture.channels != 3) return false;
   constexpr int kVisible = 20;  // of 255
@@ -274,7 +274,7 @@ void cast_colour(Planes& x, Random& random) {
   }
 }
 
-// Smaller, in a frame of one shade.
+// Made smaller, within a border of one shade.
 void add_border(Planes& x, Random& random) {
   const bool all_round = random.chance(0.5f);
   const auto share = [&] { return !all_round && random.chance(0.5f) ? 1.0f : random.uniform(0.4f, 1.0f); };
@@ -291,7 +291,7 @@ void add_border(Planes& x, Random& random) {
                   x.values.begin() + static_cast<std::ptrdiff_t>(c * x.plane()) + (top + y) * x.width + left);
 }
 
-// What lies outside a round or eight-cornered field of view becomes black, as scopes show it.
+// Everything outside a round or octagonal field of view becomes black, as in images from scopes.
 void mask_field(Planes& x, Random& random) {
   const float cx = random.uniform(0.4f, 0.6f), cy = random.uniform(0.4f, 0.6f);
   const float radius = random.uniform(0.42f, 0.7f), soft = random.uniform(0.005f, 0.12f);
@@ -309,7 +309,7 @@ void mask_field(Planes& x, Random& random) {
   }
 }
 
-// Another grey-level window: what lies beyond two levels is cut off, what is between is spread, and bent.
+// Another grey-level window: values beyond two levels are cut off, those between are spread and bent.
 void change_window(Planes& x, Random& random) {
   const float low = random.uniform(-0.1f, 0.25f), high = std::exp(random.uniform(-0.5f, 0.6f));
   const float bend = std::exp(random.uniform(-0.5f, 0.5f));
@@ -360,7 +360,7 @@ Planes augmented(const Picture& picture, const View& view, Random& random) {
          x);
   if (change >= kGeometric) change_photometry(x, change - kGeometric, amount);
 
-  // Colour is evidence: no cast makes a grey picture coloured.
+  // Colour is evidence: a grey image never gets a colour cast.
   const bool coloured = is_coloured(picture);
   if (coloured && chance(0.5f)) cast_colour(x, random);
   if (picture.channels == 3 && random.chance(view.grey)) x.values = luma(x);

@@ -8,7 +8,7 @@
 
 namespace mii {
 
-/// A picture in planes: red, green, blue; each [height, width], 0 to 1.
+/// An image in planes: red, green, blue; each [height, width], 0 to 1.
 struct Planes {
   int width = 0;
   int height = 0;
@@ -19,24 +19,24 @@ struct Planes {
   size_t plane() const { return values.size() / 3; }
 };
 
-/// How the views of a batch's pictures are made.
+/// How the views of a batch's images are made.
 struct View {
   int width = 0;
   int height = 0;
-  float strength = 1;  ///< of what augmented() does, 0 to 1: how much and how often
-  float grey = 0.5f;   ///< how often a picture in three channels loses its colour
+  float strength = 1;  ///< how strongly and how often augmented() changes an image, 0 to 1
+  float grey = 0.5f;   ///< how often an image of three channels loses its colour
 };
 
-/// The picture at another size, bilinear.
+/// The image at another size, bilinear.
 Planes resized(const Picture& picture, int width, int height);
 
-/// A random view of the picture that shows the same thing: 0.6 to 1 of its area, in a quarter of cases a
-/// close look at 0.12 to 0.6, in three of ten a look from afar at up to five times the area, where the
-/// picture is mirrored; in half of them without the black margins; one geometric or photometric change of
-/// random strength (after TrivialAugmentWide, Müller and Hutter 2021), and what tells sources apart but not
-/// modalities: sharpness, resolution, colour cast and inversion (of coloured pictures the one, of others the
-/// other), grey, grey-level window, field of view, border, noise; random erasing. The view as a whole is
-/// never mirrored: left and right mean something.
+/// A random view of the image that shows the same thing. It covers 0.6 to 1 of the area; a quarter of the
+/// views are close, at 0.12 to 0.6, and three in ten are from afar, at up to five times the area, where the
+/// image is mirrored at its edges. Half of the views leave out the black margins. Then come one geometric or
+/// photometric change of random strength (after TrivialAugmentWide, Müller and Hutter 2021), changes that
+/// tell sources apart but not modalities (sharpness, resolution, a colour cast on coloured images, inversion
+/// of others, grey, grey-level window, field of view, border, noise), and random erasing. The view as a whole
+/// is never mirrored: left and right mean something.
 Planes augmented(const Picture& picture, const View& view, Random& random);
 
 }  // namespace mii

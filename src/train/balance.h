@@ -10,10 +10,10 @@
 
 namespace mii {
 
-/// How often each label set is drawn; the shares sum to 1. Field by field: among the values that share the
-/// fields before, one of n images is drawn n^balance times. So a modality with one finding is not drowned by
-/// one with many. label_sets: values with a tab between (Pack::label_sets); images: how many each has, 0
-/// allowed; balance: 1 as they are, 0 all alike.
+/// How often each label set is drawn; the shares sum to 1. It is decided field by field: among the values
+/// that agree in all earlier fields, a value of n images has the weight n^balance. So a modality with one
+/// finding is not drowned by one with many. label_sets: values separated by tabs (Pack::label_sets); images:
+/// the number of images of each, 0 allowed; balance: 1 draws images as they are, 0 all values equally.
 inline std::vector<double> draw_shares(const std::vector<std::string>& label_sets,
                                        const std::vector<size_t>& images, double balance) {
   // The first `fields` values of a label set.

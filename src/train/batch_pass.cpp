@@ -10,10 +10,11 @@ using torch::Tensor;
 
 namespace {
 
-// So many small images' activations stay near the core; so many texts are padded to nearly the same length.
+// With this many small images the activations stay in the core's cache; with this many texts, padding is
+// short.
 constexpr int64_t kSliceImages = 16, kSliceTexts = 24;
 
-// [0, total) in slices that are dealt to the threads in turn, as many to each.
+// [0, total) in slices that are dealt to the threads in turn, the same number to each.
 template <typename Slice>
 std::vector<std::vector<Slice>> cut(int64_t total, int threads, int64_t slice_size) {
   const int64_t each = (total + threads * slice_size - 1) / (threads * slice_size);

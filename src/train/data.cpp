@@ -14,7 +14,7 @@ using torch::Tensor;
 
 View view_at(const ViewSchedule& schedule, double progress) {
   constexpr int kStep = 32;
-  constexpr double kGrowth = 0.8;  // the rest is for what they grow to
+  constexpr double kGrowth = 0.8;  // the rest is for their full size
   const double share = schedule.start + (1 - schedule.start) * std::min(progress / kGrowth, 1.0);
   const auto side = [&](int full) {
     if (share >= 1 || full <= kStep) return full;
@@ -101,7 +101,7 @@ Batch Data::batch(int64_t step, const View& view) const {
   for (int64_t i = 0; i < distractors; ++i)
     say(distractors_[static_cast<size_t>(random.below(static_cast<int64_t>(distractors_.size())))], random);
   batch.captions = static_cast<int64_t>(concepts.size());
-  // All labels, or twice as many as there are images, drawn without putting back.
+  // All labels, or twice as many as there are images, drawn without replacement.
   std::vector<int32_t> labels = labels_;
   for (size_t i = 0; i < labels.size() && static_cast<int64_t>(i) < 2 * batch_; ++i) {
     std::swap(labels[i],

@@ -19,43 +19,44 @@ namespace mii {
 struct Batch {
   torch::Tensor pixels;             ///< float32 [images, 3, height, width], normalised
   std::vector<int32_t> label_sets;  ///< of the images
-  TextBatch texts;                  ///< a caption of each image, distractors, then labels
+  TextBatch texts;                  ///< one caption for each image, distractors, then labels
   torch::Tensor truth;              ///< uint8 [images, texts], values of mii::Truth
-  int64_t captions = 0;             ///< the first texts: all but the labels
-  /// Of each field the texts that name one of its values, and nothing else: labels and distractors.
+  int64_t captions = 0;             ///< the number of texts before the labels
+  /// For each field, the texts that name one of its values and nothing else: labels and distractors.
   std::vector<std::vector<int64_t>> field_texts;
   torch::Tensor label_truth;  ///< uint8 [images, labels], values of mii::Truth; see Data::labels()
 };
 
-/// How views change in the course of a run.
+/// How views change during a run.
 struct ViewSchedule {
   int width = 0;  ///< of a full view
   int height = 0;
   double strength = 1;  ///< View::strength
-  double start = 1;     ///< share of the sides and of the augmentation, grey's too, to begin with
+  double start = 1;     ///< share of the sides and of the augmentation (grey included) to begin with
   double end = 1;       ///< share of the strength to end with
 };
 
-/// The views when this share of the steps is done. Sides and augmentation grow until four fifths (progressive
-/// learning, Tan and Le 2021), sides in steps of 32 pixels; the strength falls to its end from step to step.
+/// The views after this share of the steps. Sides and augmentation grow during the first four fifths
+/// (progressive learning, Tan and Le 2021), sides in steps of 32 pixels; the strength falls towards its end
+/// step by step.
 View view_at(const ViewSchedule& schedule, double progress);
 
 /// Pads the texts' tokens on the right.
 TextBatch to_text_batch(const std::vector<const std::vector<int32_t>*>& texts);
 
-/// Random batches of the images of a pack, which are decoded when they are drawn: batch() and plain() throw
-/// Error{invalid_image} for a damaged one. A batch depends on the seed and its step only.
+/// Random batches of the images of a pack. Images are decoded when they are drawn: batch() and plain() throw
+/// Error{invalid_image} for a damaged one. A batch depends only on the seed and its step.
 class Data {
  public:
-  /// balance: see train/balance.h. Keeps a reference to the pack. Throws Error{invalid_argument} when it has
-  /// nothing to learn from.
+  /// balance: see train/balance.h. Keeps a reference to the pack. Throws Error{invalid_argument} when the
+  /// pack has nothing to learn from.
   Data(const Pack& pack, int64_t batch, double balance, uint64_t seed);
 
   int64_t training_images() const { return training_images_; }
 
   Batch batch(int64_t step, const View& view) const;
 
-  /// Images [from, to) of `images` (indices into Pack::images), as they are, decoded by so many threads:
+  /// Images [from, to) of `images` (indices into Pack::images), unchanged, decoded by that many threads:
   /// float32 [to - from, 3, H, W].
   torch::Tensor plain(const std::vector<size_t>& images, size_t from, size_t to, int threads) const;
 
@@ -91,11 +92,11 @@ class Data {
   int64_t training_images_ = 0;
 };
 
-/// Makes the next batches while the present one is computed.
+/// Prepares the next batches while the current one is computed.
 class Loader {
  public:
   /// Batches of the steps [step, last); view(step) says how their images are made. Pixels for another device
-  /// are pinned, so that they are copied to it while the processor goes on.
+  /// are pinned, so that they are copied while the processor works on.
   Loader(const Data& data, std::function<View(int64_t)> view, int64_t step, int64_t last, int threads,
          torch::Device device);
 

@@ -1,5 +1,5 @@
-// LibTorch's own depthwise convolution on a CPU takes most of a training step; tokens lie channel by channel,
-// so nine fused rows of multiply-adds do.
+// LibTorch's own depthwise convolution on a CPU takes most of a training step. The channels of a token are
+// contiguous here, so nine fused rows of multiply-adds are enough.
 #include <vector>
 
 #include "train/towers.h"
@@ -97,7 +97,7 @@ class AddDepthwiseConv : public torch::autograd::Function<AddDepthwiseConv> {
     const Tensor& x = saved[0];
     const Tensor& weight = saved[1];
     const Tensor gradient = gradients[0].contiguous();
-    // Of x: the same convolution with the taps turned round.
+    // The gradient of x: the same convolution with the taps reversed.
     const Tensor x_gradient = convolve(gradient, taps_of(weight).flip(0).contiguous(), {});
     const Grid grid{x.size(1), x.size(2), x.size(3)};
     Tensor sums = torch::zeros({10, grid.channels}, x.options());

@@ -19,21 +19,22 @@ namespace {
 constexpr double kBeta1 = 0.9, kBeta2 = 0.98, kEpsilon = 1e-8;  // AdamW
 constexpr double kMomentum = 0.95, kMuonRate = 40;
 
-// Weights that learn by the same rule: all at once where an operation costs more than what it computes.
+// Weights that learn by the same rule, updated together where launching an operation costs more than
+// computing it.
 struct Group {
   std::vector<Tensor> values, gradients, first, second, averages;  // second: by AdamW
   double decay = 0;
   double muon_rate = 0;  // by Muon: times the rate; all of the same shape
 };
 
-// As a layer's rows multiply; projections are stored the other way round.
+// In the orientation of a layer's rows; projections are stored transposed.
 double outputs_per_input(const std::string& name, const Tensor& value) {
   const auto first = static_cast<double>(value.size(0));
   const double rest = static_cast<double>(value.numel()) / first;
   return name.ends_with("_projection") ? rest / first : first / rest;
 }
 
-// On a processor each weight is a group, and stays in its caches.
+// On a processor each weight is a group of its own and stays in the cache.
 std::vector<Group> learning_groups(const TrainState& state, double weight_decay) {
   std::map<std::string, Group> groups;
   for (const auto& [name, first] : state.first_moment) {
@@ -112,7 +113,7 @@ Tensor orthogonalised(const Tensor& x) {
 double update(TrainState& state, const OptimizerOptions& options, double rate, int threads) {
   const torch::NoGradGuard no_gradient;
   std::vector<Group> groups = learning_groups(state, options.weight_decay);
-  // Sorted by size and dealt in turn, so that the threads have alike to do.
+  // Sorted by size and dealt in turn, so that the threads have about the same work.
   std::ranges::stable_sort(groups, std::greater{}, [](const Group& g) { return g.values.front().numel(); });
   const auto for_each = [&](const auto& f) {
     on_threads(threads, [&](size_t t) {
@@ -126,7 +127,7 @@ double update(TrainState& state, const OptimizerOptions& options, double rate, i
   const double norm = squares.empty() ? 0 : torch::stack(squares).sum().sqrt().item<double>();
   const double clip = std::min(1.0, options.clip_norm / (norm + 1e-6));
   const auto step = static_cast<double>(state.step + 1);
-  // Early averages follow quickly, so that the start is forgotten.
+  // Early averages follow quickly, so that the initial weights are forgotten.
   const double decay = std::min(options.average_decay, (1 + step) / (10 + step));
   for_each([&](size_t, Group& group) {
     at::_foreach_mul_(group.gradients, clip);

@@ -58,7 +58,7 @@ bool read(std::span<const std::byte> jpeg, Picture& picture, JpegError& error) {
     jpeg_read_scanlines(&info, &row, 1);
   }
   jpeg_finish_decompress(&info);
-  // Of data that end early or are damaged libjpeg only warns, and makes the rest up.
+  // For data that end early or are damaged, libjpeg only warns and makes up the rest.
   if (error.manager.num_warnings > 0)
     info.err->format_message(reinterpret_cast<j_common_ptr>(&info), error.message);
   jpeg_destroy_decompress(&info);

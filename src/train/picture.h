@@ -15,8 +15,8 @@ struct Picture {
   std::vector<uint8_t> values;  ///< [height, width, channels]
 };
 
-/// Throws Error{invalid_image} for what is no grey or colour JPEG, and for one that is damaged, cut short, or
-/// larger than 16 Mi pixels.
+/// Throws Error{invalid_image} for anything but a grey or colour JPEG, and for one that is damaged, cut
+/// short, or larger than 16 Mi pixels.
 Picture decode_jpeg(std::span<const std::byte> jpeg);
 
 }  // namespace mii

@@ -6,8 +6,8 @@
 
 namespace mii {
 
-/// Random numbers that depend on nothing but the keys given (a seed, a step, an index), so that training that
-/// was interrupted draws the same ones again. SplitMix64 (Steele et al., 2014).
+/// Random numbers that depend only on the given keys (a seed, a step, an index), so that a resumed training
+/// draws the same ones again. SplitMix64 (Steele et al., 2014).
 class Random {
  public:
   Random(std::initializer_list<uint64_t> keys) {

@@ -103,14 +103,14 @@ void write_state(const TrainState& state, const std::filesystem::path& folder,
                    {"parts", std::to_string(parts.size())},
                    {"run", fingerprint}});
   std::filesystem::remove_all(old);
-  if (std::filesystem::exists(folder)) std::filesystem::rename(folder, old);
-  std::filesystem::rename(fresh, folder);
+  if (std::filesystem::exists(folder)) rename_durably(folder, old);
+  rename_durably(fresh, folder);
   std::filesystem::remove_all(old);
 }
 
 TrainState read_state(const std::filesystem::path& folder, const std::string& fingerprint,
                       const TrainState& like) {
-  // A kill between the two renames of write_state leaves the state under the other name.
+  // A process killed between the two renames of write_state leaves the state under the other name.
   const std::filesystem::path old = folder.string() + ".old";
   const std::filesystem::path from =
       !std::filesystem::exists(folder) && std::filesystem::exists(old) ? old : folder;
@@ -160,8 +160,11 @@ Parameters load_parameters(const std::filesystem::path& file, const ModelConfig&
                            int64_t vocabulary_size) {
   const Checkpoint checkpoint = Checkpoint::open(file, config, vocabulary_size);
   Parameters parameters;
-  for (const TensorSpec& spec : tensor_specs(config, vocabulary_size))
-    parameters.emplace(spec.name, to_tensor(checkpoint.tensor(spec.name)));
+  for (const TensorSpec& spec : tensor_specs(config, vocabulary_size)) {
+    const TensorView view = checkpoint.tensor(spec.name);
+    parameters.emplace(spec.name, to_tensor(view));
+    checkpoint.release(view);
+  }
   return parameters;
 }
 

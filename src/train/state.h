@@ -10,24 +10,24 @@
 
 namespace mii {
 
-/// Name of what images are told apart by beside texts, a row of each label: learns as the weights do, but is
-/// no part of the model.
+/// Name of the free label vectors [labels, embedding_dim]. They learn as the weights do but are not part of
+/// the model.
 constexpr const char* kLabelVectors = "label_vectors";
 
 constexpr double kMaxLogitScale = 4.6052;  ///< ln(100), as CLIP
 
-/// All that a run needs to go on as if it had never stopped.
+/// Everything a run needs to resume as if it had never stopped.
 struct TrainState {
   int64_t step = 0;
   double best = 0;  ///< validation score of the best epoch
   Parameters parameters;
   Parameters average;        ///< moving average of the parameters
-  Parameters first_moment;   ///< of the weights that learn
-  Parameters second_moment;  ///< of those that learn by AdamW
+  Parameters first_moment;   ///< first moments of the weights that learn
+  Parameters second_moment;  ///< second moments of those that learn by AdamW
 };
 
-/// Writes into folder: parts of at most 15 MiB (or one tensor), which appear together. The fingerprint says
-/// what run this is.
+/// Writes into folder in parts of at most 15 MiB (or one tensor), which appear together. The fingerprint
+/// identifies the run.
 void write_state(const TrainState& state, const std::filesystem::path& folder,
                  const std::string& fingerprint);
 
@@ -44,7 +44,7 @@ Parameters load_parameters(const std::filesystem::path& file, const ModelConfig&
 void save_parameters(const Parameters& parameters, const ModelConfig& config, int64_t vocabulary_size,
                      const std::filesystem::path& file);
 
-/// While it lives, LibTorch computes matrix products in bfloat16 where the device gains by it (CUDA).
+/// While it lives, LibTorch computes matrix products in bfloat16 where that is faster (CUDA).
 class MixedPrecision {
  public:
   explicit MixedPrecision(torch::Device device);

@@ -7,13 +7,14 @@
 
 namespace mii {
 
-/// f(t) for each t in [0, threads), side by side. What LibTorch computes in it stays on its thread: splitting
-/// work once is cheaper than at every operation. An exception of one is thrown again when all have ended.
+/// Runs f(t) for each t in [0, threads) in parallel. LibTorch computes within f on its own thread only:
+/// splitting the work once is cheaper than splitting every operation. An exception is rethrown when all have
+/// ended.
 template <typename F>
 void on_threads(int threads, const F& f) {
   const bool gradients = torch::GradMode::is_enabled();
   const auto run = [&](int t) {
-    at::set_num_threads(1);  // a setting of each thread
+    at::set_num_threads(1);  // a per-thread setting
     const torch::AutoGradMode mode(gradients);
     f(static_cast<size_t>(t));
   };

@@ -27,8 +27,8 @@ Tensor initial_value(const TensorSpec& spec) {
     return torch::randn(shape) * std::sqrt((depthwise ? 0.5 : 2.0) / fan_out);
   }
   if (spec.shape.size() == 2) {
-    // As large outputs as inputs. The reference's 0.02 gives that at a width of 2500; at 32 to 256 it leaves
-    // the branches near nothing for the first epochs.
+    // Keeps outputs as large as inputs. The reference's 0.02 does that at a width of 2500; at widths of 32 to
+    // 256 it would leave the branches near zero for the first epochs.
     const bool embedding = spec.name.find("embedding") != std::string::npos;
     const double inputs =
         static_cast<double>(ends_with(spec.name, "_projection") ? spec.shape[0] : spec.shape[1]);
@@ -38,7 +38,7 @@ Tensor initial_value(const TensorSpec& spec) {
   return norm_weight ? torch::ones(shape) : torch::zeros(shape);
 }
 
-// x + branch, of which drop path leaves out that of single images. factors [images] or none.
+// x + branch; drop path leaves the branch out for single images. factors: [images], or undefined.
 Tensor add_branch(const Tensor& x, const Tensor& branch, const Tensor& factors) {
   if (!factors.defined()) return x + branch;
   return torch::addcmul(x, branch, factors.to(branch.dtype()).reshape({-1, 1, 1, 1}));
@@ -80,7 +80,7 @@ Tensor Towers::linear(const Tensor& x, const std::string& name) const {
   return torch::linear(x, p(name + ".weight"), p(name + ".bias"));
 }
 
-// x [B, H, W, C] to the patches of the next stage, the same way round.
+// x [B, H, W, C] to the patches of the next stage, in the same layout.
 Tensor Towers::embed_patches(size_t s, const Tensor& x) const {
   const StageConfig& stage = config_.image.stages[s];
   const std::string name = "image_encoder.convs." + std::to_string(s);
@@ -190,7 +190,7 @@ Tensor Towers::encode_texts(const TextBatch& texts) const {
     const Tensor hidden = linear(layer_norm(x, name + ".ln_2", kTextEpsilon), name + ".mlp.c_fc");
     x = x + linear(hidden * torch::sigmoid(1.702 * hidden), name + ".mlp.c_proj");
   }
-  // Read at the first largest id, the end token.
+  // The vector is read at the first largest id, the end token.
   const Tensor end =
       texts.ids.masked_fill(positions.unsqueeze(0) >= texts.lengths.unsqueeze(1), -1).argmax(1);
   x = x.index({torch::arange(b, texts.ids.options()), end});

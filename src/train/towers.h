@@ -19,8 +19,8 @@ using Parameters = std::map<std::string, torch::Tensor>;
 /// fan-out normal for convolutions, ones and zeros for norms and biases, logit_scale ln(1/0.07).
 Parameters initial_parameters(const ModelConfig& config, int64_t vocabulary_size);
 
-/// Drop path (Huang et al. 2016): by what to multiply each residual branch of each image, [branches, images]:
-/// zero at a rate that grows with depth from nothing to `rate`, else what keeps the mean.
+/// Drop path (Huang et al. 2016): the factors [branches, images] of each residual branch of each image. They
+/// are zero at a rate that grows with depth from 0 to `rate`, and otherwise such that the mean is kept.
 torch::Tensor drop_path_factors(const ModelConfig& config, int64_t images, double rate, Random& random);
 
 /// A batch of texts, padded on the right.
@@ -36,7 +36,7 @@ class Towers {
       : config_(std::move(config)), parameters_(parameters) {}
 
   /// pixels float32 [images, 3, height, width], normalised; returns unit rows [images, embedding_dim].
-  /// branch_factors float32 [residual branches, images], see drop_path_factors; none outside of training.
+  /// branch_factors float32 [residual branches, images], see drop_path_factors; undefined outside training.
   torch::Tensor encode_images(const torch::Tensor& pixels, const torch::Tensor& branch_factors = {}) const;
 
   /// Returns unit rows [texts, embedding_dim].

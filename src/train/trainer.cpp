@@ -68,7 +68,7 @@ class Training {
     } else if (std::filesystem::exists(options.out / "checkpoint")) {
       throw Error(
           ErrorCode::invalid_argument,
-          options.out.string() + " holds a checkpoint: go on with --resume, or choose another folder");
+          options.out.string() + " holds a checkpoint: resume with --resume, or choose another folder");
     }
     for (Parameters* tensors :
          {&state_.parameters, &state_.average, &state_.first_moment, &state_.second_moment})
@@ -129,7 +129,7 @@ class Training {
     return torch::kCUDA;
   }
 
-  // What a run must share with the one that it goes on from.
+  // What a run must share with the one that it resumes.
   std::string fingerprint() const {
     std::ostringstream text;
     text << "batch " << options_.batch << ", epochs " << options_.epochs << ", learning rate "
@@ -144,8 +144,7 @@ class Training {
   }
 
   // Two values that the image tower does not tell apart teach the text tower nothing, and the other way
-  // round; vectors at random lead out of it. Those of a model that is tuned begin as what its text tower
-  // says.
+  // round; random vectors break this tie. For a fine-tuned model they begin as its text tower's vectors.
   Tensor label_vectors() const {
     if (!options_.start_weights)
       return torch::randn({static_cast<int64_t>(data_.labels().size()), pack_.model.embedding_dim});
@@ -174,7 +173,8 @@ class Training {
                    static_cast<double>(step) / static_cast<double>(last_step_));
   }
 
-  // The captions' contrast, and that of each image among the labels of each field: as texts, and as vectors.
+  // The contrast of the captions, and of each image among the labels of each field, as texts and as free
+  // vectors.
   Tensor loss_of(const Batch& batch) {
     const Tensor scale = state_.parameters.at("logit_scale").exp();
     const Tensor logits = torch::matmul(pass_->images(), pass_->texts().t()) * scale;
@@ -246,7 +246,7 @@ class Training {
                     folder / "vision_model" / "model.safetensors");
   }
 
-  // A run that goes on writes the rows after its checkpoint anew.
+  // A resumed run writes the rows after its checkpoint again.
   void cut_logs() const {
     std::string fields;
     for (const std::string& field : pack_.fields) fields += "\t" + field + "_top1";

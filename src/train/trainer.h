@@ -13,7 +13,7 @@ namespace mii {
 /// Which weights learn.
 enum class Trained { all, text_tower, projections };
 
-/// By what matrices learn; automatic: fresh ones by Muon, those of a model that is tuned by AdamW.
+/// The rule by which matrices learn. automatic: Muon for fresh weights, AdamW for fine-tuning.
 enum class Optimizer { automatic, adamw, muon };
 
 struct TrainOptions {
@@ -29,19 +29,19 @@ struct TrainOptions {
   double warm_up = 0.05;  ///< share of all steps
   double drop_path = 0.05;
   double clip_norm = 1;
-  double average_decay = 0.998;  ///< of the moving average of the weights, which is what is kept
-  double label_weight = 1;       ///< of the contrast among the labels of a field, beside the captions' of 1
-  double class_weight = 1;       ///< of the same with a free vector instead of each label's text
+  double average_decay = 0.998;  ///< of the moving average of the weights, which is what last/ and best/ hold
+  double label_weight = 1;       ///< weight of the contrast among the labels of a field; the captions' is 1
+  double class_weight = 1;       ///< the same with a free vector instead of each label's text
   double start = 1;              ///< share of the images' sides and of the augmentation to begin with
-  double augmentation = 1;       ///< View::strength where it has grown, 0 to 1
+  double augmentation = 1;       ///< View::strength once it has grown, 0 to 1
   double end = 1;                ///< share of augmentation to end with
   double balance = 0.5;          ///< see train/balance.h: 1 draws images as they are, 0 all values alike
   uint64_t seed = 1;
-  int threads = 0;              ///< of the arithmetic; 0: all cores
+  int threads = 0;              ///< for arithmetic; 0: all cores
   int loaders = 1;              ///< threads that augment
   std::string device = "auto";  ///< auto, cpu, cuda
   bool resume = false;
-  bool calibrate = false;  ///< in the end, fit the temperature to single labels (Guo et al. 2017)
+  bool calibrate = false;  ///< fit the temperature to single labels at the end (Guo et al. 2017)
   bool quiet = false;
   double save_every_s = 300;
   int64_t validate_every = 1;  ///< epochs; the last is always validated
@@ -52,7 +52,7 @@ struct TrainOptions {
 ///   checkpoint/        all state, in parts of at most 15 MiB
 ///   train.tsv          step, epoch, images, loss, learning rate, temperature, gradient norm, images a second
 ///   validation.tsv     after each validation: top-1 of each field, recall@1 and @5
-/// stop() is asked after each step; when it returns true, the state is saved and the function returns false.
+/// stop() is called after each step; when it returns true, the state is saved and the function returns false.
 /// Throws Error.
 bool train(const TrainOptions& options, const std::function<bool()>& stop);
 

@@ -6,10 +6,10 @@
 
 namespace mii {
 
-/// Cross entropy along one side of logits float32 [images, texts] (over 1: of each image, over its texts) in
-/// which every true pair is a positive: the probability is to be spread evenly over those that are true.
-/// truth uint8 of the same shape, values of mii::Truth; pairs of which nobody knows take no part, nor do rows
-/// without a true pair. Returns the mean over the others.
+/// Cross entropy along one side of logits float32 [images, texts] (dimension 1: of each image, over its
+/// texts) in which every true pair is a positive: the target spreads the probability evenly over the true
+/// pairs. truth: uint8 of the same shape, values of mii::Truth. Pairs whose truth is unknown take no part,
+/// nor do rows without a true pair. Returns the mean over the other rows.
 inline torch::Tensor contrast(const torch::Tensor& logits, const torch::Tensor& truth, int64_t over) {
   const torch::Tensor yes = (truth == 1).to(logits.dtype());
   const torch::Tensor known = logits.masked_fill(truth == 2, -1e9);
@@ -23,7 +23,7 @@ inline torch::Tensor unicl_loss(const torch::Tensor& logits, const torch::Tensor
   return (contrast(logits, truth, 1) + contrast(logits, truth, 0)) / 2;
 }
 
-/// contrast() of each image among the columns of each field, the mean over the fields; a field without
+/// The mean over the fields of the contrast of each image among the columns of a field; a field without
 /// columns adds nothing.
 inline torch::Tensor fields_contrast(const torch::Tensor& logits, const torch::Tensor& truth,
                                      const std::vector<std::vector<int64_t>>& fields) {

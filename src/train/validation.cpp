@@ -95,7 +95,7 @@ Tensor Validation::encode_captions(const std::vector<int32_t>& concepts) const {
   return towers_.encode_texts({batch.ids.to(device_), batch.lengths.to(device_)}).cpu();
 }
 
-// Concepts with a caption that are true of some of the images.
+// Concepts that have a caption and are true of some of the images.
 std::vector<int32_t> Validation::concepts_where(const std::vector<size_t>& images, int32_t field) const {
   std::set<int32_t> sets;
   for (const size_t i : images) sets.insert(pack_.images[i].label_set);
@@ -110,7 +110,7 @@ std::vector<int32_t> Validation::concepts_where(const std::vector<size_t>& image
   return found;
 }
 
-// Share of images with a true concept among their k best; images without a true one do not count.
+// Share of images with a true concept among their k best; images without any true concept are left out.
 double Validation::recall(const Tensor& vectors, const std::vector<size_t>& images,
                           const std::vector<int32_t>& concepts, int64_t k) const {
   if (concepts.empty()) return NAN;

@@ -12,25 +12,25 @@ namespace mii {
 
 /// Shares of the validation images.
 struct Scores {
-  std::vector<double> top1;  ///< of each field, zero-shot among the values that they have; NaN without images
+  std::vector<double> top1;  ///< of each field, zero-shot among the values that occur; NaN without images
   double recall1 = 0;        ///< of the captions that are true of them
   double recall5 = 0;
   double mean = 0;  ///< of top1: what "best" means
 };
 
-/// How well weights do on images that they do not learn from.
+/// How well weights do on images that they did not learn from.
 class Validation {
  public:
-  /// All that it is given must outlive it. threads: of the arithmetic; loaders: threads that decode.
+  /// All arguments must outlive it. threads: for arithmetic; loaders: threads that decode.
   Validation(const Pack& pack, const Data& data, const Parameters& weights, torch::Device device, int threads,
              int loaders);
 
   Scores scores() const;
 
-  /// Training shares the probability of an image among all captions that are true of it, which keeps the
-  /// temperature low; a single label among wrong ones deserves more. The logarithm of the scale that gives
-  /// the right labels of each field the highest likelihood, on training images of the batches from `step` on,
-  /// augmented: those are as hard as unseen ones.
+  /// The logarithm of the scale that gives the right labels of each field the highest likelihood, on
+  /// augmented training images of the batches from `step` on: those are as hard as unseen images. Training
+  /// spreads the probability of an image over all captions that are true of it, which keeps the scale low; a
+  /// single label among wrong ones needs a higher one.
   double best_logit_scale(int64_t step, const View& view) const;
 
  private:

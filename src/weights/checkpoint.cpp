@@ -97,7 +97,7 @@ std::string renamed_block(const std::string& rest) {
   return rest.substr(0, block_end + 1) + module;
 }
 
-// A list for one sentence: the first ten, and how many more there are.
+// A list within a sentence: the first ten, and how many more there are.
 class Findings {
  public:
   void add(std::string text) { all_.push_back(std::move(text)); }
@@ -152,9 +152,9 @@ std::string published_name(std::string_view given) {
 
 Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const ModelConfig& config,
                             int64_t vocabulary_size) {
-  Checkpoint checkpoint(weights_file, MappedFile::open(weights_file));
+  Checkpoint checkpoint(weights_file, WeightsFile::open(weights_file));
   const std::string path = weights_file.string();
-  const Safetensors file = parse_safetensors(checkpoint.file_.bytes(), path);
+  const Safetensors file = read_safetensors_header(checkpoint.file_, path);
   Named found = by_published_name(file, path);
 
   Findings missing, misshaped;
@@ -166,7 +166,7 @@ Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const Mod
       continue;
     }
     const TensorView view = entry.mapped()->view(spec.name, path);
-    // A scalar is also met as one of one element.
+    // Some files store a scalar as a tensor of one element.
     const bool scalar = spec.shape.empty() && view.elements() == 1;
     if (view.shape != spec.shape && !scalar)
       misshaped.add("'" + spec.name + "' has " + to_string(view.shape) + ", expected " +
@@ -175,7 +175,7 @@ Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const Mod
       misshaped.add("'" + spec.name + "' has dtype " + to_string(view.dtype) + ", expected F32, F16 or BF16");
     checkpoint.parameters_ += static_cast<uint64_t>(view.elements());
     dtypes.insert(to_string(view.dtype));
-    checkpoint.tensors_.emplace(spec.name, view);
+    checkpoint.places_.emplace(spec.name, Place{entry.mapped()->offset, view});
   }
   std::string wrong;
   if (!missing.empty()) wrong += missing.sentence("tensors are missing");
@@ -192,13 +192,37 @@ Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const Mod
   return checkpoint;
 }
 
-TensorView Checkpoint::tensor(std::string_view name) const {
-  const auto found = tensors_.find(std::string(name));
-  if (found == tensors_.end())
-    throw Error(ErrorCode::internal, "no tensor '" + std::string(name) + "' in this model");
+const Checkpoint::Place& Checkpoint::place(const std::string& name) const {
+  const auto found = places_.find(name);
+  if (found == places_.end()) throw Error(ErrorCode::internal, "no tensor '" + name + "' in this model");
   return found->second;
 }
 
-void Checkpoint::release(const TensorView& tensor) const { file_.release({tensor.data, tensor.bytes()}); }
+TensorView Checkpoint::tensor(std::string_view given) const {
+  const std::string name(given);
+  const Place& from = place(name);
+  const std::lock_guard lock(loaded_->mutex);
+  auto loaded = loaded_->tensors.find(name);
+  if (loaded == loaded_->tensors.end()) {
+    AlignedBuffer<std::byte> bytes(from.view.bytes());
+    file_.read(from.offset, bytes.span());
+    loaded = loaded_->tensors.emplace(name, std::move(bytes)).first;
+  }
+  return {loaded->second.data(), from.view.dtype, from.view.shape};
+}
+
+void Checkpoint::release(const TensorView& tensor) const {
+  const std::lock_guard lock(loaded_->mutex);
+  std::erase_if(loaded_->tensors, [&](const auto& entry) { return entry.second.data() == tensor.data; });
+}
+
+void Checkpoint::read_row(std::string_view given, int64_t row, float* to) const {
+  const std::string name(given);
+  const Place& from = place(name);
+  const int64_t cols = from.view.shape.at(1);
+  std::vector<std::byte> bytes(static_cast<size_t>(cols) * size_of(from.view.dtype));
+  file_.read(from.offset + static_cast<uint64_t>(row) * bytes.size(), bytes);
+  copy_as_float({bytes.data(), from.view.dtype, {cols}}, name, to);
+}
 
 }  // namespace mii

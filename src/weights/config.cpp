@@ -77,7 +77,7 @@ class Section {
   std::string_view file_;
 };
 
-// Limits far beyond any sensible model, within which no product of sizes can overflow.
+// Limits far beyond any sensible model; within them no product of sizes can overflow.
 constexpr int64_t kMaxSide = 8192;
 constexpr int64_t kMaxDim = 16384;
 constexpr int64_t kMaxLayers = 256;
@@ -142,7 +142,7 @@ TextTowerConfig read_text_tower(const Section& encoder) {
   text.width = encoder.at("WIDTH").integer(1, kMaxDim);
   text.heads = encoder.at("HEADS").integer(1, kMaxDim);
   text.layers = encoder.at("LAYERS").integer(0, kMaxLayers);
-  text.causal = flag(encoder, "AUTOGRESSIVE", true);  // so spelt by its publisher
+  text.causal = flag(encoder, "AUTOGRESSIVE", true);  // its publisher's spelling
   if (text.width % text.heads != 0)
     encoder.at("HEADS").fail("does not divide WIDTH " + std::to_string(text.width));
   if (encoder.has("TOKENIZER") && encoder.at("TOKENIZER").text() != "clip")

@@ -29,7 +29,7 @@ void make_folder(const fs::path& folder) {
   if (error) throw Error(ErrorCode::io, folder.string() + ": cannot be made: " + error.message());
 }
 
-// Matrices of products and of embeddings: where nearly all the bytes are.
+// Matrices of products and of embeddings, which hold nearly all of the bytes.
 bool is_matrix(const Shape& shape) { return shape.size() == 2 || (shape.size() == 4 && shape[1] > 1); }
 
 void write_tensor(const Checkpoint& checkpoint, const SafetensorsWriter::Entry& entry,

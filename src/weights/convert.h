@@ -8,16 +8,16 @@
 
 namespace mii {
 
-/// Makes out_folder in the published layout and copies what is not weights into it: config.yaml and the
-/// tokenizer. Returns where everything is to be; the weights are the caller's to write.
+/// Makes out_folder in the published layout and copies everything but the weights into it: config.yaml and
+/// the tokenizer. Returns the paths; the caller writes the weights.
 ModelFolder copy_model_texts(const std::filesystem::path& config_yaml,
                              const std::filesystem::path& tokenizer_folder,
                              const std::filesystem::path& out_folder);
 
-/// Writes a model folder again with its weights in another type, under the published tensor names.
+/// Writes a copy of a model folder with its weights in another type, under the published tensor names.
 /// dtype: f32, or bf16 for the matrices (vectors, depthwise kernels and the temperature stay f32: they are
-/// small, and rounding them would cost accuracy for nothing). vocabulary_size: rows of the token embedding.
-/// Throws Error{corrupt_weights} for weights that do not fit the configuration or are not finite.
+/// small, and rounding them would cost accuracy and save nothing). vocabulary_size: rows of the token
+/// embedding. Throws Error{corrupt_weights} for weights that do not fit the configuration or are not finite.
 void convert_model(const std::filesystem::path& folder, int64_t vocabulary_size, DType dtype,
                    const std::filesystem::path& out_folder);
 

@@ -7,7 +7,7 @@
 namespace mii {
 namespace {
 
-// Values at a time: small enough to stay in the cache between reading, checking and converting.
+// Values per block: few enough to stay in the cache between reading, checking and converting.
 constexpr int64_t kBlock = 4096;
 
 // The element types as loads from unaligned memory.
@@ -33,7 +33,7 @@ struct AsFloat16 {
 
 void put(float value, float& to) { to = value; }
 
-// The values are finite, so rounding needs no case for NaN and the loop vectorises.
+// The values are finite, so rounding needs no case for NaN and the loop is vectorised.
 void put(float value, BFloat16& to) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof(bits));

@@ -10,7 +10,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kWeightsName = "medimageinsigt-v1.0.0.pt";  // so spelt by its publisher
+constexpr const char* kWeightsName = "medimageinsigt-v1.0.0.pt";  // its publisher's spelling
 constexpr const char* kTokenizerName = "clip_tokenizer_4.16.2";
 
 bool is_weights(const fs::directory_entry& entry) {

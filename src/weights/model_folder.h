@@ -14,7 +14,7 @@ struct ModelFolder {
   std::filesystem::path weights;
   std::filesystem::path tokenizer;
 
-  /// Throws Error{invalid_model} that names everything that is missing, or that the choice is not clear.
+  /// Throws Error{invalid_model} that names everything that is missing or ambiguous.
   static ModelFolder find(const std::filesystem::path& folder);
 };
 

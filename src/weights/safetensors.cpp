@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "core/number_text.h"
@@ -14,7 +15,7 @@
 namespace mii {
 namespace {
 
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // as the format's own implementation
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's own implementation
 
 [[noreturn]] void fail(std::string_view file_name, const std::string& what) {
   throw Error(ErrorCode::corrupt_weights, std::string(file_name) + ": " + what);
@@ -46,8 +47,8 @@ constexpr std::array<std::pair<const char*, DType>, 7> kComputed{{{"F32", DType:
                                                                   {"I32", DType::i32},
                                                                   {"U8", DType::u8}}};
 
-// Reads the one kind of JSON that a header may be, strictly: a header is read before anything of the file is
-// trusted, and by the trainer on machines that have no JSON library.
+// Reads strictly the one kind of JSON that a header may be. A header is read before anything in the file is
+// trusted, and the trainer reads it on machines that have no JSON library.
 class HeaderReader {
  public:
   HeaderReader(std::string_view text, std::string_view file_name) : text_(text), file_name_(file_name) {}
@@ -182,7 +183,13 @@ uint64_t bytes_of_type(std::string_view dtype, const std::string& where, std::st
   fail(file_name, where + " has the unknown dtype '" + std::string(dtype.substr(0, 40)) + "'");
 }
 
-StoredTensor read_entry(HeaderReader& reader, const std::string& name, std::span<const std::byte> data,
+// Where the tensors' data lie in the file.
+struct DataPart {
+  uint64_t offset = 0;
+  uint64_t bytes = 0;
+};
+
+StoredTensor read_entry(HeaderReader& reader, const std::string& name, const DataPart& data,
                         std::string_view file_name) {
   const std::string where = "tensor '" + name + "'";
   std::optional<std::string> dtype;
@@ -202,7 +209,7 @@ StoredTensor read_entry(HeaderReader& reader, const std::string& name, std::span
   if (!shape) fail(file_name, where + " has no list 'shape'");
   if (!offsets) fail(file_name, where + " has no list 'data_offsets'");
 
-  StoredTensor tensor{*dtype, {}, {}};
+  StoredTensor tensor{.dtype = *dtype};
   uint64_t bytes = bytes_of_type(tensor.dtype, where, file_name);
   for (const uint64_t n : *shape) {
     if (n > static_cast<uint64_t>(INT64_MAX) || __builtin_mul_overflow(bytes, n, &bytes))
@@ -214,31 +221,60 @@ StoredTensor read_entry(HeaderReader& reader, const std::string& name, std::span
     fail(file_name, where + " has " + std::to_string(offsets->size()) + " data_offsets, expected 2");
   const uint64_t begin = offsets->front();
   const uint64_t end = offsets->back();
-  if (begin > end || end > data.size())
+  if (begin > end || end > data.bytes)
     fail(file_name, where + " lies at bytes " + std::to_string(begin) + " to " + std::to_string(end) +
-                        ", but the file has " + std::to_string(data.size()) +
+                        ", but the file has " + std::to_string(data.bytes) +
                         " bytes of data (is it truncated?)");
   if (end - begin != bytes)
     fail(file_name, where + " has " + std::to_string(end - begin) + " bytes, but " + tensor.dtype + " " +
                         to_string(tensor.shape) + " needs " + std::to_string(bytes));
-  tensor.data = data.subspan(begin, bytes);
+  tensor.offset = data.offset + begin;
+  tensor.bytes = bytes;
   return tensor;
 }
 
-void expect_cover(const Safetensors& file, std::span<const std::byte> data, std::string_view file_name) {
-  std::vector<std::pair<std::span<const std::byte>, const std::string*>> parts;
-  for (const auto& [name, tensor] : file.tensors) parts.emplace_back(tensor.data, &name);
-  std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.first.data(), a.first.size()) < std::pair(b.first.data(), b.first.size());
-  });
-  const std::byte* at = data.data();
-  for (const auto& [bytes, name] : parts) {
-    if (bytes.data() < at) fail(file_name, "tensor '" + *name + "' overlaps the one before it");
-    if (bytes.data() > at) fail(file_name, "there is a hole before tensor '" + *name + "'");
-    at += bytes.size();
+void expect_cover(const Safetensors& file, const DataPart& data, std::string_view file_name) {
+  std::vector<std::tuple<uint64_t, uint64_t, const std::string*>> parts;
+  for (const auto& [name, tensor] : file.tensors) parts.emplace_back(tensor.offset, tensor.bytes, &name);
+  std::sort(parts.begin(), parts.end());
+  uint64_t at = data.offset;
+  for (const auto& [offset, bytes, name] : parts) {
+    if (offset < at) fail(file_name, "tensor '" + *name + "' overlaps the one before it");
+    if (offset > at) fail(file_name, "there is a hole before tensor '" + *name + "'");
+    at += bytes;
   }
-  if (at != data.data() + data.size())
-    fail(file_name, std::to_string(data.data() + data.size() - at) + " bytes follow the last tensor");
+  const uint64_t end = data.offset + data.bytes;
+  if (at != end) fail(file_name, std::to_string(end - at) + " bytes follow the last tensor");
+}
+
+uint64_t header_length(std::span<const std::byte> start, uint64_t file_bytes, std::string_view file_name) {
+  uint64_t length = 0;
+  if (start.size() < sizeof(length))
+    fail(file_name, "has " + std::to_string(start.size()) + " bytes, too few for a safetensors file");
+  std::memcpy(&length, start.data(), sizeof(length));  // little-endian, as every machine that we build for
+  if (length > kMaxHeaderBytes || length > file_bytes - sizeof(length))
+    fail(file_name, "is no safetensors file, or is truncated: it announces a header of " +
+                        std::to_string(length) + " bytes");
+  return length;
+}
+
+Safetensors parse_header(std::string_view text, uint64_t file_bytes, std::string_view file_name) {
+  const uint64_t start = sizeof(uint64_t) + text.size();
+  const DataPart data{start, file_bytes - start};
+  Safetensors file;
+  HeaderReader reader(text, file_name);
+  reader.object("the header", [&](const std::string& name) {
+    if (name == "__metadata__") {
+      reader.object("'__metadata__'", [&](const std::string& key) {
+        file.metadata.emplace(key, reader.string("a text in '__metadata__'"));
+      });
+    } else {
+      file.tensors.emplace(name, read_entry(reader, name, data, file_name));
+    }
+  });
+  reader.end();
+  expect_cover(file, data, file_name);
+  return file;
 }
 
 std::string describe(const std::vector<SafetensorsWriter::Entry>& entries,
@@ -272,30 +308,21 @@ TensorView StoredTensor::view(std::string_view name, std::string_view file_name)
 }
 
 Safetensors parse_safetensors(std::span<const std::byte> bytes, std::string_view file_name) {
-  uint64_t length = 0;
-  if (bytes.size() < sizeof(length))
-    fail(file_name, "has " + std::to_string(bytes.size()) + " bytes, too few for a safetensors file");
-  std::memcpy(&length, bytes.data(), sizeof(length));  // little-endian, as every machine that we build for
-  if (length > kMaxHeaderBytes || length > bytes.size() - sizeof(length))
-    fail(file_name, "is no safetensors file, or is truncated: it announces a header of " +
-                        std::to_string(length) + " bytes");
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + sizeof(length), length);
-  const auto data = bytes.subspan(sizeof(length) + length);
-
-  Safetensors file;
-  HeaderReader reader(text, file_name);
-  reader.object("the header", [&](const std::string& name) {
-    if (name == "__metadata__") {
-      reader.object("'__metadata__'", [&](const std::string& key) {
-        file.metadata.emplace(key, reader.string("a text in '__metadata__'"));
-      });
-    } else {
-      file.tensors.emplace(name, read_entry(reader, name, data, file_name));
-    }
-  });
-  reader.end();
-  expect_cover(file, data, file_name);
+  const uint64_t length = header_length(bytes, bytes.size(), file_name);
+  const auto header = bytes.subspan(sizeof(length), length);
+  Safetensors file =
+      parse_header({reinterpret_cast<const char*>(header.data()), header.size()}, bytes.size(), file_name);
+  for (auto& [name, tensor] : file.tensors) tensor.data = bytes.subspan(tensor.offset, tensor.bytes);
   return file;
+}
+
+Safetensors read_safetensors_header(const WeightsFile& file, std::string_view file_name) {
+  std::array<std::byte, sizeof(uint64_t)> start{};
+  const auto part = std::span(start).first(std::min<uint64_t>(start.size(), file.bytes()));
+  file.read(0, part);
+  std::string header(header_length(part, file.bytes(), file_name), '\0');
+  file.read(start.size(), std::as_writable_bytes(std::span(header)));
+  return parse_header(header, file.bytes(), file_name);
 }
 
 SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, const std::vector<Entry>& entries,

@@ -29,5 +29,22 @@ TEST(JsonText, EscapesWhatJsonMustHaveEscaped) {
   EXPECT_EQ(json_text("\xC3\xA9"), "\"\xC3\xA9\"");
 }
 
+TEST(JsonText, IsValidUtf8WhateverTheTextHolds) {
+  EXPECT_EQ(json_text("M\xFC"
+                      "ller"),
+            "\"M\xEF\xBF\xBDller\"");
+  // Table 3-8 of Unicode 15: one replacement for each maximal subpart.
+  EXPECT_EQ(json_text("\x61\xF1\x80\x80\xE1\x80\xC2\x62\x80\x63\x80\xBF\x64"),
+            "\"a\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"
+            "b\xEF\xBF\xBD"
+            "c\xEF\xBF\xBD\xEF\xBF\xBD"
+            "d\"");
+}
+
+TEST(JsonText, EscapesWhatATerminalWouldObey) {
+  EXPECT_EQ(json_text("\x1b[31m\x7f"), R"("\u001b[31m\u007f")");
+  EXPECT_EQ(json_text("\xC2\x9B\xE2\x80\xAE"), R"("\u009b\u202e")");
+}
+
 }  // namespace
 }  // namespace mii

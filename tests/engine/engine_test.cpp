@@ -11,6 +11,7 @@
 
 #include "mii/error.h"
 #include "procedural_model.h"
+#include "weights/model_folder.h"
 
 namespace mii {
 namespace {
@@ -195,6 +196,28 @@ TEST_F(EngineTest, AVocabularyThatDoesNotFitTheWeightsIsNamed) {
                         std::filesystem::copy_options::recursive);
   expect_error(ErrorCode::corrupt_weights, "token_embedding", [&] { Engine::open(folder); });
   std::filesystem::remove_all(folder);
+}
+
+// The text tower is read when the first text comes, a token's row of the embedding whenever it is needed.
+TEST(WeightsOnDisk, AFileThatChangesUnderTheEngineIsAnErrorAndOneRenamedOverItIsNot) {
+  const ProceduralModel model("tiny-b");
+  const auto weights = ModelFolder::find(model.folder()).weights;
+  const Engine late = Engine::open(model.folder(), {.precision = Precision::f32});
+  const Engine engine = Engine::open(model.folder(), {.precision = Precision::f32});
+  const std::vector<std::string> first{"one"}, second{"another text"};
+  engine.encode_texts(first);
+
+  const auto copy = weights.string() + ".new";
+  std::filesystem::copy_file(weights, copy);
+  std::filesystem::rename(copy, weights);
+  engine.encode_texts(second);
+  const Engine fresh = Engine::open(model.folder(), {.precision = Precision::f32});
+  fresh.encode_texts(first);
+
+  std::filesystem::resize_file(weights, 4096);
+  late.encode_texts(first);  // holds the file that was there when it was opened
+  expect_error(ErrorCode::corrupt_weights, "renaming", [&] { fresh.encode_texts(second); });
+  EXPECT_EQ(fresh.encode_texts(first).rows(), 1u) << "a vector that is remembered";
 }
 
 TEST_F(EngineTest, RefusesAnImpossibleNumberOfThreads) {

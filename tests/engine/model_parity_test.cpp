@@ -150,7 +150,7 @@ void compare_texts(const Engine& engine, const Golden& golden, const Limits& lim
   const Matrix vectors = engine.encode_texts(texts);
   double worst = 0, worst_cosine = 0;
   for (size_t t = 0; t < texts.size(); ++t) {
-    if (texts[t].starts_with("mojibake:")) continue;
+    if (ftfy_changes(texts[t])) continue;
     const auto row = std::span(expected).subspan(t * vectors.cols(), vectors.cols());
     EXPECT_LE(largest_difference(vectors.row(t), row), limits.embedding) << t;
     EXPECT_LE(cosine_distance(vectors.row(t), row), limits.cosine) << t;

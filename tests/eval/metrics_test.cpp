@@ -71,7 +71,7 @@ TEST(Metrics, NeighboursNeverComeFromTheSamePatient) {
   const Matrix vectors = matrix(2, {1, 0, 0.99f, 0.1f, 0, 2, 0.1f, 1});
   const std::vector<size_t> labels{0, 1, 2, 3};
   const std::vector<std::string> patients{"a", "a", "b", "c"};
-  // The nearest of the first is the second, of the same patient; the next is the fourth.
+  // The nearest to the first is the second, which is of the same patient; the next is the fourth.
   const Matrix votes = nearest_neighbour_votes(vectors, labels, patients, vectors, patients, 4, 1);
   EXPECT_THAT(votes.row(0), ElementsAre(0, 0, 0, 1));
   EXPECT_THAT(votes.row(1), ElementsAre(0, 0, 0, 1));

@@ -1,11 +1,13 @@
 // A small server for scripts that compare this library's pictures with another's. Reads one command a line:
 //   decode PATH            prints "WIDTH HEIGHT SHA256" of the RGB bytes
 //   grey PATH              the same with Grey16::high_byte
+//   write OUT PATH         the same, and writes the RGB bytes to the file OUT
 //   resize W H PATH        the same of the decoded and resized picture
 //   time W H PATH          reads, decodes, resizes, normalises; prints "SECONDS SHA256", the hash of the
 // and "error CODE MESSAGE" where the library throws.
 
 #include <chrono>
+#include <fstream>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -28,6 +30,7 @@ constexpr mii::Normalisation kImageNet{.mean = {0.485f, 0.456f, 0.406f}, .std = 
 struct Request {
   size_t width = 0;
   size_t height = 0;
+  std::string out;
   std::string path;
 };
 
@@ -53,6 +56,14 @@ const std::map<std::string, std::function<std::string(const Request&)>> kCommand
      [](const Request& r) {
        return describe(Image::read(r.path, {.limits = {}, .grey16 = mii::Grey16::high_byte}));
      }},
+    {"write",
+     [](const Request& r) {
+       const Image image = Image::read(r.path);
+       std::ofstream(r.out, std::ios::binary)
+           .write(reinterpret_cast<const char*>(image.pixels().data()),
+                  static_cast<std::streamsize>(image.pixels().size()));
+       return describe(image);
+     }},
     {"resize",
      [](const Request& r) { return describe(mii::resize_bicubic(Image::read(r.path), r.width, r.height)); }},
     {"time",
@@ -65,7 +76,8 @@ const std::map<std::string, std::function<std::string(const Request&)>> kCommand
 
 Request parse(const std::string& command, std::istringstream& words) {
   Request request;
-  if (command != "decode" && command != "grey") words >> request.width >> request.height;
+  if (command == "write") words >> request.out;
+  if (command == "resize" || command.starts_with("time")) words >> request.width >> request.height;
   std::getline(words >> std::ws, request.path);
   return request;
 }

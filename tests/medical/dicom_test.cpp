@@ -8,6 +8,7 @@
 
 #include "mii/error.h"
 
+#include "medical/codestreams.h"
 #include "medical/dicom_file.h"
 #include "medical/dicom_structure.h"
 #include "medical/dicom_writer.h"
@@ -16,6 +17,7 @@
 namespace mii {
 namespace {
 
+using testing::AnyOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -197,6 +199,57 @@ TEST(DicomFiles, SequencesOfEveryFormAreWalkedThrough) {
       EXPECT_THAT(stored(set), ElementsAre(1, 2, 3)) << form.explicit_vr << form.big << undefined;
     }
   }
+}
+
+TEST(DicomFiles, IconsCompressedWithinItemsArePassedOver) {
+  for (const uint32_t sequence : {0x00880200u, 0x07A310CEu}) {
+    for (const bool undefined : {false, true}) {
+      DicomSet icon;
+      icon.encapsulated({"\xFF\xD8\xFF\xC3 no elements", std::string("\xFE\xFF\xDD\xE0\0\0\0\0", 8)});
+      icon.bytes_at(0x7FE10010, dicom_element({}, 0x7FE10010, "LO", "after it"));
+      DicomSet set = dicom_image(row_of<uint16_t>({1, 2, 3}, {}));
+      set.sequence(sequence, {icon, icon}, undefined).raw(0x00281053, "DS", "7");
+      EXPECT_THAT(stored(set), ElementsAre(1, 2, 3)) << sequence << undefined;
+      EXPECT_EQ(grey(dicom_file(set)).slope, 7) << sequence << undefined;
+    }
+  }
+}
+
+// Behind sequences that say they are empty, and without any.
+TEST(DicomFiles, ItemsOutsideOfASequenceArePassedOver) {
+  for (const DicomForm& form : kForms) {
+    DicomSet other(form);
+    const std::string elements = other.us(0x00280010, {77}).bytes();
+    const auto item = [&](const std::string& bytes, size_t length) {
+      return dicom_element(form, 0xFFFEE000, "", bytes, length);
+    };
+    const std::string item_end = dicom_element(form, 0xFFFEE00D, "", ""),
+                      sequence_end = dicom_element(form, 0xFFFEE0DD, "", "");
+    for (const std::string& stray :
+         {item("", 0), item(elements, elements.size()), item(elements, kUndefinedLength) + item_end,
+          item(elements, elements.size()) + item_end + sequence_end, sequence_end, item_end}) {
+      DicomSet set = dicom_image(row_of<uint16_t>({1, 2, 3}, form), form);
+      set.bytes_at(0x00081115, dicom_element(form, 0x00081115, "SQ", "") + stray);
+      set.raw(0x00281053, "DS", "7");
+      EXPECT_THAT(stored(set), ElementsAre(1, 2, 3)) << form.explicit_vr << form.big << stray.size();
+      EXPECT_EQ(grey(dicom_file(set)).slope, 7) << form.explicit_vr << form.big << stray.size();
+    }
+  }
+}
+
+// They have the VR of the dictionary; what a sequence of VR UN holds has none.
+TEST(DicomFiles, AttributesOfUnknownVrAreRead) {
+  DicomSet set = dicom_image(row_of<uint16_t>({1, 2, 3}, {}));
+  DicomSet window(kImplicit);
+  window.raw(0x00281050, "DS", "40").raw(0x00281051, "DS", "400");
+  set.raw(0x00281053, "UN", "7");
+  set.raw(
+      0x52009229, "UN",
+      dicom_element(kImplicit, 0xFFFEE000, "", DicomSet(kImplicit).sequence(0x00289132, {window}).bytes()));
+  const Data data = dicom_file(set);
+  EXPECT_EQ(grey(data).slope, 7);
+  ASSERT_EQ(DicomFile::open(data).frame_info(0).windows.size(), 1u);
+  EXPECT_EQ(DicomFile::open(data).frame_info(0).windows[0].width, 400);
 }
 
 TEST(DicomFiles, NativePixelsOfUnevenLengthArePadded) {
@@ -586,6 +639,44 @@ TEST(DicomJpeg, LosslessOfSixteenSignedBits) {
   for (size_t i = 0; i < values.size(); ++i) EXPECT_EQ(found[i], static_cast<int16_t>(values[i])) << i;
 }
 
+DicomSet jpeg_ls(uint16_t bits, std::string_view hex) {
+  DicomSet set = dicom_image({.rows = 6, .cols = 8, .allocated = 8, .stored = bits});
+  return set.encapsulated({bytes_of_hex(hex)});
+}
+
+// The thresholds that a codestream leaves out depend on the bits.
+TEST(DicomJpegLs, FewerThanEightBits) {
+  const std::vector<int32_t> lossless = stored(part10(kJpegLs, jpeg_ls(7, kJpegLs7Bits).bytes()));
+  const std::vector<int32_t> near =
+      stored(part10("1.2.840.10008.1.2.4.81", jpeg_ls(6, kJpegLs6Bits).bytes()));
+  ASSERT_EQ(lossless.size(), 48u);
+  ASSERT_EQ(near.size(), 48u);
+  for (int i = 0; i < 48; ++i) {
+    EXPECT_EQ(lossless[static_cast<size_t>(i)], 37 * i % 128) << i;
+    EXPECT_NEAR(near[static_cast<size_t>(i)], 11 * i % 64, 1) << i;
+  }
+}
+
+DicomSet jpeg_of_red(const std::string& photometric, const std::string& codestream) {
+  DicomSet set = dicom_image(
+      {.rows = 8, .cols = 8, .samples = 3, .allocated = 8, .stored = 8, .photometric = photometric});
+  return set.encapsulated({codestream});
+}
+
+TEST(DicomJpeg, AJfifMarkerMeansYcbcrWhateverTheDataSetSays) {
+  const std::string jfif = bytes_of_hex(kJfifRed);
+  const std::string without = jfif.substr(0, 2) + jfif.substr(20);
+  const auto first_pixel = [](const DicomSet& set) {
+    std::vector<uint8_t> pixels = rgb(part10(kJpegBaseline, set.bytes()));
+    pixels.resize(3);
+    return pixels;
+  };
+  // As in YbrFullBecomesRgb.
+  EXPECT_THAT(first_pixel(jpeg_of_red("YBR_FULL", jfif)), ElementsAre(254, 0, 0));
+  EXPECT_THAT(first_pixel(jpeg_of_red("RGB", jfif)), ElementsAre(254, 0, 0));
+  EXPECT_THAT(first_pixel(jpeg_of_red("RGB", without)), ElementsAre(76, 85, 255));
+}
+
 TEST(DicomJpeg, HeadersThatDisagreeWithTheDataSetAreNamed) {
   const std::string jpeg = LosslessJpegWriter(3, 4, 12, 1).write(std::vector<int>(12, 5));
   const auto in = [&](DicomPixels pixels) {
@@ -618,6 +709,39 @@ TEST(DicomJpeg2000, GreySignedAndColour) {
     set.encapsulated({jpeg2000_codestream(20, 10, 3, 8, false, values)});
     EXPECT_EQ(rgb(part10(kJpeg2000, set.bytes())), std::vector<uint8_t>(values.begin(), values.end()));
   }
+}
+
+TEST(DicomJpeg2000, HighThroughputCodestreams) {
+  const auto image = [](const DicomPixels& pixels, std::string_view hex) {
+    return dicom_image(pixels).encapsulated({bytes_of_hex(hex)}).bytes();
+  };
+  const DicomPixels grey_pixels{.rows = 16, .cols = 16, .allocated = 8, .stored = 8};
+  DicomPixels deep = grey_pixels, colour = grey_pixels;
+  deep.allocated = deep.stored = 16;
+  colour.samples = 3;
+  colour.photometric = "YBR_RCT";
+  const auto ramp = stored(part10("1.2.840.10008.1.2.4.201", image(deep, kHtj2k16Bits)));
+  const auto colours = rgb(part10("1.2.840.10008.1.2.4.202", image(colour, kHtj2kRgb)));
+  const auto lossy = stored(part10("1.2.840.10008.1.2.4.203", image(grey_pixels, kHtj2kLossy)));
+  for (size_t i = 0; i < 256; ++i) {
+    EXPECT_EQ(ramp[i], static_cast<int32_t>(257 * i));
+    EXPECT_EQ(colours[3 * i], i);
+    EXPECT_EQ(colours[3 * i + 1], 255 - i);
+    EXPECT_EQ(colours[3 * i + 2], 16 * (i % 16) + i / 16);
+    EXPECT_NEAR(lossy[i], static_cast<int32_t>(i), 1);
+  }
+  const Data data = part10("1.2.840.10008.1.2.4.203", image(grey_pixels, kHtj2kLossy));
+  EXPECT_EQ(DicomFile::open(data).info().transfer_syntax, "High-Throughput JPEG 2000 (Lossless or Lossy)");
+}
+
+// What is left of a codestream is an error or an image, and nothing worse.
+TEST(DicomJpeg2000, DamagedHighThroughputCodestreams) {
+  const std::string whole = bytes_of_hex(kHtj2k16Bits);
+  DicomSet set = dicom_image({.rows = 16, .cols = 16});
+  for (size_t n = 0; n < whole.size(); ++n)
+    EXPECT_THAT(error_of(part10("1.2.840.10008.1.2.4.201", set.encapsulated({whole.substr(0, n)}).bytes())),
+                AnyOf(StartsWith("invalid_image"), "no error"))
+        << n;
 }
 
 TEST(DicomJpeg2000, DamageAndOtherSizesAreErrors) {

@@ -2,6 +2,7 @@
 
 // Writes small DICOM files byte by byte as PS3.5 and PS3.10 say, without any DICOM library.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -31,15 +32,20 @@ inline std::string dicom_tag(uint32_t tag, bool big = false) {
   return number(static_cast<uint16_t>(tag >> 16), big) + number(static_cast<uint16_t>(tag), big);
 }
 
+/// Value representations with 32 bits for their length; PS3.5 section 7.1.2.
+inline bool has_long_length(std::string_view vr) {
+  static constexpr std::array<std::string_view, 13> kLong{"OB", "OD", "OF", "OL", "OV", "OW", "SQ",
+                                                          "SV", "UC", "UN", "UR", "UT", "UV"};
+  return std::ranges::find(kLong, vr) != kLong.end();
+}
+
 /// An element's header and value; length: what is written as its length, whatever the value has.
 inline std::string dicom_element(const DicomForm& form, uint32_t tag, std::string_view vr,
                                  const std::string& value, size_t length) {
   const std::string head = dicom_tag(tag, form.big);
   if (!form.explicit_vr || tag >> 16 == 0xFFFE)
     return head + number(static_cast<uint32_t>(length), form.big) + value;
-  const bool is_long = vr == "OB" || vr == "OW" || vr == "OF" || vr == "OD" || vr == "SQ" || vr == "UN" ||
-                       vr == "UT" || vr == "UC";
-  if (is_long)
+  if (has_long_length(vr))
     return head + std::string(vr) + std::string(2, '\0') + number(static_cast<uint32_t>(length), form.big) +
            value;
   return head + std::string(vr) + number(static_cast<uint16_t>(length), form.big) + value;

@@ -56,7 +56,7 @@ class Operations(unittest.TestCase):
             self.assertEqual(len(json.load(urllib.request.urlopen(ask, context=context))["text_embeddings"]), 1)
             # Plain HTTP, and a client that says nothing, cost their connection only.
             with socket.create_connection(("127.0.0.1", running.port)) as plain:
-                plain.sendall(b"GET /health HTTP/1.1\r\n\r\n")
+                plain.sendall(b"GET /health HTTP/1.1\r\nHost: t\r\n\r\n")
                 self.assertNotIn(b"200 OK", plain.recv(100))
             old = context.wrap_socket(socket.create_connection(("127.0.0.1", running.port)))
             shutil.copy(second[0], certificate)

@@ -80,18 +80,19 @@ TEST(JsonFault, SpeaksAsPythonDoes) {
     EXPECT_EQ(find_json_fault(text, 32).message, "") << text;
 }
 
-Request json_request(std::string body) {
+JsonBody read(std::string body, const Limits& limits = {}) {
   Request request;
   request.body = std::move(body);
   request.headers = {{"content-type", "application/json"}};
-  return request;
+  return read_json(request, limits);
 }
 
+const Field kFields[] = {{.name = "images", .type = Field::Type::string_list, .required = true},
+                         {.name = "labels", .type = Field::Type::string_list, .required = true},
+                         {.name = "multilabel", .type = Field::Type::boolean}};
+
 TEST(Validation, ListsAllErrorsAsFastApiDoes) {
-  const Field fields[] = {{.name = "images", .type = Field::Type::string_list, .required = true},
-                          {.name = "labels", .type = Field::Type::string_list, .required = true},
-                          {.name = "multilabel", .type = Field::Type::boolean}};
-  const auto text = [&](const char* body) { return to_json(validate(boost::json::parse(body), fields)); };
+  const auto text = [&](const char* body) { return to_json(validate(boost::json::parse(body), kFields)); };
   EXPECT_EQ(text("{}"), R"([{"type":"missing","loc":["body","images"],"msg":"Field required","input":{}},)"
                         R"({"type":"missing","loc":["body","labels"],"msg":"Field required","input":{}}])");
   EXPECT_EQ(
@@ -113,17 +114,55 @@ TEST(Validation, ListsAllErrorsAsFastApiDoes) {
 }
 
 TEST(Validation, BodiesThatAreNoJsonAreRefusedWithTheOffset) {
-  const JsonBody body = read_json(json_request("{\"a\":}"), 32);
+  const JsonBody body = read("{\"a\":}");
   ASSERT_TRUE(body.refusal);
   EXPECT_EQ(body.refusal->status, 422);
   EXPECT_EQ(body.refusal->body,
             R"({"detail":[{"type":"json_invalid","loc":["body",5],"msg":"JSON decode error","input":{},)"
             R"("ctx":{"error":"Expecting value"}}]})");
-  EXPECT_EQ(read_json(json_request("{\"a\":\"\xff\"}"), 32).refusal->status, 400);
-  EXPECT_EQ(read_json(json_request(std::string(40, '[') + std::string(40, ']')), 32).refusal->status, 400);
-  EXPECT_FALSE(read_json(json_request(std::string(30, '[') + std::string(30, ']')), 32).refusal);
-  EXPECT_EQ(read_json(json_request(std::string(1000000, '[')), 32).refusal->status, 400);
-  EXPECT_EQ(read_json(json_request("NaN"), 32).refusal->status, 422);
+  EXPECT_EQ(read("{\"a\":\"\xff\"}").refusal->status, 400);
+  EXPECT_EQ(read(std::string(40, '[') + std::string(40, ']')).refusal->status, 400);
+  EXPECT_FALSE(read(std::string(30, '[') + std::string(30, ']')).refusal);
+  EXPECT_EQ(read(std::string(1000000, '[')).refusal->status, 400);
+  EXPECT_EQ(read("NaN").refusal->status, 422);
+}
+
+TEST(Validation, AnAnswerListsAHundredErrorsAtMost) {
+  std::string zeros = "0";
+  for (int i = 1; i < 1000; ++i) zeros += ",0";
+  const auto errors =
+      validate(read("{\"images\":[" + zeros + "],\"labels\":[" + zeros + "]}").value, kFields);
+  EXPECT_EQ(errors.size(), kMaxErrors);
+  EXPECT_EQ(to_json(errors.back().at("loc")), R"(["body","images",99])");
+}
+
+TEST(Validation, AnErrorShowsTheBeginningOfALongInput) {
+  const auto shown = [](const std::string& json) {
+    return to_json(validation_error("t", {}, "m", boost::json::parse(json)).at("input"));
+  };
+  const std::string fits(1024, 'a');
+  EXPECT_EQ(shown('"' + fits + '"'), '"' + fits + '"');
+  EXPECT_EQ(shown('"' + fits + "b\""), '"' + fits + "\xe2\x80\xa6\"");
+  EXPECT_EQ(shown('"' + fits.substr(1) + "\xc3\xbc\""), '"' + fits.substr(1) + "\xe2\x80\xa6\"")
+      << "no half letters";
+  std::string zeros = "0";
+  for (int i = 1; i < 99; ++i) zeros += ",0";
+  EXPECT_EQ(shown('[' + zeros + ']'), '[' + zeros + ']') << "99 and the list itself";
+  EXPECT_EQ(shown('[' + zeros + ",0]"), '[' + zeros + ",\"\xe2\x80\xa6\"]");
+  EXPECT_EQ(shown("[\"" + fits + "\",{\"k\":1}]"), "[\"" + fits + "\",\"\xe2\x80\xa6\"]");
+  EXPECT_EQ(shown("{\"" + fits + "\":1,\"b\":2}"), "{\"" + fits + "\":1,\"\xe2\x80\xa6\":\"\xe2\x80\xa6\"}");
+}
+
+TEST(Validation, ValuesAreCountedBeforeTheyTakeMemory) {
+  // 1024 + 16 * (1 + 1), with the list itself.
+  const Limits limits{.images = 1, .texts = 1};
+  std::string zeros = "0";
+  for (int i = 1; i < 1055; ++i) zeros += ",0";
+  EXPECT_FALSE(read("[" + zeros + "]", limits).refusal);
+  const JsonBody refused = read("[" + zeros + ",0]", limits);
+  ASSERT_TRUE(refused.refusal);
+  EXPECT_EQ(refused.refusal->status, 400);
+  EXPECT_EQ(refused.refusal->body, R"({"detail":"The body's JSON has more than 1056 values and keys"})");
 }
 
 TEST(Multipart, ReadsFieldsAndFilesAndSkipsTheRest) {

@@ -29,17 +29,39 @@ TEST_P(GoldenIds, EqualTheReference) {
   const auto texts = golden.strings("texts");
   size_t compared = 0;
   for (size_t t = 0; t < texts.size(); ++t) {
-    if (texts[t].starts_with("mojibake:")) continue;  // would need a guess at a wrong character set
+    if (ftfy_changes(texts[t])) continue;
     std::vector<int32_t> expected;
     for (size_t i = t * context; i < (t + 1) * context && mask[i] == 1; ++i)
       expected.push_back(static_cast<int32_t>(ids[i]));
     EXPECT_EQ(clip.encode(texts[t], context), expected) << "text " << t << ": " << texts[t].substr(0, 60);
     ++compared;
   }
-  EXPECT_GE(compared, 26u);
+  EXPECT_GE(compared, 25u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenIds, testing::Values("tiny-a", "tiny-b", "full"));
+
+// tests/text/make_cases.py writes the cases: texts, and the ids that transformers and ftfy give them.
+TEST(ClipTokenizer, GivesTheIdsOfTransformersWithFtfy) {
+  const ClipTokenizer clip = tokenizer();
+  const auto file = fs::path(MII_TEST_DATA) / "text" / "cases.json";
+  const boost::json::value cases = boost::json::parse(read_text_file(file, 1 << 20));
+  EXPECT_GE(cases.as_array().size(), 450u);
+  for (const boost::json::value& item : cases.as_array()) {
+    const auto text = boost::json::value_to<std::string>(item.at(0));
+    EXPECT_EQ(clip.encode(text, 77), boost::json::value_to<std::vector<int32_t>>(item.at(1))) << item.at(0);
+  }
+}
+
+// Each pass over a text makes the next entity of such a chain; the passes are limited.
+TEST(ClipTokenizer, AMegabyteOfEntitiesWithinEntitiesIsQuick) {
+  const ClipTokenizer clip = tokenizer();
+  std::string text = "&";
+  while (text.size() < (1 << 20) - 10) text += "amp;";
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_THAT(clip.encode(text, 77), SizeIs(77));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
 
 TEST(ClipTokenizer, RepairsWhatPeoplePaste) {
   const ClipTokenizer clip = tokenizer();

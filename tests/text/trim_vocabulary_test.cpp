@@ -21,7 +21,7 @@ class TrimVocabulary : public testing::Test {
       std::filesystem::temp_directory_path() / ("mii-trim-" + std::to_string(getpid()));
 };
 
-// Both spelt out: what the ids stand for must be the same, the ids are not.
+// Both spelt out: the ids differ, but must stand for the same tokens.
 std::vector<std::string> spelt(const std::filesystem::path& tokenizer, const std::string& text) {
   const ClipTokenizer t = ClipTokenizer::load(tokenizer);
   std::map<int64_t, std::string> tokens;

@@ -19,8 +19,8 @@ TEST(Augment, DependsOnItsKeysOnlyAndStaysInRange) {
   }
 }
 
-// Of independent pixels 0 or 1, whose deviation is 1/2, a place that is the mean of nine or more has 1/6; one
-// that is interpolated between four has about 1/3. A view shows 0.6 of the area or more, so in a quarter of
+// Independent pixels of 0 or 1 have a deviation of 1/2. The mean of nine or more of them has 1/6 or less; a
+// value interpolated between four has about 1/3. A view shows at least 0.6 of the area, so at a quarter of
 // the side at least 3.1 x 3.1 pixels fall into a place.
 TEST(Augment, PlacesOfASmallerViewAreMeansOfWhatFallsIntoThem) {
   Picture picture{.width = 96, .height = 96, .channels = 1, .values = {}};
@@ -39,7 +39,7 @@ TEST(Augment, PlacesOfASmallerViewAreMeansOfWhatFallsIntoThem) {
   EXPECT_LT(deviations[25], 1 / 6.0);
 }
 
-// Grey pictures often come in three channels; what is coloured is never a radiograph, say.
+// Grey images often have three channels; a coloured image is never a radiograph, say.
 TEST(Augment, GreyInThreeChannelsStaysGrey) {
   Picture picture{.width = 40, .height = 30, .channels = 3, .values = {}};
   for (int i = 0; i < 40 * 30 * 3; ++i) picture.values.push_back(static_cast<uint8_t>(i / 3 * 5));
@@ -70,8 +70,9 @@ TEST(Augment, ColourIsTakenAwayAsOftenAsAsked) {
   EXPECT_NEAR(grey_views(0.5f), 50, 20);  // four standard deviations
 }
 
-// Pictures of one source share their margins. Of a picture whose right half is black, a view without black is
-// a close look into the left half, or its black half was cut off. Without cutting, 69 of these 400 views are.
+// Images of one source share their margins. The right half of this image is black, so a view without black is
+// a close view of the left half, or had its black half cut off. Without cutting, 69 of these 400 views have
+// no black.
 TEST(Augment, BlackMarginsAreOftenCutOff) {
   Picture picture{.width = 48, .height = 48, .channels = 1, .values = {}};
   for (int i = 0; i < 48 * 48; ++i) picture.values.push_back(i % 48 < 24 ? 200 : 0);

@@ -1,4 +1,4 @@
-// What a CUDA device computes against the processor; skipped where there is none.
+// Compares a CUDA device with the processor; skipped where there is no device.
 #include <gmock/gmock.h>
 
 #include "small_model.h"
@@ -9,8 +9,8 @@ namespace {
 
 using torch::Tensor;
 
-// Both compute in float32, without TF32, and add in another order: the bounds of slices against the whole
-// (towers_test.cpp).
+// Both compute in float32, without TF32, and differ in the order of additions: the bounds are those of slices
+// against the whole (towers_test.cpp).
 TEST(Cuda, HasTheRowsAndGradientsOfTheProcessor) {
   if (!torch::cuda::is_available()) GTEST_SKIP() << "this LibTorch sees no CUDA device";
   at::globalContext().setAllowTF32CuDNN(false);

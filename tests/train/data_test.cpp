@@ -13,8 +13,8 @@ namespace {
 
 TEST(DrawShares, BalanceFieldByField) {
   const std::vector<std::string> sets{"CT\tchest", "CT\thead", "MR\thead", "MR\t", "US\tliver"};
-  // CT and MR, 100 images each, are drawn alike, however many values the next field has; so are MR's two. US
-  // has none.
+  // CT and MR, 100 images each, are drawn equally often, however many values the next field has; so are MR's
+  // two values. US has no images.
   const auto alike = draw_shares(sets, {90, 10, 1, 99, 0}, 0);
   EXPECT_THAT(alike, testing::Pointwise(testing::DoubleEq(), {0.25, 0.25, 0.25, 0.25, 0.0}));
   const auto as_they_are = draw_shares(sets, {90, 10, 1, 99, 0}, 1);
@@ -32,7 +32,7 @@ TEST(View, GrowsToTheFullSize) {
   EXPECT_EQ(std::pair(last.width, last.height), std::pair(128, 128));
   EXPECT_FLOAT_EQ(later.strength, 0.7f);
   EXPECT_FLOAT_EQ(later.grey, 0.35f);
-  // Sides that are no multiple of the step, or shorter than it.
+  // Sides that are not a multiple of the step, or are shorter than it.
   const ViewSchedule flat{.width = 150, .height = 20, .start = 0.2};
   EXPECT_EQ(view_at(flat, 1).width, 150);
   EXPECT_EQ(view_at(flat, 0).width, 32);
@@ -54,8 +54,8 @@ TEST(View, StrengthFallsToItsEnd) {
   EXPECT_FLOAT_EQ(view_at(schedule, 1).grey, 0.5f);
 }
 
-// A pack of one training image, a disc; a validation image may be a cross. Both are words, and cross is
-// listed as one that is not to attract images.
+// A pack of one training image, a disc; the validation image may be a cross. Both are words; cross is listed
+// as a distractor.
 Pack discs_and_crosses() {
   const CaptionRules rules{.fields = {"shape"},
                            .templates = {"{shape}"},

@@ -15,7 +15,7 @@ TEST(Orthogonalised, HasSingularValuesNearOneAndTheVectorsOfItsArgument) {
     const Tensor both = torch::randn({2, rows, columns});
     ASSERT_EQ(orthogonalised(both).sizes(), both.sizes());
     const Tensor x = both[1], y = orthogonalised(both)[1];
-    // With x = U S V^T, U^T y V is diagonal: what Newton-Schulz makes of S.
+    // With x = U S V^T, U^T y V is diagonal: the result of Newton-Schulz on S.
     const auto [u, s, v] = torch::svd(x);
     const Tensor inside = torch::matmul(u.t(), torch::matmul(y, v));
     const Tensor values = inside.diagonal();

@@ -37,7 +37,7 @@ TEST(DecodeJpeg, DamageIsRefused) {
   EXPECT_THROW(decode_jpeg(cut), Error);
 }
 
-// A header of a few bytes must not make gigabytes be set aside.
+// A header of a few bytes must not cause gigabytes to be allocated.
 TEST(DecodeJpeg, ASizeBeyondAnyTrainingImageIsRefused) {
   std::vector<std::byte> jpeg = encode_jpeg(Image::from_rgb(8, 8, std::vector<uint8_t>(8 * 8 * 3, 100)), 90);
   constexpr std::array<std::byte, 2> kFrame{std::byte{0xFF}, std::byte{0xC0}};

@@ -2,7 +2,7 @@
 
 namespace mii {
 
-// Of two stages, for pictures of 32 pixels.
+// A model of two stages for images of 32 pixels.
 inline constexpr const char* kSmallConfig =
     "IMAGE_ENCODER:\n  IMAGE_SIZE: [32, 32]\n  IMAGE_MEAN: [0.485, 0.456, 0.406]\n  IMAGE_STD: [0.229, "
     "0.224, 0.225]\n"

@@ -1,4 +1,4 @@
-// The towers against the engine, their parts against LibTorch's, and slices against the whole.
+// Compares the towers with the engine, their parts with LibTorch's, and slices with the whole.
 #include "train/towers.h"
 
 #include <gmock/gmock.h>
@@ -21,7 +21,7 @@ using torch::Tensor;
 class TowersOf : public testing::TestWithParam<const char*> {};
 
 // Both compute the same function; LibTorch's sums and ours differ in their order, over at most 4 * dim terms
-// a layer: 1e-4 is asked of the product, two orders above what float32 rounding gives at these sizes.
+// a layer. The bound of 1e-4 is two orders of magnitude above what float32 rounding gives at these sizes.
 TEST_P(TowersOf, TrainingAgreeWithTheEngine) {
   const ProceduralModel model(GetParam());
   const Golden golden(GetParam());

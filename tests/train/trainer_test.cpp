@@ -1,4 +1,4 @@
-// Whole runs, on pictures that anyone can tell apart.
+// Whole runs, on images that are easy to tell apart.
 #include "train/trainer.h"
 
 #include <gmock/gmock.h>
@@ -109,9 +109,9 @@ class TrainRun : public testing::Test {
   fs::path folder_ = fs::temp_directory_path() / ("mii-train-" + std::to_string(getpid()));
 };
 
-// With ten images of each of three shapes in a batch and all true pairs as targets, the least that the loss
-// can be is what is left to choose among equals, about ln 10; chance is ln 34 for images and ln 30 for texts.
-// Telling the three apart in all but the worst of the augmented views comes within 0.35 of the least.
+// With ten images of each of three shapes in a batch and all true pairs as targets, the least possible loss
+// comes from the choice among equals, about ln 10; chance is ln 34 for images and ln 30 for texts. A model
+// that tells the three apart in all but the worst of the augmented views comes within 0.35 of the least.
 TEST_F(TrainRun, ReachesTheLossThatTellingTheShapesApartGives) {
   TrainOptions o = options("run");
   o.epochs = 40;
@@ -127,7 +127,7 @@ TEST_F(TrainRun, ReachesTheLossThatTellingTheShapesApartGives) {
   const auto validation = rows("run", "validation.tsv", false);
   EXPECT_GE(validation.back()[2], 0.9) << "zero-shot top-1";
 
-  // What it wrote is a model that the engine loads, and tells the shapes apart with.
+  // It wrote a model that the engine loads, and that tells the shapes apart.
   const Engine engine = Engine::open(folder_ / "run" / "last", {.precision = Precision::f32});
   const std::vector<std::string> labels{"disc", "cross", "stripes"};
   int right = 0;
@@ -141,8 +141,8 @@ TEST_F(TrainRun, ReachesTheLossThatTellingTheShapesApartGives) {
   EXPECT_GE(right, 54);
 }
 
-// Of all temperatures the fitted one gives the right labels the highest likelihood on views as training draws
-// them; it is searched in steps of 0.02.
+// The fitted temperature gives the right labels the highest likelihood on views as training draws them; it is
+// searched in steps of 0.02.
 TEST_F(TrainRun, CalibrationFindsTheLikeliestTemperature) {
   TrainOptions o = options("captions");
   o.epochs = 15;
@@ -179,8 +179,8 @@ TEST_F(TrainRun, CalibrationFindsTheLikeliestTemperature) {
   EXPECT_GT(likelihood(fitted), likelihood(fitted + 0.05));
 }
 
-// Equal weights, equal batch: what the losses of the first step differ by is the term that is weighted.
-// Fresh towers know nothing: the labels' contrast is near that of seven labels (three, and four times the
+// With equal weights and an equal batch, the losses of the first step differ by the weighted term. Fresh
+// towers know nothing: the contrast of the labels is near that of seven labels (three, and four times the
 // distractor), of which one is right; that of their free vectors is among three.
 TEST_F(TrainRun, LabelsContrastIsAddedAsOftenAsItWeighs) {
   const auto first_loss = [&](double label_weight, double class_weight) {
@@ -199,7 +199,7 @@ TEST_F(TrainRun, LabelsContrastIsAddedAsOftenAsItWeighs) {
   EXPECT_LT(vectors, std::log(3.0) * 4);
 }
 
-// They begin where its texts lie, and so tell apart what it can tell apart already.
+// They begin at its texts' vectors, and so already tell apart what the model can tell apart.
 TEST_F(TrainRun, FreeVectorsOfAModelThatIsTunedKnowWhatItsTextsSay) {
   TrainOptions o = options("model");
   o.epochs = 60;

@@ -42,7 +42,8 @@ TEST_P(Weights, ProceduralValuesEqualTheReference) {
     const auto& numbers = check->as_array();
     EXPECT_EQ(values.front(), static_cast<float>(numbers[0].to_number<double>())) << spec.name;
     EXPECT_EQ(values.back(), static_cast<float>(numbers[1].to_number<double>())) << spec.name;
-    // Sums of float64 in another order differ by at most n * eps * sum of sizes; far less in practice.
+    // Sums of float64 in another order differ by at most n * eps * the sum of magnitudes; far less in
+    // practice.
     EXPECT_NEAR(sum, numbers[2].to_number<double>(), 1e-12 * size + 1e-12) << spec.name;
     ++compared;
   }
