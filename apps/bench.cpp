@@ -13,6 +13,8 @@
 #include "mii/error.h"
 #include "mii/series.h"
 #include "model_flags.h"
+#include "output.h"
+#include "pipeline/series_reader.h"
 
 namespace mii {
 namespace {
@@ -45,7 +47,7 @@ double peak_memory_mb() {
   return static_cast<double>(usage.ru_maxrss) / 1e3;
 }
 
-std::vector<Image> pictures(const ModelInfo& info, size_t n) {
+std::vector<Image> test_images(const ModelInfo& info, size_t n) {
   std::vector<Image> images;
   for (size_t i = 0; i < n; ++i) {
     std::vector<uint8_t> pixels(info.image_width * info.image_height * 3);
@@ -76,7 +78,7 @@ std::vector<Figure> measure(const ModelFlags& flags, size_t batch, int repeats) 
   figures.push_back(
       {"load", seconds_of([&] { engine = std::make_unique<Engine>(flags.open(false)); }) * 1e3, "ms"});
   const ModelInfo& info = engine->info();
-  const std::vector<Image> one = pictures(info, 1), many = pictures(info, batch);
+  const std::vector<Image> one = test_images(info, 1), many = test_images(info, batch);
   figures.push_back({"first image", seconds_of([&] { engine->encode_images(one); }) * 1e3, "ms"});
   figures.push_back({"peak memory, images only", peak_memory_mb(), "MB"});
 
@@ -114,7 +116,7 @@ std::vector<Figure> measure(const ModelFlags& flags, size_t batch, int repeats) 
   return figures;
 }
 
-// Slices as `mii embed --volume` takes them, beside what the image tower needs for as many.
+// As `mii embed --volume` does it.
 std::vector<Figure> measure_dicom(const ModelFlags& flags, const std::filesystem::path& folder, int repeats) {
   const Engine engine = flags.open();
   SeriesScan scan;
@@ -122,28 +124,28 @@ std::vector<Figure> measure_dicom(const ModelFlags& flags, const std::filesystem
   size_t slices = 0;
   for (const Series& series : scan.series) slices += series.slices.size();
   if (slices == 0) throw Error(ErrorCode::invalid_argument, folder.string() + ": no DICOM series");
-  std::vector<Image> batch;
   const double read = median_seconds(repeats, [&] {
     for (const Series& series : scan.series) {
-      for (const Slice& slice : series.slices) {
-        Image image = engine.prepare(Image::read(slice.file, {.frame = slice.frame}));
-        if (batch.size() < engine.image_batch()) batch.push_back(std::move(image));
-      }
+      pipeline::SeriesReader reader(series.slices, {});
+      reader.prepare();
+      pipeline::read_images<Image>(
+          reader.images(), {}, [&](size_t, const Image& image) { return engine.prepare(image); },
+          [](size_t, Image) {});
     }
   });
-  const double encoded = median_seconds(repeats, [&] { engine.encode_images(batch); });
+  const double encoded = median_seconds(repeats, [&] {
+    for (const Series& series : scan.series) encode_series(engine, series.slices, {}, {});
+  });
   const auto n = static_cast<double>(slices);
   return {{"slices", n, ""},
           {"found and sorted", n / scanned, "slices/s"},
-          {"read, windowed, resized (one thread)", n / read, "slices/s"},
-          {"encoded in batches of " + std::to_string(batch.size()),
-           static_cast<double>(batch.size()) / encoded, "slices/s"},
+          {"read, windowed, resized", n / read, "slices/s"},
+          {"from sorted files to vectors", n / encoded, "slices/s"},
           {"peak memory", peak_memory_mb(), "MB"}};
 }
 
 void print_table(const std::vector<Figure>& figures, const ModelFlags& flags) {
-  std::printf("%s, mii %s (%s), model %s\n", processor().c_str(), MII_VERSION, MII_COMMIT,
-              flags.model.c_str());
+  print_line(processor() + ", mii " MII_VERSION " (" MII_COMMIT "), model " + flags.model);
   for (const Figure& f : figures) std::printf("  %-36s %12.3f %s\n", f.name.c_str(), f.value, f.unit.c_str());
 }
 

@@ -5,20 +5,23 @@
 
 #include "commands.h"
 #include "core/number_text.h"
-#include "inputs.h"
-#include "mii/error.h"
+#include "core/utf8.h"
+#include "image_flags.h"
 #include "model_flags.h"
+#include "outcome.h"
+#include "output.h"
+#include "pipeline/identity.h"
+#include "pipeline/provenance.h"
 
 namespace mii {
 namespace {
 
 struct Flags {
   ModelFlags model;
-  std::vector<std::string> images;
+  ImageFlags images;
   std::vector<std::string> labels;
   std::string labels_file;
   ClassifyOptions classify;
-  DecodeFlags decode;
   bool json = false;
   bool provenance = false;
 };
@@ -36,7 +39,7 @@ struct Scored {
   std::span<const float> scores;
 };
 
-void print_json(const Scored& scored, const std::vector<std::string>& labels) {
+void print_json(const Scored& scored, const std::vector<std::string>& labels, const std::string& identity) {
   std::string line = "{\"image\": " + json_text(scored.name) + ", \"predictions\": {";
   const char* separator = "";
   for (const size_t k : descending(scored.scores)) {
@@ -44,33 +47,41 @@ void print_json(const Scored& scored, const std::vector<std::string>& labels) {
     separator = ", ";
   }
   line += "}";
-  if (scored.provenance != nullptr) line += ", \"provenance\": " + provenance_json(*scored.provenance);
+  if (scored.provenance != nullptr)
+    line += ", \"provenance\": " + pipeline::provenance_json(*scored.provenance);
+  line += ", \"identity\": " + json_text(identity);
   std::printf("%s}\n", line.c_str());
 }
 
 void print_table(const Scored& scored, const std::vector<std::string>& labels) {
-  std::printf("%s\n", scored.name.c_str());
-  if (scored.provenance != nullptr) std::printf("  %s\n", mapping_text(*scored.provenance).c_str());
+  print_line(scored.name);
+  if (scored.provenance != nullptr) print_line("  " + pipeline::mapping_text(*scored.provenance));
   for (const size_t k : descending(scored.scores))
-    std::printf("  %8.4f  %s\n", scored.scores[k], labels[k].c_str());
+    std::printf("  %8.4f  %s\n", scored.scores[k], printable(labels[k]).c_str());
 }
 
 int classify(const Flags& flags) {
-  const std::vector<ImageInput> inputs = find_images(flags.images, flags.decode);
+  const pipeline::FoundImages found = flags.images.find();
+  const std::vector<pipeline::ImageInput>& inputs = found.inputs;
   const std::vector<std::string> labels =
-      flags.labels_file.empty() ? flags.labels : read_lines(flags.labels_file);
+      flags.labels_file.empty() ? flags.labels : pipeline::read_lines(flags.labels_file);
   const Engine engine = flags.model.open();
   const ZeroShotHead head = engine.zero_shot_head(labels, flags.classify);
+  const std::string identity =
+      flags.json ? engine.identity(preprocessing_text(flags.images.decode.options())).fingerprint() : "";
   const auto sink = [&](const std::vector<size_t>& indices, const Matrix& vectors,
                         std::span<const Image> images) {
     const Matrix scores = head.score(vectors);
-    for (size_t i = 0; i < indices.size(); ++i)
-      (flags.json ? print_json : print_table)(
-          {inputs[indices[i]].name(), flags.provenance ? images[i].provenance() : nullptr, scores.row(i)},
-          labels);
-    if (std::fflush(stdout) != 0) throw Error(ErrorCode::io, "the standard output cannot be written");
+    for (size_t i = 0; i < indices.size(); ++i) {
+      const Scored scored{inputs[indices[i]].name(), flags.provenance ? images[i].provenance() : nullptr,
+                          scores.row(i)};
+      flags.json ? print_json(scored, labels, identity) : print_table(scored, labels);
+    }
+    expect_printed();
   };
-  const auto failures = encode_image_files(engine, inputs, flags.decode.options(), flags.model.quiet, sink);
+  Progress progress(inputs.size(), "images", flags.model.quiet);
+  auto failures = encode_images(engine, flags.images.sequence(inputs), read_options(progress), sink);
+  failures.insert(failures.end(), found.failures.begin(), found.failures.end());
   return report(failures);
 }
 
@@ -78,8 +89,8 @@ int classify(const Flags& flags) {
 
 void add_classify(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("classify", "Score pictures against labels, without training");
-  command->add_option("images", flags->images, "Pictures, DICOM, NIfTI, or folders of them")->required();
+  CLI::App* command = app.add_subcommand("classify", "Score images against labels, without training");
+  flags->images.add_to(*command, "images");
   auto* labels = command->add_option("--labels", flags->labels, "Labels");
   auto* file = command->add_option("--labels-file", flags->labels_file, "Labels, one a line");
   labels->excludes(file);
@@ -88,11 +99,10 @@ void add_classify(CLI::App& app, Command& chosen) {
   command->add_option("--template", flags->classify.templates,
                       "Prompt around the label, with {} where it goes; several are averaged");
   command->add_flag("--json", flags->json, "One JSON object a line");
-  command->add_flag("--provenance", flags->provenance,
-                    "Say how each file became the picture that was scored");
-  flags->decode.add_to(*command);
+  command->add_flag("--provenance", flags->provenance, "Say how each file became the image that was scored");
   flags->model.add_to(*command);
   command->callback([flags, labels, file, &chosen] {
+    flags->images.expect_any();
     if (labels->empty() && file->empty()) throw CLI::RequiredError("--labels or --labels-file");
     chosen = [flags] { return classify(*flags); };
   });

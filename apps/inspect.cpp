@@ -5,17 +5,20 @@
 #include "commands.h"
 #include "core/file.h"
 #include "core/number_text.h"
+#include "core/reason.h"
+#include "core/utf8.h"
 #include "image/encode_png.h"
 #include "image/preprocess.h"
-#include "inputs.h"
+#include "image_flags.h"
 #include "interrupt.h"
-#include "medical/dicom_file.h"
-#include "medical/dicom_structure.h"
-#include "medical/nifti.h"
 #include "mii/error.h"
 #include "mii/series.h"
 #include "model_flags.h"
-#include "volume.h"
+#include "outcome.h"
+#include "output.h"
+#include "pipeline/open_files.h"
+#include "pipeline/provenance.h"
+#include "pipeline/series_reader.h"
 #include "weights/config.h"
 #include "weights/model_folder.h"
 
@@ -23,10 +26,12 @@ namespace mii {
 namespace {
 
 namespace fs = std::filesystem;
+using pipeline::ImageInput;
+using pipeline::name_of;
+using pipeline::short_number;
 
 struct Flags {
-  DecodeFlags decode;
-  std::vector<std::string> paths;
+  ImageFlags images;
   std::string model;
   fs::path png;
   bool full_size = false;
@@ -49,9 +54,9 @@ class Description {
   }
 
   void print_table(const std::string& title) const {
-    std::printf("%s\n", title.c_str());
+    print_line(title);
     for (const Line& line : lines_)
-      if (!line.text.empty()) std::printf("  %-26s %s\n", line.name.c_str(), line.text.c_str());
+      if (!line.text.empty()) std::printf("  %-26s %s\n", line.name.c_str(), printable(line.text).c_str());
   }
   void print_json(const char* kind, const std::string& title) const {
     std::string text = "{" + json_text(kind) + ": " + json_text(title);
@@ -116,7 +121,7 @@ void describe_nifti(const NiftiVolume& volume, Description& description) {
 }
 
 // Of what was decoded: how the middle frame, or the one asked for, is shown.
-void describe_picture(const Provenance& p, Description& description) {
+void describe_image(const Provenance& p, Description& description) {
   description.add("format", p.format + (p.transfer_syntax.empty() ? "" : ", " + p.transfer_syntax),
                   json_text(p.format));
   description.add("transfer_syntax", "", json_text(p.transfer_syntax));
@@ -128,8 +133,9 @@ void describe_picture(const Provenance& p, Description& description) {
     description.add("rescale",
                     short_number(p.rescale->first) + " * stored + " + short_number(p.rescale->second),
                     "[" + number_text(p.rescale->first) + ", " + number_text(p.rescale->second) + "]");
-  description.add("shown", mapping_text(p) + (p.profile.empty() ? "" : " (profile " + p.profile + ")"),
-                  provenance_json(p));
+  description.add("shown",
+                  pipeline::mapping_text(p) + (p.profile.empty() ? "" : " (profile " + p.profile + ")"),
+                  pipeline::provenance_json(p));
 }
 
 // The model's input size, without loading its weights.
@@ -153,18 +159,16 @@ void write_png(const Image& image, const ImageInput& input, size_t number, size_
   file.commit();
 }
 
-void inspect_file(const ImageInput& input, const Flags& flags, size_t number, size_t inputs) {
-  constexpr uint64_t kMaxBytes = 1ull << 32;
-  DecodeOptions options = flags.decode.options();
+void inspect_file(pipeline::OpenFiles& files, const ImageInput& input, const Flags& flags, size_t number,
+                  size_t inputs) {
+  DecodeOptions options = flags.images.decode.options();
   if (input.frame) options.frame = input.frame;
   Description description;
-  const std::vector<std::byte> bytes = read_file(input.path, kMaxBytes);
-  const Image image = Image::decode(bytes, options);
-  describe_picture(*image.provenance(), description);
-  if (looks_like_nifti(bytes))
-    describe_nifti(NiftiVolume::open(bytes), description);
-  else if (image.provenance()->format == "DICOM")
-    describe_dicom(DicomFile::open(bytes), flags, description);
+  const auto source = files.open(input.path);
+  const Image image = files.image(input.path, options);
+  describe_image(*image.provenance(), description);
+  if (source->nifti() != nullptr) describe_nifti(*source->nifti(), description);
+  if (source->dicom() != nullptr) describe_dicom(*source->dicom(), flags, description);
   flags.json ? description.print_json("file", input.name()) : description.print_table(input.name());
   if (!flags.png.empty()) write_png(image, input, number, inputs, flags);
 }
@@ -202,10 +206,10 @@ void print_series(const Series& series, const Flags& flags) {
              : description.print_table("series " + name_of(series));
 }
 
-std::vector<Failure> inspect_series(const std::vector<fs::path>& folders, const Flags& flags) {
-  const SeriesScan scan = find_series(folders, flags.decode.options().plane);
+std::vector<pipeline::Failure> inspect_series(const std::vector<fs::path>& folders, const Flags& flags) {
+  const SeriesScan scan = find_series(folders, flags.images.decode.options().plane);
   for (const Series& series : scan.series) print_series(series, flags);
-  std::vector<Failure> failures;
+  std::vector<pipeline::Failure> failures;
   for (const SkippedFile& skipped : scan.skipped) failures.push_back({skipped.file.string(), skipped.reason});
   return failures;
 }
@@ -213,27 +217,35 @@ std::vector<Failure> inspect_series(const std::vector<fs::path>& folders, const 
 int inspect(const Flags& flags) {
   std::vector<fs::path> folders;
   std::vector<std::string> files;
-  for (const std::string& path : flags.paths) {
+  for (const std::string& path : flags.images.all_paths()) {
     std::error_code error;
     if (fs::is_directory(path, error) || fs::path(path).filename() == "DICOMDIR")
       folders.push_back(path);
     else
       files.push_back(path);
   }
-  std::vector<Failure> failures;
+  std::vector<pipeline::Failure> failures;
   if (!folders.empty()) failures = inspect_series(folders, flags);
-  // With --png a folder's pictures are written one by one.
+  // With --png a folder's images are written one by one.
   if (!flags.png.empty())
     for (const fs::path& folder : folders) files.push_back(folder.string());
+  pipeline::FoundImages found;
+  if (!files.empty()) found = pipeline::find_images(files);
+  const DecodeOptions options = flags.images.decode.options();
   const std::vector<ImageInput> inputs =
-      files.empty() ? std::vector<ImageInput>{} : find_images(files, flags.decode);
+      flags.images.decode.all_frames() ? with_all_frames(found.inputs, options) : found.inputs;
+  pipeline::OpenFiles open_files(options.limits);
+  failures.insert(failures.end(), found.failures.begin(), found.failures.end());
   for (size_t i = 0; i < inputs.size() && !interrupted(); ++i) {
     try {
-      inspect_file(inputs[i], flags, i, inputs.size());
+      inspect_file(open_files, inputs[i], flags, i, inputs.size());
     } catch (const Error& error) {
       if (error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::invalid_model) throw;
       failures.push_back({inputs[i].name(), error.what()});
+    } catch (const std::exception& error) {
+      failures.push_back({inputs[i].name(), reason_of(error)});
     }
+    expect_printed();
   }
   return report(failures);
 }
@@ -244,16 +256,18 @@ void add_inspect(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand(
       "inspect", "Say what files are and how they are shown to the model; of folders, the series in them");
-  command->add_option("paths", flags->paths, "Pictures, DICOM, NIfTI, DICOMDIR, or folders")->required();
+  flags->images.add_to(*command, "paths");
   command->add_option("--png", flags->png,
-                      "Write the picture that the model would see; of several files: a folder of them");
+                      "Write the image that the model would see; of several files: a folder of them");
   command->add_flag("--full-size", flags->full_size, "With --png: before the resize to the model's input");
   command->add_option("--model", flags->model, "Whose input size --png takes [the built-in model]")
       ->envname("MII_MODEL");
   command->add_flag("--json", flags->json, "One JSON object a line");
   command->add_flag("--phi", flags->phi, "Print what identifies the patient, too: names, ids, dates, UIDs");
-  flags->decode.add_to(*command);
-  command->callback([flags, &chosen] { chosen = [flags] { return inspect(*flags); }; });
+  command->callback([flags, &chosen] {
+    flags->images.expect_any();
+    chosen = [flags] { return inspect(*flags); };
+  });
 }
 
 }  // namespace mii

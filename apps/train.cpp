@@ -38,20 +38,20 @@ int train(const Flags& flags) {
   const auto trainer = trainer_path();
   std::filesystem::path pack = flags.pack;
   if (pack.empty()) {
-    if (flags.pack_flags.manifest.empty())
+    if (flags.pack_flags.pack.manifest.empty())
       throw Error(ErrorCode::invalid_argument, "--manifest or --pack is needed");
     pack = flags.out / "pack";
     if (!flags.resume || !std::filesystem::exists(pack / "pack.safetensors")) {
-      const int status = make_pack(flags.pack_flags, pack);
+      const int status = write_pack(flags.pack_flags, pack);
       if (status != kOk && status != kSomeInputsFailed) return status;
     }
   }
   std::vector<std::string> arguments{trainer.string(),   "--pack",   pack.string(), "--out",
                                      flags.out.string(), "--train",  flags.trained, "--optimizer",
                                      flags.optimizer,    "--device", flags.device};
-  if (!flags.pack_flags.model.empty()) {
+  if (!flags.pack_flags.pack.model.empty()) {
     arguments.push_back("--start-weights");
-    arguments.push_back(ModelFolder::find(flags.pack_flags.model).weights.string());
+    arguments.push_back(ModelFolder::find(flags.pack_flags.pack.model).weights.string());
   }
   for (const auto& [name, value] : flags.numbers) {
     if (value->empty()) continue;
@@ -75,8 +75,8 @@ void add_train(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("train", "Train or fine-tune a model on labelled images");
   command
-      ->add_option("--manifest", flags->pack_flags.manifest,
-                   "Table of images (TSV); packed into OUT/pack first")
+      ->add_option("--manifest", flags->pack_flags.pack.manifest,
+                   "Table of images (CSV or TSV); packed into OUT/pack first")
       ->check(CLI::ExistingFile);
   command->add_option("--pack", flags->pack, "A pack that `mii pack` made")
       ->check(CLI::ExistingDirectory)

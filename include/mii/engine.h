@@ -95,9 +95,9 @@ class MII_API Engine {
 
   const ModelInfo& info() const;
 
-  /// By what this engine's vectors are made. preprocessing: how the caller makes images of files, in his words.
-  /// The first call reads the whole weights' file, unless its digest is remembered from an earlier run; the
-  /// others are cheap. Throws Error{io} when a file of the model has become unreadable.
+  /// By what this engine's vectors are made. preprocessing: how the caller makes images of files, in his
+  /// words. The first call reads the whole weights' file, unless its digest is remembered from an earlier
+  /// run; the others are cheap. Throws Error{io} when a file of the model has become unreadable.
   Identity identity(std::string preprocessing = {}) const;
 
   /// Resizes an image to the model's input size, as encode_images does itself. Calling it ahead lets other

@@ -246,8 +246,8 @@ ZeroShotHead Engine::Impl::zero_shot_head(std::span<const std::string> labels,
 
 Identity Engine::Impl::identity(std::string preprocessing) {
   const ModelDigest::Parts& parts = digest_.parts();
-  return {parts.weights,  parts.config,           parts.tokenizer, to_string(info_.precision),
-          std::move(preprocessing), MII_VERSION};
+  return {parts.weights, parts.config, parts.tokenizer, to_string(info_.precision), std::move(preprocessing),
+          MII_VERSION};
 }
 
 ImageTokens Engine::Impl::encode_image_tokens(const Image& image) {
@@ -299,7 +299,9 @@ Matrix Engine::classify_vectors(const Matrix& image_vectors, std::span<const std
 
 size_t Engine::count_tokens(std::string_view text) const { return impl_->count_tokens(text); }
 
-Identity Engine::identity(std::string preprocessing) const { return impl_->identity(std::move(preprocessing)); }
+Identity Engine::identity(std::string preprocessing) const {
+  return impl_->identity(std::move(preprocessing));
+}
 
 TextCacheCounts Engine::text_cache_counts() const { return impl_->text_cache_counts(); }
 

@@ -24,8 +24,8 @@ std::string state_of(const fs::path& file) {
   if (stat(file.c_str(), &status) != 0)
     throw Error(ErrorCode::io, file.string() + ": cannot be read: " + std::strerror(errno));
   std::ostringstream text;
-  text << status.st_dev << ' ' << status.st_ino << ' ' << status.st_size << ' ' << status.st_mtim.tv_sec << '.'
-       << status.st_mtim.tv_nsec;
+  text << status.st_dev << ' ' << status.st_ino << ' ' << status.st_size << ' ' << status.st_mtim.tv_sec
+       << '.' << status.st_mtim.tv_nsec;
   return text.str();
 }
 
@@ -80,8 +80,7 @@ std::string remembered_sha256(const fs::path& file) {
   const fs::path record = record_of(file);
   if (std::string known = read_record(record, state); !known.empty()) return known;
   const std::string digest = sha256_of_file(file);
-  if (state_of(file) != state)
-    throw Error(ErrorCode::io, file.string() + ": was changed while it was read");
+  if (state_of(file) != state) throw Error(ErrorCode::io, file.string() + ": was changed while it was read");
   write_record(record, digest, state);
   return digest;
 }
@@ -89,7 +88,8 @@ std::string remembered_sha256(const fs::path& file) {
 const ModelDigest::Parts& ModelDigest::parts() {
   std::call_once(once_, [this] {
     Sha256 tokenizer;
-    for (const char* name : {"vocab.json", "merges.txt"}) tokenizer.add(sha256_of_file(folder_.tokenizer / name));
+    for (const char* name : {"vocab.json", "merges.txt"})
+      tokenizer.add(sha256_of_file(folder_.tokenizer / name));
     parts_ = {remembered_sha256(folder_.weights), sha256_of_file(folder_.config), tokenizer.finish()};
   });
   return parts_;

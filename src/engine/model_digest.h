@@ -10,8 +10,8 @@
 namespace mii {
 
 /// SHA-256 of a file that is remembered, for the next program too, as long as the file's path, size, time of
-/// modification and inode stay the same: in $XDG_CACHE_HOME/mii or ~/.cache/mii, where there is one that can be
-/// written. Throws as sha256_of_file does.
+/// modification and inode stay the same: in $XDG_CACHE_HOME/mii or ~/.cache/mii, where there is one that can
+/// be written. Throws as sha256_of_file does.
 std::string remembered_sha256(const std::filesystem::path& file);
 
 /// The digests of a model folder's parts: computed when they are first asked for, not when a model is opened.

@@ -270,7 +270,8 @@ class Evaluation::Impl {
     for (const Alteration alteration : all_alterations()) {
       CorruptionResult altered_result{.name = to_string(alteration)};
       const size_t batch = engine_.image_batch();
-      for (size_t begin = 0; begin < asked.items.size() && !(options_.cancelled && options_.cancelled()); begin += batch) {
+      for (size_t begin = 0; begin < asked.items.size() && !(options_.cancelled && options_.cancelled());
+           begin += batch) {
         std::vector<Image> images;
         std::vector<size_t> of;  // rows of asked
         for (size_t r = begin; r < std::min(begin + batch, asked.items.size()); ++r) {

@@ -36,8 +36,8 @@ struct EvaluationOptions {
 /// Asks a model the questions of a list of tasks about labelled images.
 class Evaluation {
  public:
-  /// references: where the nearest neighbours come from; null: other patients of the same rows. All but options
-  /// outlive the evaluation.
+  /// references: where the nearest neighbours come from; null: other patients of the same rows. All but
+  /// options outlive the evaluation.
   Evaluation(const EvaluationOptions& options, const Engine& engine, const EncodedRows& data,
              const EncodedRows* references);
   ~Evaluation();

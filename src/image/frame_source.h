@@ -22,8 +22,9 @@ struct MeasuredFrame {
   Provenance provenance;  ///< but for what the profile decides
 };
 
-/// Anything that has images: a DICOM object, a NIfTI volume, or an image file (one frame). What it is gets told
-/// by its content, and it is opened once, here and nowhere else. Const functions may run on several threads.
+/// Anything that has images: a DICOM object, a NIfTI volume, or an image file (one frame). What it is gets
+/// told by its content, and it is opened once, here and nowhere else. Const functions may run on several
+/// threads.
 class FrameSource {
  public:
   /// Takes over the bytes of a file. Throws as Image::decode does; an image file is decoded by image() only.
@@ -35,8 +36,8 @@ class FrameSource {
 
   FrameSource(FrameSource&&) noexcept = default;
 
-  /// How many images it has; of a NIfTI volume: slices along the plane times points in time, all slices of the
-  /// first time first.
+  /// How many images it has; of a NIfTI volume: slices along the plane times points in time, all slices of
+  /// the first time first.
   size_t frames(SlicePlane plane = SlicePlane::axial) const;
 
   /// As Image::decode.

@@ -33,9 +33,9 @@ struct ReadOptions {
   std::function<bool()> cancelled;  ///< true: stop before the next batch
 };
 
-/// Reads images on several threads and hands over what `make` makes of each, in order, on the caller's thread.
-/// make runs on the readers' threads: what is expensive belongs there. Images that fail, for whatever reason, come back;
-/// the others reach take.
+/// Reads images on several threads and hands over what `make` makes of each, in order, on the caller's
+/// thread. make runs on the readers' threads: what is expensive belongs there. Images that fail, for whatever
+/// reason, come back; the others reach take.
 template <typename T>
 std::vector<Failure> read_images(const ImageSequence& images, const ReadOptions& options,
                                  const std::function<T(size_t, Image)>& make,
@@ -62,16 +62,16 @@ std::vector<Failure> read_images(const ImageSequence& images, const ReadOptions&
   return failures;
 }
 
-/// Receives the vectors of the inputs at `indices`, one row each, and the images as the model saw them (none for
-/// texts).
+/// Receives the vectors of the inputs at `indices`, one row each, and the images as the model saw them (none
+/// for texts).
 using VectorSink = std::function<void(const std::vector<size_t>& indices, const Matrix& vectors,
                                       std::span<const Image> images)>;
 
 /// Hears of an image before it is resized to the model's input. On a reader's thread.
 using ImageObserver = std::function<void(size_t index, const Image& image)>;
 
-/// From images to vectors, in the engine's batches, while the next ones are being read. Images that fail come back,
-/// the others reach the sink in order. At most two batches of images are kept.
+/// From images to vectors, in the engine's batches, while the next ones are being read. Images that fail come
+/// back, the others reach the sink in order. At most two batches of images are kept.
 std::vector<Failure> encode_images(const Engine& engine, const ImageSequence& images,
                                    const ReadOptions& options, const VectorSink& sink,
                                    const ImageObserver& observer = {});

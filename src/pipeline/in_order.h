@@ -29,7 +29,10 @@ template <typename T>
 class InOrder {
  public:
   InOrder(size_t n, InOrderOptions options, std::function<T(size_t)> make)
-      : n_(n), options_(std::move(options)), make_(std::move(make)), results_(std::max<size_t>(1, options_.ahead)) {}
+      : n_(n),
+        options_(std::move(options)),
+        make_(std::move(make)),
+        results_(std::max<size_t>(1, options_.ahead)) {}
 
   void run(const std::function<void(size_t, T)>& take) {
     std::vector<std::thread> threads;

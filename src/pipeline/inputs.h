@@ -29,12 +29,12 @@ struct FoundImages {
   std::vector<Failure> failures;  ///< files and folders that could not be read
 };
 
-/// The images that paths name: files as given, folders walked for images (by the usual extensions, and what is an
-/// image by its content), in order of name. Throws Error{io} for a path that does not exist.
+/// The images that paths name: files as given, folders walked for images (by the usual extensions, and what
+/// is an image by its content), in order of name. Throws Error{io} for a path that does not exist.
 FoundImages find_images(const std::vector<std::string>& paths);
 
-/// The same inputs with each frame of every file as an input of its own. A file that cannot be opened stays, so
-/// that its failure is reported in its turn.
+/// The same inputs with each frame of every file as an input of its own. A file that cannot be opened stays,
+/// so that its failure is reported in its turn.
 std::vector<ImageInput> with_all_frames(const std::vector<ImageInput>& inputs, const DecodeOptions& options);
 
 /// Lines of a text file (UTF-8), empty ones left out; "-": of the standard input. Throws Error{io}.

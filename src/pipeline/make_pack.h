@@ -36,8 +36,8 @@ struct PackSummary {
 };
 
 /// Decodes, resizes and labels the images of a manifest once and writes the pack. Throws as Manifest::read,
-/// CaptionRules::read and write_pack do; Error{invalid_argument} for a manifest without a field of the captions;
-/// Error{cancelled}.
+/// CaptionRules::read and write_pack do; Error{invalid_argument} for a manifest without a field of the
+/// captions; Error{cancelled}.
 PackSummary make_pack(const PackOptions& options, const std::filesystem::path& out);
 
 }  // namespace mii::pipeline

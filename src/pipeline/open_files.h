@@ -9,8 +9,8 @@
 
 namespace mii::pipeline {
 
-/// Opens files for readers on several threads. The last one stays open: of a file with many frames that are asked
-/// for one after another, all come from one reading.
+/// Opens files for readers on several threads. The last one stays open: of a file with many frames that are
+/// asked for one after another, all come from one reading.
 class OpenFiles {
  public:
   explicit OpenFiles(const DecodeLimits& limits) : limits_(limits) {}

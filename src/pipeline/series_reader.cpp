@@ -112,18 +112,18 @@ EncodedSeries encode_series(const Engine& engine, const std::vector<Slice>& slic
   reader.prepare(options);
   EncodedSeries encoded;
   Matrix vectors(slices.size(), engine.info().embedding_dim);
-  size_t rows = 0;
   encoded.failures = encode_images(
       engine, reader.images(), options,
       [&](const std::vector<size_t>& indices, const Matrix& batch, std::span<const Image> images) {
-        if (rows == 0) encoded.provenance = images.front().shared_provenance();
+        if (encoded.rows.empty()) encoded.provenance = images.front().shared_provenance();
         for (size_t i = 0; i < indices.size(); ++i) {
-          encoded.names.push_back(name_of(slices[indices[i]]));
-          std::ranges::copy(batch.row(i), vectors.row(rows++).begin());
+          std::ranges::copy(batch.row(i), vectors.row(encoded.rows.size()).begin());
+          encoded.rows.push_back(indices[i]);
         }
       });
-  encoded.vectors = Matrix(rows, vectors.cols());
-  std::copy_n(vectors.values().begin(), rows * vectors.cols(), encoded.vectors.values().begin());
+  encoded.vectors = Matrix(encoded.rows.size(), vectors.cols());
+  std::ranges::copy(vectors.values().first(encoded.vectors.values().size()),
+                    encoded.vectors.values().begin());
   return encoded;
 }
 

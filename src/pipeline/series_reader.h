@@ -19,21 +19,21 @@ std::string name_of(const Slice& slice);
 /// A series is called by the file of its first slice.
 std::string name_of(const Series& series);
 
-/// The images of one series. Profiles that look at values look at those of all slices together, for which all of
-/// them are read before the first image. Measured slices are kept until they are asked for, as far as they fit
-/// into keep_bytes; the others are read again.
+/// The images of one series. Profiles that look at values look at those of all slices together, for which all
+/// of them are read before the first image. Measured slices are kept until they are asked for, as far as they
+/// fit into keep_bytes; the others are read again.
 class SeriesReader {
  public:
   static constexpr uint64_t kKeepBytes = 1ull << 29;
 
   SeriesReader(std::vector<Slice> slices, const DecodeOptions& options, uint64_t keep_bytes = kKeepBytes);
 
-  /// Black and white of the whole series, once prepare() has looked; nullopt where the profile does not look at
-  /// values.
+  /// Black and white of the whole series, once prepare() has looked; nullopt where the profile does not look
+  /// at values.
   const std::optional<std::pair<double, double>>& value_range() const { return options_.series_range; }
 
-  /// Looks at the values, where the profile does, on several threads. Slices that cannot be read are passed over:
-  /// their errors come with their images.
+  /// Looks at the values, where the profile does, on several threads. Slices that cannot be read are passed
+  /// over: their errors come with their images.
   void prepare(const ReadOptions& options = {});
 
   /// Refers to this reader. Each image may be asked for once, on any thread.
@@ -55,9 +55,9 @@ class SeriesReader {
 };
 
 struct EncodedSeries {
-  std::vector<std::string> names;                ///< of the slices that could be read
-  Matrix vectors;                                ///< [names, D]
-  std::shared_ptr<const Provenance> provenance;  ///< of the first slice
+  std::vector<size_t> rows;                      ///< the slices that could be read
+  Matrix vectors;                                ///< [rows, D]
+  std::shared_ptr<const Provenance> provenance;  ///< of the first of them
   std::vector<Failure> failures;
 };
 

@@ -58,8 +58,9 @@ bool VectorFile::take_part() {
       expect_same(part_, Identity::parse(lines[0]), identity_);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::invalid_argument) throw;
-      throw Error(ErrorCode::io, part_.string() + ": does not say by what it was made; remove it, or leave out "
-                                                  "--resume");
+      throw Error(ErrorCode::io, part_.string() +
+                                     ": does not say by what it was made; remove it, or leave out "
+                                     "--resume");
     }
   }
   const size_t rows = std::min<size_t>(lines.size() - 1, fs::file_size(part_) / (dim_ * sizeof(float)));

@@ -15,8 +15,8 @@ namespace mii::pipeline {
 
 /// Collects vectors by input and writes them as StoredVectors describes.
 ///
-/// Until finish() the rows lie in FILE.part (float32) and FILE.part.tsv, whose first line says by what they are
-/// made, so that work survives whatever happens.
+/// Until finish() the rows lie in FILE.part (float32) and FILE.part.tsv, whose first line says by what they
+/// are made, so that work survives whatever happens.
 class VectorFile {
  public:
   struct Options {
@@ -26,8 +26,8 @@ class VectorFile {
     bool resume = false;
   };
 
-  /// Throws Error{invalid_argument} for another extension; Error{io} when the folder cannot be written, when what
-  /// is there is damaged, or when it was made by something else, saying by what.
+  /// Throws Error{invalid_argument} for another extension; Error{io} when the folder cannot be written, when
+  /// what is there is damaged, or when it was made by something else, saying by what.
   VectorFile(std::filesystem::path path, Options options);
 
   /// False also for a file that has changed since.

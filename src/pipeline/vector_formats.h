@@ -45,8 +45,8 @@ StoredVectors read_vectors(const std::filesystem::path& path);
 /// Throws Error{invalid_argument} unless the extension is one of the three.
 void check_vector_extension(const std::filesystem::path& path);
 
-/// Writes all three files, each at once; row(i) gives the values of row i, which need not be in memory before.
-/// Throws Error{io}.
+/// Writes all three files, each at once; row(i) gives the values of row i, which need not be in memory
+/// before. Throws Error{io}.
 void write_vectors(const std::filesystem::path& path, const std::vector<VectorSource>& sources, size_t dim,
                    const Identity& identity, const std::function<std::vector<float>(size_t)>& row);
 

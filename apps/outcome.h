@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pipeline/encode.h"
+#include "progress.h"
+
+namespace mii {
+
+/// Readers that draw this progress and stop on Ctrl-C.
+pipeline::ReadOptions read_options(Progress& progress);
+
+/// Lists inputs that failed on stderr; the exit status that they call for.
+int report(const std::vector<pipeline::Failure>& failures);
+
+}  // namespace mii
