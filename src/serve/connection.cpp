@@ -14,6 +14,7 @@
 #include "core/number_text.h"
 #include "serve/access_log.h"
 #include "serve/cors.h"
+#include "serve/deadline.h"
 #include "serve/dispatch.h"
 #include "serve/network.h"
 #include "serve/request_id.h"
@@ -99,7 +100,8 @@ class Connection {
 
     Request request = head_of(parser);
     const Route* route = nullptr;
-    BodyCharge charge(network_);
+    const auto charge = std::make_shared<BodyCharge>(network_);
+    deadline_ = kNoDeadline;
     Response response;
     if (auto preflight = cors_preflight(request, service_.options())) {
       response = std::move(*preflight);
@@ -110,17 +112,32 @@ class Connection {
       else
         response = std::move(std::get<Response>(admitted));
     }
-    if (route != nullptr) {
-      auto refusal = co_await read_body(parser, request, charge, *route, error);
-      if (error) co_return false;
-      if (refusal)
-        response = std::move(*refusal);
+    bool accepted = route != nullptr;
+    if (accepted) {
+      auto deadline = deadline_of(request, *route, service_.options(), start_);
+      accepted = std::holds_alternative<Deadline>(deadline);
+      if (accepted)
+        deadline_ = std::get<Deadline>(deadline);
       else
-        response = co_await dispatch(service_, *route, request, gone_);
+        response = std::move(std::get<Response>(deadline));
+    }
+    if (accepted) {
+      auto refusal = co_await read_body(parser, request, *charge, *route, error);
+      if (error) co_return false;
+      if (refusal) {
+        response = std::move(*refusal);
+      } else {
+        // The worker's own: it may still be busy with it when the answer is a 504.
+        Request work = request;
+        work.body.swap(request.body);
+        const Patience patience{deadline_, gone_};
+        auto answering = dispatch(service_, *route, std::move(work), charge, patience);
+        response = co_await std::move(answering);
+      }
     } else if (!expects_continue(parser) && parser.content_length().value_or(1) <= kReadBytes) {
       // A small body is read, so that the connection can go on.
       const Route none;
-      auto ignored = co_await read_body(parser, request, charge, none, error);
+      auto ignored = co_await read_body(parser, request, *charge, none, error);
       if (error) co_return false;
     }
     const bool keep = parser.is_done() && parser.keep_alive() && !network_.draining && response.status != 499;
@@ -202,15 +219,21 @@ class Connection {
       co_await asio::async_write(stream_, asio::buffer(kContinue), token(error));
       if (error) co_return std::nullopt;
     }
+    const BreakOff late(tcp(), deadline_);
     tcp().expires_after(ticks(limits_.body_time));
     std::vector<char> piece(parser.is_done() ? 0 : kReadBytes);
     while (!parser.is_done()) {
+      if (late.happened()) co_return deadline_passed(route.errors);
       auto& body = parser.get().body();
       body.data = piece.data();
       body.size = piece.size();
       body.more = true;
       co_await http::async_read_some(stream_, buffer_, parser, token(error));
       if (error == http::error::need_buffer) error = {};
+      if (error && late.happened()) {
+        error = {};
+        co_return deadline_passed(route.errors);
+      }
       if (error) {
         // Bad chunks are the client's mistake; everything else is a connection that is gone or too slow.
         if (error == http::error::bad_chunk || error == http::error::bad_chunk_extension) {
@@ -249,7 +272,9 @@ class Connection {
     if (response.status != 204) message.content_length(bytes);
 
     error_code error;
-    tcp().expires_after(ticks(limits_.write_time));
+    // The word that it is too late has its own time.
+    const auto until = response.status == 504 ? kNoDeadline : deadline_;
+    tcp().expires_at(std::min(Clock::now() + ticks(limits_.write_time), until));
     http::response_serializer<http::string_body> serializer(message);
     if (request.method == "HEAD")
       co_await http::async_write_header(stream_, serializer, token(error));
@@ -291,6 +316,7 @@ class Connection {
   std::string peer_;
   beast::flat_buffer buffer_;
   Clock::time_point start_ = Clock::now();
+  Deadline deadline_ = kNoDeadline;  // of the request under way
   bool idle_ = false;
   const std::function<bool()> gone_ = [this] { return peer_gone(); };
 };
