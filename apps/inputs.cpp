@@ -13,10 +13,10 @@
 #include "core/file.h"
 #include "core/folder.h"
 #include "core/reason.h"
-#include "output.h"
 #include "image/sniff.h"
 #include "interrupt.h"
 #include "mii/error.h"
+#include "output.h"
 #include "progress.h"
 
 namespace mii {
@@ -47,7 +47,9 @@ void walk(const fs::path& folder, std::vector<std::string>& files, std::vector<F
     try {
       if (looks_like_a_picture(file)) files.push_back(file.string());
     } catch (const Error& error) {
-      if (fs::exists(file)) failures.push_back({file.string(), error.what()});
+      std::error_code unknown;
+      const bool vanished = !fs::exists(file, unknown) && !unknown;
+      if (!vanished) failures.push_back({file.string(), error.what()});
     }
   }
   std::sort(files.begin() + static_cast<std::ptrdiff_t>(first), files.end());
