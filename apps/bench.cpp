@@ -13,6 +13,7 @@
 #include "mii/error.h"
 #include "mii/series.h"
 #include "model_flags.h"
+#include "output.h"
 
 namespace mii {
 namespace {
@@ -142,8 +143,7 @@ std::vector<Figure> measure_dicom(const ModelFlags& flags, const std::filesystem
 }
 
 void print_table(const std::vector<Figure>& figures, const ModelFlags& flags) {
-  std::printf("%s, mii %s (%s), model %s\n", processor().c_str(), MII_VERSION, MII_COMMIT,
-              flags.model.c_str());
+  print_line(processor() + ", mii " MII_VERSION " (" MII_COMMIT "), model " + flags.model);
   for (const Figure& f : figures) std::printf("  %-36s %12.3f %s\n", f.name.c_str(), f.value, f.unit.c_str());
 }
 

@@ -5,9 +5,10 @@
 
 #include "commands.h"
 #include "core/number_text.h"
+#include "core/utf8.h"
 #include "inputs.h"
-#include "mii/error.h"
 #include "model_flags.h"
+#include "output.h"
 
 namespace mii {
 namespace {
@@ -49,14 +50,15 @@ void print_json(const Scored& scored, const std::vector<std::string>& labels) {
 }
 
 void print_table(const Scored& scored, const std::vector<std::string>& labels) {
-  std::printf("%s\n", scored.name.c_str());
-  if (scored.provenance != nullptr) std::printf("  %s\n", mapping_text(*scored.provenance).c_str());
+  print_line(scored.name);
+  if (scored.provenance != nullptr) print_line("  " + mapping_text(*scored.provenance));
   for (const size_t k : descending(scored.scores))
-    std::printf("  %8.4f  %s\n", scored.scores[k], labels[k].c_str());
+    std::printf("  %8.4f  %s\n", scored.scores[k], printable(labels[k]).c_str());
 }
 
 int classify(const Flags& flags) {
-  const std::vector<ImageInput> inputs = find_images(flags.images, flags.decode);
+  const FoundImages found = find_images(flags.images, flags.decode);
+  const std::vector<ImageInput>& inputs = found.inputs;
   const std::vector<std::string> labels =
       flags.labels_file.empty() ? flags.labels : read_lines(flags.labels_file);
   const Engine engine = flags.model.open();
@@ -68,9 +70,10 @@ int classify(const Flags& flags) {
       (flags.json ? print_json : print_table)(
           {inputs[indices[i]].name(), flags.provenance ? images[i].provenance() : nullptr, scores.row(i)},
           labels);
-    if (std::fflush(stdout) != 0) throw Error(ErrorCode::io, "the standard output cannot be written");
+    expect_printed();
   };
-  const auto failures = encode_image_files(engine, inputs, flags.decode.options(), flags.model.quiet, sink);
+  auto failures = encode_image_files(engine, inputs, flags.decode.options(), flags.model.quiet, sink);
+  failures.insert(failures.end(), found.failures.begin(), found.failures.end());
   return report(failures);
 }
 

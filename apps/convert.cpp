@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "commands.h"
+#include "output.h"
 #include "text/clip_tokenizer.h"
 
 namespace mii {
@@ -25,7 +26,7 @@ void add_convert(CLI::App& app, Command& chosen) {
       const auto tokenizer = ClipTokenizer::load(ModelFolder::find(flags->model).tokenizer);
       convert_model(flags->model, tokenizer.vocabulary_size(),
                     flags->dtype == "bf16" ? DType::bf16 : DType::f32, flags->out);
-      std::printf("%s: written with %s weights\n", flags->out.c_str(), flags->dtype.c_str());
+      print_line(flags->out + ": written with " + flags->dtype + " weights");
       return static_cast<int>(kOk);
     };
   });

@@ -6,11 +6,13 @@
 
 #include "commands.h"
 #include "core/number_text.h"
+#include "core/utf8.h"
 #include "embedding_file.h"
 #include "inputs.h"
 #include "interrupt.h"
 #include "mii/error.h"
 #include "model_flags.h"
+#include "output.h"
 #include "volume.h"
 
 namespace mii {
@@ -51,15 +53,16 @@ class ProvenanceFile {
 
 void say_what_was_written(const Flags& flags, const Engine& engine, size_t rows, size_t inputs) {
   if (interrupted())
-    std::fprintf(stderr, "mii: interrupted; %zu of %zu rows are in %s, --resume goes on\n", rows, inputs,
-                 flags.output.c_str());
+    say("interrupted; " + std::to_string(rows) + " of " + std::to_string(inputs) + " rows are in " +
+        flags.output + ", --resume goes on");
   else if (!flags.model.quiet)
     std::fprintf(stderr, "%zu vectors of %zu values in %s\n", rows, engine.info().embedding_dim,
-                 flags.output.c_str());
+                 printable(flags.output).c_str());
 }
 
 int embed_images(const Flags& flags) {
-  const std::vector<ImageInput> inputs = find_images(flags.images, flags.decode);
+  const FoundImages found = find_images(flags.images, flags.decode);
+  const std::vector<ImageInput>& inputs = found.inputs;
   const Engine engine = flags.model.open();
   EmbeddingFile file(flags.output, engine.info().embedding_dim, flags.resume);
   std::optional<ProvenanceFile> provenance;
@@ -79,7 +82,8 @@ int embed_images(const Flags& flags) {
     }
     file.append(names, vectors);
   };
-  const auto failures = encode_image_files(engine, missing, flags.decode.options(), flags.model.quiet, sink);
+  auto failures = encode_image_files(engine, missing, flags.decode.options(), flags.model.quiet, sink);
+  failures.insert(failures.end(), found.failures.begin(), found.failures.end());
   say_what_was_written(flags, engine, file.finish(order), order.size());
   return report(failures);
 }
@@ -127,8 +131,7 @@ int embed_volumes(const Flags& flags) {
     });
     if (interrupted() || (file.has(order.back()) && slices_kept)) continue;
     if (!flags.model.quiet)
-      for (const std::string& warning : series.warnings)
-        std::fprintf(stderr, "mii: warning: %s: %s\n", order.back().c_str(), warning.c_str());
+      for (const std::string& warning : series.warnings) say("warning: " + order.back() + ": " + warning);
     EncodedSeries encoded = encode_series(engine, chosen, options, flags.model.quiet);
     failures.insert(failures.end(), encoded.failures.begin(), encoded.failures.end());
     if (interrupted() || encoded.names.empty()) continue;

@@ -148,8 +148,7 @@ EmbeddingFile::EmbeddingFile(fs::path path, size_t dim, bool resume)
     throw Error(ErrorCode::invalid_argument,
                 path_.string() + ": the output's name must end in .npy, .safetensors or .jsonl");
   if (fs::is_directory(path_)) throw Error(ErrorCode::io, path_.string() + ": is a folder");
-  const bool part = resume && fs::exists(part_) && fs::exists(part_index_);
-  if (part) take_part();
+  const bool part = resume && take_part();
   const char* mode = part ? "ab" : "wb";
   rows_file_.reset(std::fopen(part_.c_str(), mode));
   if (rows_file_) index_file_.reset(std::fopen(part_index_.c_str(), mode));
@@ -158,10 +157,12 @@ EmbeddingFile::EmbeddingFile(fs::path path, size_t dim, bool resume)
   if (resume && !part && fs::exists(path_)) take_finished();
 }
 
-void EmbeddingFile::take_part() {
+bool EmbeddingFile::take_part() {
+  if (!fs::exists(part_)) return false;
   std::vector<std::string> lines = lines_of(part_index_);
+  if (lines.empty()) return false;  // stopped before the first row
   const std::string model = "dim " + std::to_string(dim_);
-  if (lines.empty() || lines[0] != model)
+  if (lines[0] != model)
     throw Error(
         ErrorCode::io,
         part_.string() + ": was begun with a model of another size; remove it, or leave out --resume");
@@ -174,6 +175,7 @@ void EmbeddingFile::take_part() {
   part_rows_ = rows;
   fs::resize_file(part_, rows * dim_ * sizeof(float));
   fs::resize_file(part_index_, index_bytes);
+  return true;
 }
 
 void EmbeddingFile::take_finished() {
@@ -198,7 +200,8 @@ void EmbeddingFile::take_finished() {
 void EmbeddingFile::append_row(const std::string& input, std::span<const float> vector) {
   if (part_rows_ == 0) std::fprintf(index_file_.get(), "dim %zu\n", dim_);
   std::fwrite(vector.data(), sizeof(float), vector.size(), rows_file_.get());
-  std::fprintf(index_file_.get(), "%s\n", escaped(input).c_str());
+  const std::string line = escaped(input) + '\n';
+  std::fwrite(line.data(), 1, line.size(), index_file_.get());
   row_of_[input] = part_rows_++;
 }
 

@@ -39,7 +39,7 @@ class EmbeddingFile {
   };
   using File = std::unique_ptr<std::FILE, Close>;
 
-  void take_part();
+  bool take_part();  // whether there were rows
   void take_finished();
   void append_row(const std::string& input, std::span<const float> vector);
   void flush();

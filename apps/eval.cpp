@@ -10,6 +10,8 @@
 
 #include "commands.h"
 #include "core/file.h"
+#include "core/reason.h"
+#include "core/utf8.h"
 #include "eval/report.h"
 #include "eval/tasks.h"
 #include "image/alter.h"
@@ -19,6 +21,7 @@
 #include "interrupt.h"
 #include "mii/error.h"
 #include "model_flags.h"
+#include "output.h"
 #include "dataset/manifest.h"
 
 namespace mii {
@@ -78,7 +81,12 @@ EncodedRows encode(const Engine& engine, Manifest manifest, bool quiet, std::vec
       engine, paths, {}, quiet,
       [&](const std::vector<size_t>& indices, const Matrix& batch, std::span<const Image>) {
         for (size_t i = 0; i < indices.size(); ++i) {
-          read_luma(Image::read(paths[indices[i]].path), pixels.row(n));
+          try {
+            read_luma(Image::read(paths[indices[i]].path), pixels.row(n));
+          } catch (const std::exception& error) {
+            failures.push_back({paths[indices[i]].name(), reason_of(error)});
+            continue;
+          }
           std::ranges::copy(batch.row(i), vectors.row(n).begin());
           encoded.rows.push_back(indices[i]);
           encoded.groups.push_back(group_of(encoded.manifest, indices[i]));
@@ -363,14 +371,13 @@ int evaluate(const Flags& flags) {
     if (auto result = evaluation.run(task))
       report.tasks.push_back(std::move(*result));
     else if (!flags.model.quiet)
-      std::fprintf(stderr, "mii: warning: task '%s' left out: no image has one of its labels\n",
-                   task.name.c_str());
+      say("warning: task '" + task.name + "' left out: no image has one of its labels");
   }
   if (!interrupted()) {
     for (TaskResult& mean : evaluation.means()) report.tasks.push_back(std::move(mean));
     if (report.tasks.empty())
       throw Error(ErrorCode::invalid_argument, report.data + ": no image has a label of any task");
-    std::fputs(to_table(report).c_str(), stdout);
+    std::fputs(printable_lines(to_table(report)).c_str(), stdout);
     if (!flags.json.empty()) write_text(flags.json, to_json(report));
     if (!flags.html.empty()) write_text(flags.html, to_html(report));
   }

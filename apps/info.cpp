@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "core/number_text.h"
 #include "model_flags.h"
+#include "output.h"
 
 namespace mii {
 namespace {
@@ -17,7 +18,7 @@ std::string joined(const std::vector<size_t>& values) {
 int print_info(const ModelFlags& flags) {
   const Engine engine = flags.open();
   const ModelInfo& m = engine.info();
-  std::printf("weights      %s\n", m.weights_file.c_str());
+  print_line("weights      " + m.weights_file);
   std::printf("             %.1f MB, %s, %zu tensors, %llu parameters\n",
               static_cast<double>(m.weights_bytes) / 1e6, m.stored_dtype.c_str(), m.tensors,
               static_cast<unsigned long long>(m.parameters));

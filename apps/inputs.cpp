@@ -10,9 +10,13 @@
 #include <set>
 
 #include "commands.h"
+#include "core/file.h"
+#include "core/folder.h"
+#include "core/reason.h"
 #include "image/sniff.h"
 #include "interrupt.h"
 #include "mii/error.h"
+#include "output.h"
 #include "progress.h"
 
 namespace mii {
@@ -20,12 +24,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Throws Error{io} for a file that cannot be read.
 bool begins_like_a_picture(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<char> start(4096);
-  file.read(start.data(), static_cast<std::streamsize>(start.size()));
-  start.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
-  return path.filename() != "DICOMDIR" && sniff(std::as_bytes(std::span(start))) != ImageFormat::unknown;
+  const std::vector<std::byte> start = read_start(path, 4096);
+  return path.filename() != "DICOMDIR" && sniff(start) != ImageFormat::unknown;
 }
 
 bool looks_like_a_picture(const fs::path& path) {
@@ -37,17 +39,20 @@ bool looks_like_a_picture(const fs::path& path) {
   return extensions.contains(extension) || begins_like_a_picture(path);
 }
 
-void walk(const fs::path& folder, std::vector<std::string>& files) {
-  std::vector<std::string> found;
-  std::error_code error;
-  fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, error);
-  if (error) throw Error(ErrorCode::io, folder.string() + ": " + error.message());
-  for (; it != fs::recursive_directory_iterator(); it.increment(error)) {
-    if (error) throw Error(ErrorCode::io, folder.string() + ": " + error.message());
-    if (it->is_regular_file(error) && looks_like_a_picture(it->path())) found.push_back(it->path().string());
+void walk(const fs::path& folder, std::vector<std::string>& files, std::vector<Failure>& failures) {
+  const FolderWalk found = walk_folder(folder);
+  for (const auto& [path, reason] : found.unreadable) failures.push_back({path.string(), reason});
+  const size_t first = files.size();
+  for (const fs::path& file : found.files) {
+    try {
+      if (looks_like_a_picture(file)) files.push_back(file.string());
+    } catch (const Error& error) {
+      std::error_code unknown;
+      const bool vanished = !fs::exists(file, unknown) && !unknown;
+      if (!vanished) failures.push_back({file.string(), error.what()});
+    }
   }
-  std::ranges::sort(found);
-  files.insert(files.end(), found.begin(), found.end());
+  std::sort(files.begin() + static_cast<std::ptrdiff_t>(first), files.end());
 }
 
 struct LoadedBatch {
@@ -86,8 +91,8 @@ LoadedBatch load(const Engine& engine, ImageReader& reader, const std::vector<Im
     try {
       batch.images.push_back(engine.prepare(reader.read(inputs[i])));
       batch.indices.push_back(i);
-    } catch (const Error& e) {
-      batch.failures.push_back({inputs[i].name(), e.what()});
+    } catch (const std::exception& e) {
+      batch.failures.push_back({inputs[i].name(), reason_of(e)});
     }
   }
   return batch;
@@ -99,7 +104,7 @@ void add_frames(const std::string& path, const DecodeOptions& options, std::vect
     const size_t frames = ImageFile::read(path, options.limits).frames(options.plane);
     for (size_t frame = 0; frame < frames; ++frame)
       inputs.push_back({path, frames == 1 ? std::nullopt : std::optional(frame)});
-  } catch (const Error&) {
+  } catch (const std::exception&) {
     inputs.push_back({path, std::nullopt});
   }
 }
@@ -119,26 +124,28 @@ void encode_one_by_one(const Engine& engine, const std::vector<std::string>& tex
 
 }  // namespace
 
-std::vector<ImageInput> find_images(const std::vector<std::string>& paths, const DecodeFlags& flags) {
+FoundImages find_images(const std::vector<std::string>& paths, const DecodeFlags& flags) {
+  FoundImages found;
   std::vector<std::string> files;
   for (const std::string& path : paths) {
-    std::error_code error;
-    if (!fs::exists(path, error)) throw Error(ErrorCode::io, path + ": no such file or folder");
-    if (fs::is_directory(path, error))
-      walk(path, files);
+    std::error_code unreadable;
+    const fs::file_type type = fs::status(path, unreadable).type();
+    if (type == fs::file_type::not_found) throw Error(ErrorCode::io, path + ": no such file or folder");
+    if (type == fs::file_type::directory)
+      walk(path, files, found.failures);
     else
       files.push_back(path);
   }
-  if (files.empty()) throw Error(ErrorCode::invalid_argument, "no pictures in the folders that were named");
+  if (files.empty() && found.failures.empty())
+    throw Error(ErrorCode::invalid_argument, "no pictures in the folders that were named");
   const DecodeOptions options = flags.options();
-  std::vector<ImageInput> inputs;
   for (const std::string& file : files) {
     if (flags.all_frames())
-      add_frames(file, options, inputs);
+      add_frames(file, options, found.inputs);
     else
-      inputs.push_back({file, std::nullopt});
+      found.inputs.push_back({file, std::nullopt});
   }
-  return inputs;
+  return found;
 }
 
 std::vector<std::string> read_lines(const std::string& path) {
@@ -149,6 +156,7 @@ std::vector<std::string> read_lines(const std::string& path) {
     if (line.ends_with('\r')) line.pop_back();
     if (!line.empty()) lines.push_back(line);
   }
+  if (file.bad()) throw Error(ErrorCode::io, path + ": cannot be read");
   return lines;
 }
 
@@ -201,11 +209,11 @@ std::vector<Failure> encode_text_lines(const Engine& engine, const std::vector<s
 int report(const std::vector<Failure>& failures) {
   for (const Failure& f : failures) {
     const bool named = f.reason.starts_with(f.input);
-    std::fprintf(stderr, "mii: %s%s%s\n", named ? "" : f.input.c_str(), named ? "" : ": ", f.reason.c_str());
+    say(named ? f.reason : f.input + ": " + f.reason);
   }
   if (interrupted()) return kInterrupted;
   if (failures.empty()) return kOk;
-  std::fprintf(stderr, "mii: %zu input%s failed\n", failures.size(), failures.size() == 1 ? "" : "s");
+  say(std::to_string(failures.size()) + (failures.size() == 1 ? " input failed" : " inputs failed"));
   return kSomeInputsFailed;
 }
 

@@ -26,10 +26,15 @@ struct ImageInput {
   std::string name() const { return frame ? path + "#" + std::to_string(*frame + 1) : path; }
 };
 
-/// The pictures that the arguments name: files as given, folders walked for pictures (by the usual
+struct FoundImages {
+  std::vector<ImageInput> inputs;
+  std::vector<Failure> failures;  ///< what could not be read in the folders
+};
+
+/// The images that the arguments name: files as given, folders walked for images (by the usual
 /// extensions, and what is DICOM or NIfTI by its content), in order of name; with --frame all each frame of
 /// them. Throws Error{io} for a path that does not exist.
-std::vector<ImageInput> find_images(const std::vector<std::string>& paths, const DecodeFlags& flags);
+FoundImages find_images(const std::vector<std::string>& paths, const DecodeFlags& flags);
 
 /// Lines of a text file (UTF-8), empty ones left out. Throws Error{io}.
 std::vector<std::string> read_lines(const std::string& path);

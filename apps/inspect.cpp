@@ -5,6 +5,8 @@
 #include "commands.h"
 #include "core/file.h"
 #include "core/number_text.h"
+#include "core/reason.h"
+#include "core/utf8.h"
 #include "image/encode_png.h"
 #include "image/preprocess.h"
 #include "inputs.h"
@@ -15,6 +17,7 @@
 #include "mii/error.h"
 #include "mii/series.h"
 #include "model_flags.h"
+#include "output.h"
 #include "volume.h"
 #include "weights/config.h"
 #include "weights/model_folder.h"
@@ -49,9 +52,9 @@ class Description {
   }
 
   void print_table(const std::string& title) const {
-    std::printf("%s\n", title.c_str());
+    print_line(title);
     for (const Line& line : lines_)
-      if (!line.text.empty()) std::printf("  %-26s %s\n", line.name.c_str(), line.text.c_str());
+      if (!line.text.empty()) std::printf("  %-26s %s\n", line.name.c_str(), printable(line.text).c_str());
   }
   void print_json(const char* kind, const std::string& title) const {
     std::string text = "{" + json_text(kind) + ": " + json_text(title);
@@ -225,15 +228,19 @@ int inspect(const Flags& flags) {
   // With --png a folder's pictures are written one by one.
   if (!flags.png.empty())
     for (const fs::path& folder : folders) files.push_back(folder.string());
-  const std::vector<ImageInput> inputs =
-      files.empty() ? std::vector<ImageInput>{} : find_images(files, flags.decode);
+  const FoundImages found = files.empty() ? FoundImages{} : find_images(files, flags.decode);
+  const std::vector<ImageInput>& inputs = found.inputs;
+  failures.insert(failures.end(), found.failures.begin(), found.failures.end());
   for (size_t i = 0; i < inputs.size() && !interrupted(); ++i) {
     try {
       inspect_file(inputs[i], flags, i, inputs.size());
     } catch (const Error& error) {
       if (error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::invalid_model) throw;
       failures.push_back({inputs[i].name(), error.what()});
+    } catch (const std::exception& error) {
+      failures.push_back({inputs[i].name(), reason_of(error)});
     }
+    expect_printed();
   }
   return report(failures);
 }

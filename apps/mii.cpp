@@ -1,10 +1,14 @@
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <sstream>
 
 #include "commands.h"
+#include "core/utf8.h"
 #include "interrupt.h"
 #include "mii/error.h"
+#include "output.h"
 
 namespace {
 
@@ -17,6 +21,21 @@ int exit_status(mii::ErrorCode code) {
     default:
       return mii::kFailed;
   }
+}
+
+// Help and version, or what is wrong with the arguments.
+int answer(const CLI::App& app, const CLI::ParseError& e) {
+  std::ostringstream out, err;
+  const bool wrong = app.exit(e, out, err) != 0;
+  std::fputs(mii::printable_lines(err.str()).c_str(), stderr);
+  std::fputs(mii::printable_lines(out.str()).c_str(), stdout);
+  try {
+    mii::expect_printed();
+  } catch (const mii::Error& error) {
+    mii::say(error.what());
+    return mii::kFailed;
+  }
+  return wrong ? mii::kUsage : mii::kOk;
 }
 
 }  // namespace
@@ -41,19 +60,23 @@ int main(int argc, char** argv) {
   mii::add_eval(app, chosen);
   mii::add_pack(app, chosen);
   mii::add_train(app, chosen);
+  std::signal(SIGPIPE, SIG_DFL);  // `| head` ends the program without a word, whoever started it
+  mii::write_line_by_line();
   try {
     app.parse(argc, argv);
     mii::catch_interrupts();
-    return chosen();
+    const int status = chosen();
+    mii::expect_printed();
+    return status;
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? mii::kOk : mii::kUsage;
+    return answer(app, e);
   } catch (const mii::Error& e) {
-    std::fprintf(stderr, "mii: %s\n", e.what());
+    mii::say(e.what());
     return exit_status(e.code());
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "mii: out of memory\n");
+    mii::say("out of memory");
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "mii: %s\n", e.what());
+    mii::say(e.what());
   }
   return mii::kFailed;
 }

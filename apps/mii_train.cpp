@@ -14,6 +14,7 @@
 #include <malloc.h>
 #endif
 
+#include "core/utf8.h"
 #include "mii/error.h"
 #include "train/trainer.h"
 
@@ -151,11 +152,12 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "mii-train: stopped; go on with --resume\n");
     return 130;
   } catch (const mii::Error& error) {
-    std::fprintf(stderr, "mii-train: %s\n", error.what());
-    if (error.code() == mii::ErrorCode::invalid_argument) std::fputs(kUsage, stderr);
+    std::fprintf(stderr, "mii-train: %s\n", mii::printable(error.what()).c_str());
+    if (error.code() != mii::ErrorCode::invalid_argument) return 1;
+    std::fputs(kUsage, stderr);
     return 2;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "mii-train: %s\n", error.what());
+    std::fprintf(stderr, "mii-train: %s\n", mii::printable(error.what()).c_str());
     return 1;
   }
 }

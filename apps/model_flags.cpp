@@ -1,8 +1,7 @@
 #include "model_flags.h"
 
-#include <cstdio>
-
 #include "mii/error.h"
+#include "output.h"
 #include "program_files.h"
 
 namespace mii {
@@ -37,13 +36,10 @@ Engine ModelFlags::open(bool cache_texts, const std::function<void(std::string_v
   options.threads = threads;
   if (!cache_texts) options.text_cache_entries = 0;
   options.warn = warn;
-  if (!warn && !quiet)
-    options.warn = [](std::string_view s) {
-      std::fprintf(stderr, "mii: warning: %.*s\n", static_cast<int>(s.size()), s.data());
-    };
+  if (!warn && !quiet) options.warn = [](std::string_view s) { say("warning: " + std::string(s)); };
   if (!model.empty()) return Engine::open(model, options);
   const auto folder = built_in_model();
-  if (!quiet) std::fprintf(stderr, "mii: built-in model: %s\n", folder.c_str());
+  if (!quiet) say("built-in model: " + folder.string());
   return Engine::open(folder, options);
 }
 

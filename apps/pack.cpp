@@ -4,10 +4,12 @@
 #include <map>
 
 #include "commands.h"
+#include "core/reason.h"
 #include "image/encode_jpeg.h"
 #include "image/preprocess.h"
 #include "interrupt.h"
 #include "mii/error.h"
+#include "output.h"
 #include "dataset/captions.h"
 #include "dataset/manifest.h"
 #include "dataset/pack.h"
@@ -119,8 +121,8 @@ int make_pack(const PackFlags& flags, const std::filesystem::path& out) {
                              numbers.at(label_set_of(manifest, row, rules.fields)),
                              encode_jpeg(image, flags.quality)});
       bytes += pack.images.back().jpeg.size();
-    } catch (const Error& error) {
-      std::fprintf(stderr, "mii: %s: left out: %s\n", manifest.path(row).c_str(), error.what());
+    } catch (const std::exception& error) {
+      say(manifest.path(row).string() + ": left out: " + reason_of(error));
       ++failed;
     }
   }

@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "download/download.h"
 #include "interrupt.h"
+#include "output.h"
 
 namespace mii {
 namespace {
@@ -35,7 +36,7 @@ void add_pull(CLI::App& app, Command& chosen) {
       if (shown) options.progress = show;
       download(published_model(), flags->out, options);
       if (shown) std::fprintf(stderr, "\r\x1b[K");
-      std::printf("%s: complete, SHA-256 of the weights is right\n", flags->out.c_str());
+      print_line(flags->out + ": complete, SHA-256 of the weights is right");
       return static_cast<int>(kOk);
     };
   });
