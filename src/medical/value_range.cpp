@@ -92,7 +92,8 @@ double ValueStatistics::at(double percentile) const {
 ValueRange percentiles_of(const GreyFrame& frame, double low, double high) {
   ValueStatistics statistics;
   statistics.add_range(frame);
-  if (statistics.exact()) {
+  // Counting is for values that come often; few of a wide span are sorted sooner.
+  if (statistics.exact() && statistics.span() <= frame.integers.size()) {
     statistics.add_values(frame);
     return statistics.percentiles(low, high);
   }

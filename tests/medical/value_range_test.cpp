@@ -7,6 +7,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "medical/value_range.h"
 
@@ -104,6 +105,18 @@ ValueRange joint_percentiles(const std::vector<GreyFrame>& frames, double low, d
   EXPECT_EQ(statistics.exact(), exact);
   for (const GreyFrame& frame : frames) statistics.add_values(frame);
   return statistics.percentiles(low, high);
+}
+
+// Counting each value between them would take 128 MiB.
+TEST(Percentiles, OfFewIntegersOfAWideSpanTakeLittleMemory) {
+  const auto peak_kib = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const long before = peak_kib();
+  expect_range(percentiles_of(row({(1 << 24) - 1, 0}), 0, 100), 0, (1 << 24) - 1);
+  EXPECT_LT(peak_kib() - before, 16 * 1024);
 }
 
 TEST(SeriesStatistics, EqualThoseOfOneJointFrame) {
