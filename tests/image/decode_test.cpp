@@ -399,6 +399,15 @@ TEST(Bmp, RunLengthDataMayNotLeaveThePicture) {
               HasSubstr("run-length data ends early"));
 }
 
+// An odd number of literal pixels of 4 bits fills its last byte by half.
+TEST(Bmp, RunLengthOf4BitsKeepsAnOddLiteralWhole) {
+  const std::string palette = le32(0) + le32(0x0A0A0A) + le32(0x141414);
+  const Data bmp = data_of("BM" + le32(0) + le32(0) + le32(54 + 12) + le32(40) + le32(5) + le32(1) + le16(1) +
+                           le16(4) + le32(2) + std::string(12, '\0') + le32(3) + le32(0) + palette +
+                           std::string("\0\3\x12\x10\2\x21\0\1", 8));
+  EXPECT_THAT(first_channel(Image::decode(bmp)), ElementsAre(10, 20, 10, 20, 10));
+}
+
 TEST(Tiff, SaysWhatItDoesNotRead) {
   const auto with = [](uint32_t compression, uint32_t bits, uint32_t format, uint32_t photometric) {
     return tiff({{256, 3, 1},
@@ -413,7 +422,7 @@ TEST(Tiff, SaysWhatItDoesNotRead) {
                 "abcd");
   };
   EXPECT_THAT(error_of(with(50000, 8, 1, 1)), HasSubstr("TIFF: compression 50000 is not read"));
-  EXPECT_THAT(error_of(with(1, 32, 3, 1)), HasSubstr("bits a sample of 32 is not read"));
+  EXPECT_THAT(error_of(with(1, 24, 1, 1)), HasSubstr("bits a sample of 24 is not read"));
   EXPECT_THAT(error_of(with(1, 8, 1, 8)), HasSubstr("photometric interpretation 8 is not read"));
 }
 
