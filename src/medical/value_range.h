@@ -23,6 +23,8 @@ class ValueStatistics {
 
   /// Whether percentiles will be exact. Precondition: add_range of all frames.
   bool exact() const { return integers_; }
+  /// How many integers lie between the lowest and the highest stored value: what is counted when exact.
+  uint64_t span() const { return static_cast<uint64_t>(last_ - first_) + 1; }
   /// Lowest and highest value; {0, 0} without values.
   ValueRange range() const;
   /// The values at two percentiles, 0 to 100; {0, 0} without values. Precondition: add_values.
