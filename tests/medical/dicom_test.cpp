@@ -215,6 +215,20 @@ TEST(DicomFiles, IconsCompressedWithinItemsArePassedOver) {
   }
 }
 
+// Such as those of one vendor: in explicit VR within a data set in implicit VR.
+TEST(DicomFiles, WhatPrivateSequencesOfKnownLengthHoldIsNoMatter) {
+  for (const DicomForm& form : kForms) {
+    const std::string other = DicomSet({.explicit_vr = !form.explicit_vr}).us(0x00280010, {77}).bytes();
+    for (const std::string& value : {dicom_element(form, 0xFFFEE000, "", other, kUndefinedLength) +
+                                         dicom_element(form, 0xFFFEE00D, "", ""),
+                                     dicom_element(form, 0xFFFEE000, "", other), std::string("no items")}) {
+      DicomSet set = dicom_image(row_of<uint16_t>({1, 2, 3}, form), form);
+      set.bytes_at(0x2005140F, dicom_element(form, 0x2005140F, "SQ", value));
+      EXPECT_THAT(stored(set), ElementsAre(1, 2, 3)) << form.explicit_vr << form.big << value.size();
+    }
+  }
+}
+
 // Behind sequences that say they are empty, and without any.
 TEST(DicomFiles, ItemsOutsideOfASequenceArePassedOver) {
   for (const DicomForm& form : kForms) {
@@ -242,12 +256,14 @@ TEST(DicomFiles, AttributesOfUnknownVrAreRead) {
   DicomSet set = dicom_image(row_of<uint16_t>({1, 2, 3}, {}));
   DicomSet window(kImplicit);
   window.raw(0x00281050, "DS", "40").raw(0x00281051, "DS", "400");
-  set.raw(0x00281053, "UN", "7");
+  set.bytes_at(0x00281053, dicom_element({}, 0x00281053, "UN", "7 "));
+  set.bytes_at(0x00281052, dicom_element({}, 0x00281052, "ZZ", std::string("\4\0\0\0", 4) + "-5.5", 0));
   set.raw(
       0x52009229, "UN",
       dicom_element(kImplicit, 0xFFFEE000, "", DicomSet(kImplicit).sequence(0x00289132, {window}).bytes()));
   const Data data = dicom_file(set);
   EXPECT_EQ(grey(data).slope, 7);
+  EXPECT_EQ(grey(data).intercept, -5.5);
   ASSERT_EQ(DicomFile::open(data).frame_info(0).windows.size(), 1u);
   EXPECT_EQ(DicomFile::open(data).frame_info(0).windows[0].width, 400);
 }
@@ -720,7 +736,7 @@ TEST(DicomJpeg2000, HighThroughputCodestreams) {
   deep.allocated = deep.stored = 16;
   colour.samples = 3;
   colour.photometric = "YBR_RCT";
-  const auto ramp = stored(part10("1.2.840.10008.1.2.4.201", image(deep, kHtj2k16Bits)));
+  const auto ramp = stored(part10(kHtj2k, image(deep, kHtj2k16Bits)));
   const auto colours = rgb(part10("1.2.840.10008.1.2.4.202", image(colour, kHtj2kRgb)));
   const auto lossy = stored(part10("1.2.840.10008.1.2.4.203", image(grey_pixels, kHtj2kLossy)));
   for (size_t i = 0; i < 256; ++i) {
@@ -739,7 +755,7 @@ TEST(DicomJpeg2000, DamagedHighThroughputCodestreams) {
   const std::string whole = bytes_of_hex(kHtj2k16Bits);
   DicomSet set = dicom_image({.rows = 16, .cols = 16});
   for (size_t n = 0; n < whole.size(); ++n)
-    EXPECT_THAT(error_of(part10("1.2.840.10008.1.2.4.201", set.encapsulated({whole.substr(0, n)}).bytes())),
+    EXPECT_THAT(error_of(part10(kHtj2k, set.encapsulated({whole.substr(0, n)}).bytes())),
                 AnyOf(StartsWith("invalid_image"), "no error"))
         << n;
 }
