@@ -10,10 +10,10 @@
 #include <dcmtk/dcmdata/dcpixseq.h>
 #include <dcmtk/dcmdata/dcpxitem.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
-#include <dcmtk/dcmjpls/djdecode.h>
 
 #include "medical/jpeg2000.h"
 #include "medical/jpeg_header.h"
+#include "medical/jpeg_ls.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -25,10 +25,7 @@ using Bytes = std::span<const std::byte>;
 
 void register_codecs() {
   static std::once_flag once;
-  std::call_once(once, [] {
-    DJDecoderRegistration::registerCodecs();
-    DJLSDecoderRegistration::registerCodecs();
-  });
+  std::call_once(once, [] { DJDecoderRegistration::registerCodecs(); });
 }
 
 // Lossless JPEG has a bit for each sample; others one for each block of 64; JPEG-LS next to none.
@@ -173,6 +170,22 @@ RawFrame by_dcmtk(E_TransferSyntax syntax, const std::vector<std::byte>& frame, 
   return raw;
 }
 
+RawFrame by_jpeg_ls(const std::vector<std::byte>& frame, const JpegHeader& header,
+                    const PixelLayout& layout) {
+  RawFrame raw;
+  raw.bytes_per_sample = header.precision > 8 ? 2 : 1;
+  const int bits = 8 * raw.bytes_per_sample;
+  const size_t size = layout.pixels() * layout.samples * static_cast<size_t>(raw.bytes_per_sample);
+  raw.owned = std::make_unique_for_overwrite<uint8_t[]>(size);
+  raw.bytes = {raw.owned.get(), size};
+  decode_jpeg_ls(frame, header, raw.owned.get());
+  raw.bits_stored = std::min(layout.bits_stored, bits);
+  raw.high_bit = std::min(layout.high_bit, bits - 1);
+  raw.is_signed = layout.is_signed;
+  raw.photometric_interpretation = layout.photometric_interpretation;
+  return raw;
+}
+
 RawFrame by_openjpeg(const std::vector<std::byte>& frame, const PixelLayout& layout) {
   const Jpeg2000Picture picture = decode_jpeg2000(frame, {layout.rows, layout.cols, layout.samples});
   RawFrame raw;
@@ -201,6 +214,7 @@ RawFrame decode_encapsulated(const std::string& transfer_syntax, const std::vect
     expect_same(header, layout);
     expect_few_scans(header);
     expect_bytes(frame, least_jpeg_bytes(header), "JPEG");
+    if (syntax == EXS_JPEGLSLossless || syntax == EXS_JPEGLSLossy) return by_jpeg_ls(frame, header, layout);
     return by_dcmtk(syntax, frame, layout, header.precision > 8 ? 16 : 8);
   };
   switch (syntax) {

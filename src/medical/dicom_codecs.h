@@ -8,9 +8,9 @@
 
 namespace mii {
 
-/// One compressed frame: RLE; JPEG (baseline, extended, lossless) and JPEG-LS by DCMTK; JPEG 2000 by
-/// OpenJPEG. transfer_syntax: its UID. Throws Error{invalid_image} for damage or a codestream that is not
-/// what the layout says, Error{unsupported} for another transfer syntax.
+/// One compressed frame: RLE, JPEG-LS; JPEG (baseline, extended, lossless) by DCMTK; JPEG 2000 by OpenJPEG.
+/// transfer_syntax: its UID. Throws Error{invalid_image} for damage or a codestream that is not what the
+/// layout says, Error{unsupported} for another transfer syntax.
 RawFrame decode_encapsulated(const std::string& transfer_syntax, const std::vector<std::byte>& frame,
                              const PixelLayout& layout);
 
