@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
@@ -265,6 +266,32 @@ TEST(Bombs, JpegOfManyScans) {
   Data data(whole.begin(), scan);
   for (int i = 0; i < 2000; ++i) data.insert(data.end(), scan, whole.end() - 2);
   EXPECT_THAT(error_of(data), HasSubstr("invalid_image"));
+}
+
+// Scans that change nothing, of a progressive picture of one grey: each is a pass over all of it.
+Data empty_scans(uint32_t side, int scans) {
+  const std::string one_code = std::string(1, '\1') + std::string(16, '\0');  // of one bit, for zero
+  std::string jpeg = "\xFF\xD8\xFF\xDB" + be16(67) + std::string(1, '\0') + std::string(64, '\1') +
+                     "\xFF\xC2" + be16(11) + "\x08" + be16(side) + be16(side) + std::string("\1\1\x11\0", 4);
+  for (const char table : {'\x00', '\x10'}) jpeg += "\xFF\xC4" + be16(20) + table + one_code;
+  for (int scan = 0; scan < scans; ++scan) {
+    const std::string band = scan == 0 ? std::string(2, '\0') : "\1\5";
+    jpeg += "\xFF\xDA" + be16(8) + std::string("\1\1\0", 3) + band + std::string(1, '\0');
+    jpeg.append(scan == 0 ? side * side / 64 / 4 + 1 : 4, '\0');
+  }
+  return data_of(jpeg + "\xFF\xD9");
+}
+
+TEST(Bombs, JpegOfMoreScansThanItsSizeAllows) {
+  EXPECT_EQ(error_of(empty_scans(64, 100)), "no error");
+  EXPECT_THAT(error_of(empty_scans(64, 101)), HasSubstr("invalid_image"));
+  EXPECT_EQ(error_of(empty_scans(4096, 10)), "no error");
+  const std::clock_t begin = std::clock();
+  EXPECT_THAT(error_of(empty_scans(8192, 1000)), HasSubstr("invalid_image"));
+  [[maybe_unused]] const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(seconds, 2);
+#endif
 }
 
 TEST(Bombs, WebPHeaderAlone) {

@@ -1,11 +1,13 @@
 // Small DICOM objects whose every pixel is known, read back; and objects that are no picture.
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/file.h"
 #include "mii/error.h"
 
 #include "medical/codestreams.h"
@@ -704,6 +706,54 @@ TEST(DicomJpeg, HeadersThatDisagreeWithTheDataSetAreNamed) {
               HasSubstr("expected 4 x 3 pixels of 3"));
   EXPECT_THAT(in({.rows = 3, .cols = 4, .allocated = 8, .stored = 8}),
               HasSubstr("a JPEG of 12 bits, 8 are allocated"));
+}
+
+// The picture and the codestream of ITU-T T.87 annex H.3.
+TEST(DicomJpegLs, TheStandardsExample) {
+  const std::string frame =
+      bytes_of({0xFF, 0xD8, 0xFF, 0xF7, 0x00, 0x0B, 0x08, 0x00, 0x04, 0x00, 0x04, 0x01, 0x01, 0x11, 0x00,
+                0xFF, 0xDA, 0x00, 0x08, 0x01, 0x01, 0x00, 0x00, 0x00, 0x00, 0xC0, 0x00, 0x00, 0x6C, 0x80,
+                0x20, 0x8E, 0x01, 0xC0, 0x00, 0x00, 0x57, 0x40, 0x00, 0x00, 0x6E, 0xE6, 0x00, 0x00, 0x01,
+                0xBC, 0x18, 0x00, 0x00, 0x05, 0xD8, 0x00, 0x00, 0x91, 0x60, 0xFF, 0xD9});
+  DicomSet set = dicom_image({.rows = 4, .cols = 4, .allocated = 8, .stored = 8});
+  EXPECT_THAT(stored(part10(kJpegLs, set.encapsulated({frame}).bytes())),
+              ElementsAre(0, 0, 90, 74, 68, 50, 43, 205, 64, 145, 145, 145, 100, 145, 145, 145));
+}
+
+// Codestreams by CharLS, of values that a formula gives; the first byte tells the fuzz target their size.
+std::string charls_codestream(const std::string& name) {
+  const Data data =
+      read_file(std::filesystem::path(MII_TEST_DATA) / "../../fuzz/seeds/fuzz_frame" / name, 1 << 20);
+  return std::string(reinterpret_cast<const char*>(data.data()) + 1, data.size() - 1);
+}
+
+int ramp(size_t x, size_t y) { return static_cast<int>((x * 7 + y * 13) % 256); }
+
+TEST(DicomJpegLs, GreyOfEightAndSixteenBits) {
+  DicomSet eight = dicom_image({.rows = 17, .cols = 33, .allocated = 8, .stored = 8});
+  const auto found = stored(part10(kJpegLs, eight.encapsulated({charls_codestream("jls-17x33")}).bytes()));
+  for (size_t i = 0; i < found.size(); ++i) ASSERT_EQ(found[i], ramp(i % 33, i / 33)) << i;
+  DicomSet sixteen = dicom_image({.rows = 8, .cols = 8});
+  const auto wide =
+      stored(part10(kJpegLs, sixteen.encapsulated({charls_codestream("jls-8x8-16-lse")}).bytes()));
+  for (int i = 0; i < 64; ++i)
+    ASSERT_EQ(wide[static_cast<size_t>(i)], 2 * i * 31 % 256 + ((2 * i + 1) * 31 % 256 << 8)) << i;
+}
+
+TEST(DicomJpegLs, ColourByLineAndNearColourByPixel) {
+  for (const auto& [name, near] :
+       {std::pair("jls-16x16-rgb-line", 0), std::pair("jls-16x16-rgb-sample-near", 3)}) {
+    DicomSet set = dicom_image(
+        {.rows = 16, .cols = 16, .samples = 3, .allocated = 8, .stored = 8, .photometric = "RGB"});
+    const auto found = rgb(part10(kJpegLs, set.encapsulated({charls_codestream(name)}).bytes()));
+    ASSERT_EQ(found.size(), 16u * 16 * 3);
+    for (size_t i = 0; i < 256; ++i) {
+      const int v = ramp(i % 16, i / 16);
+      ASSERT_NEAR(found[3 * i], v, near) << i;
+      ASSERT_NEAR(found[3 * i + 1], 3 * v % 256, near) << i;
+      ASSERT_NEAR(found[3 * i + 2], 255 - v, near) << i;
+    }
+  }
 }
 
 TEST(DicomJpeg2000, GreySignedAndColour) {
