@@ -23,6 +23,8 @@ using Bytes = std::span<const std::byte>;
 
 [[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::invalid_image, what); }
 
+constexpr size_t kJpegLs = 0xF7;  // the marker of its frame header
+
 void register_codecs() {
   static std::once_flag once;
   std::call_once(once, [] { DJDecoderRegistration::registerCodecs(); });
