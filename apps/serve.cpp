@@ -22,16 +22,21 @@ namespace {
 // Appends whole lines to a descriptor.
 class LineFile {
  public:
-  explicit LineFile(const std::string& path) {
-    if (path.empty()) return;
-    descriptor_ = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-    if (descriptor_ < 0) throw Error(ErrorCode::io, path + ": cannot be opened: " + std::strerror(errno));
-  }
+  explicit LineFile(std::string path) : path_(std::move(path)) { reopen(); }
   ~LineFile() {
     if (descriptor_ != STDERR_FILENO) close(descriptor_);
   }
   LineFile(const LineFile&) = delete;
   LineFile& operator=(const LineFile&) = delete;
+
+  /// Goes on in the file that now has the name, and makes it when there is none.
+  void reopen() {
+    if (path_.empty()) return;
+    const int opened = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    if (opened < 0) throw Error(ErrorCode::io, path_ + ": cannot be opened: " + std::strerror(errno));
+    if (descriptor_ != STDERR_FILENO) close(descriptor_);
+    descriptor_ = opened;
+  }
 
   bool write_line(std::string_view line) const {
     while (!line.empty()) {
@@ -44,6 +49,7 @@ class LineFile {
   }
 
  private:
+  const std::string path_;
   int descriptor_ = STDERR_FILENO;
 };
 
@@ -85,8 +91,10 @@ int run_service(const ServeFlags& flags) {
   fit_connections(options.limits.connections);
   std::signal(SIGPIPE, SIG_IGN);
 
-  const LineFile log(flags.log_file);
-  serve::Server server(std::move(options), [&log](std::string_view line) { return log.write_line(line); });
+  LineFile log(flags.log_file);
+  serve::Server server(
+      std::move(options), [&log](std::string_view line) { return log.write_line(line); },
+      [&log] { log.reopen(); });
   ModelFlags model = flags.model;
   model.quiet = true;  // the log tells
   const auto warn = [&server](std::string_view sentence) { server.log_warning(sentence); };
@@ -109,7 +117,7 @@ void add_serve(CLI::App& app, Command& chosen) {
       "goes before\n"
       "the environment, the environment before the file. SIGTERM finishes what was begun and stops, SIGHUP "
       "reads keys\n"
-      "and certificate again. docs/service.md describes the routes.");
+      "and certificate again and opens the log anew. docs/service.md describes the routes.");
   flags->add_to(*command);
   command->callback([flags, command, &chosen] {
     flags->read_config(*command);

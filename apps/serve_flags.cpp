@@ -1,8 +1,11 @@
 #include "serve_flags.h"
 
+#include <charconv>
+#include <set>
 #include <sstream>
 
 #include "core/file.h"
+#include "core/number_text.h"
 
 namespace mii {
 namespace {
@@ -15,6 +18,36 @@ std::string trimmed(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
 }
 
+template <typename T>
+bool parses_as(const std::string& text, T& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+CLI::Validator whole_number(uint64_t low, uint64_t high) {
+  const std::string range = std::to_string(low) + " to " + std::to_string(high);
+  return {[=](std::string& text) {
+            uint64_t value = 0;
+            if (parses_as(text, value) && value >= low && value <= high) return std::string();
+            return "expected a whole number from " + range + ", found '" + text + "'";
+          },
+          range};
+}
+
+// NaN compares false with both ends.
+CLI::Validator number(double low, double high) {
+  const std::string range = number_text(low) + " to " + number_text(high);
+  return {[=](std::string& text) {
+            double value = 0;
+            if (parses_as(text, value) && value >= low && value <= high) return std::string();
+            return "expected a number from " + range + ", found '" + text + "'";
+          },
+          range};
+}
+
+constexpr uint64_t kMaxCount = 1'000'000;
+constexpr double kMaxSeconds = 1e7;
+
 // Adds options with their group, default and environment variable.
 class Adder {
  public:
@@ -24,25 +57,30 @@ class Adder {
   CLI::Option* add(const std::string& name, T& value, const std::string& help) {
     return command_.add_option("--" + name, value, help)->capture_default_str()->group(group_);
   }
-  void add_seconds(const std::string& name, serve::Seconds& value, const std::string& help) {
-    add_scaled(name, value, 1, help + ", seconds");
+  template <typename T>
+  void add_count(const std::string& name, T& value, std::pair<uint64_t, uint64_t> bounds,
+                 const std::string& help) {
+    add(name, value, help)->check(whole_number(bounds.first, bounds.second));
   }
-  void add_scaled(const std::string& name, serve::Seconds& value, double unit, const std::string& help) {
+  void add_seconds(const std::string& name, serve::Seconds& value, double low, const std::string& help) {
+    add_scaled(name, value, 1, low, help + ", seconds");
+  }
+  void add_scaled(const std::string& name, serve::Seconds& value, double unit, double low,
+                  const std::string& help) {
     std::ostringstream standard;
     standard << value.count() / unit;
     command_
         .add_option_function<double>(
-            "--" + name, [&value, unit](const double& number) { value = serve::Seconds(number * unit); },
-            help)
-        ->check(CLI::Range(0.0, 1e7))
+            "--" + name, [&value, unit](const double& given) { value = serve::Seconds(given * unit); }, help)
+        ->check(number(low, kMaxSeconds))
         ->default_str(standard.str())
         ->group(group_);
   }
   void add_mebibytes(const std::string& name, uint64_t& value, const std::string& help) {
     command_
         .add_option_function<uint64_t>(
-            "--" + name, [&value](const uint64_t& number) { value = number << 20; }, help + ", MiB")
-        ->check(CLI::Range(1, 1 << 20))
+            "--" + name, [&value](const uint64_t& given) { value = given << 20; }, help + ", MiB")
+        ->check(whole_number(1, 1 << 20))
         ->default_str(std::to_string(value >> 20))
         ->group(group_);
   }
@@ -63,56 +101,71 @@ std::string environment_name(const std::string& option) {
 void ServeFlags::add_to(CLI::App& command) {
   Adder network(command, "Network");
   network.add("host", options.host, "Address to listen on");
-  network.add("port", options.port, "0: any free one");
+  network.add_count("port", options.port, {0, 65535}, "0: any free one");
   network.add("keys", options.keys_file,
               "File of bearer keys: a SHA-256 in hexadecimal a line; read again on SIGHUP");
   network.add("tls-certificate", options.tls_certificate, "Certificate chain, PEM; read again on SIGHUP");
   network.add("tls-key", options.tls_key, "Its private key, PEM");
   network.add("cors-origin", options.cors_origins, "Origins whose pages may call, * for all [none]");
+  network.add("allowed-host", options.allowed_hosts,
+              "Name in a request's Host besides the service's own addresses; may be given several times. "
+              "Without keys on loopback, and when it is given, other names are refused [none]");
 
   Adder work(command, "Work");
   work.add("model-name", options.model_name, "The model's name in /v1");
-  work.add("max-batch", options.batching.max_batch, "Images of one batch; 0: the engine's own number");
-  work.add_scaled("batch-wait-ms", options.batching.wait, 1e-3,
+  work.add_count("max-batch", options.batching.max_batch, {0, 4096},
+                 "Images of one batch; 0: the engine's own number");
+  work.add_scaled("batch-wait-ms", options.batching.wait, 1e-3, 0,
                   "Longest wait for images that are still being decoded");
-  work.add("queue", options.batching.queue_images, "Images taken and not yet answered; beyond: 429");
-  work.add("queue-texts", options.batching.queue_texts, "The same for labels and texts");
-  work.add("decode-threads", options.batching.decode_threads, "0: one for each core")
-      ->check(CLI::Range(0, 1024));
+  work.add_count("queue", options.batching.queue_images, {1, kMaxCount},
+                 "Images taken and not yet answered; beyond: 429");
+  work.add_count("queue-texts", options.batching.queue_texts, {1, kMaxCount},
+                 "The same for labels and texts");
+  work.add_count("decode-threads", options.batching.decode_threads, {0, 1024}, "0: one for each core");
   command
       .add_option_function<std::string>(
           "--profile", [this](const std::string& name) { options.profile = Profile::parse(name); },
           "How DICOM and NIfTI become grey; see mii classify --help")
       ->default_str(options.profile.name)
       ->group("Work");
-  work.add_seconds("deadline", options.deadline, "For a request without X-Request-Timeout; 0: none");
-  work.add_seconds("drain", options.drain, "What SIGTERM leaves to requests under way");
-  work.add_seconds("watchdog-interval", options.watchdog_interval, "An idle engine is asked this often");
-  work.add_seconds("stuck-after", options.stuck_after, "A computation this long makes /health fail");
+  work.add_seconds("deadline", options.deadline, 0, "For a request without X-Request-Timeout; 0: none");
+  work.add_seconds("drain", options.drain, 0, "What SIGTERM leaves to requests under way");
+  work.add_seconds("watchdog-interval", options.watchdog_interval, 0.1,
+                   "The service sends itself a request this often");
+  work.add_seconds("stuck-after", options.stuck_after, 0.1,
+                   "A computation, or a worker's task, this long makes /health fail");
 
   Adder limits(command, "Limits");
   limits.add_mebibytes("max-body-mb", options.limits.body_bytes, "Of one request");
   limits.add_mebibytes("max-bodies-mb", options.limits.bodies_bytes,
                        "Of all requests being received or computed");
-  limits.add("max-header-bytes", options.limits.header_bytes, "Request line and headers")
-      ->check(CLI::Range(256, 1 << 20));
-  limits.add("max-images", options.limits.images, "Of one request");
-  limits.add("max-labels", options.limits.texts, "Labels or texts of one request");
-  limits.add("max-text-bytes", options.limits.text_bytes, "Of one label or text")
-      ->check(CLI::Range(1, 1 << 20));
-  limits.add("max-json-depth", options.limits.json_depth, "Lists and objects in each other")
-      ->check(CLI::Range(4, 256));
-  limits.add("max-connections", options.limits.connections, "Open at once");
-  limits.add("max-pixels", options.limits.image_pixels, "Width times height of one picture");
-  limits.add("max-volume-bytes", options.limits.volume_bytes, "Of a NIfTI volume, inflated");
-  limits.add_seconds("header-timeout", options.limits.header_time, "For the head of a request");
-  limits.add_seconds("read-timeout", options.limits.body_time, "For its body");
-  limits.add_seconds("write-timeout", options.limits.write_time, "For its answer");
-  limits.add_seconds("idle-timeout", options.limits.idle_time, "Between requests");
+  limits.add_count("max-header-bytes", options.limits.header_bytes, {256, 1 << 20},
+                   "Request line and headers");
+  limits.add_count("max-images", options.limits.images, {1, kMaxCount}, "Of one request");
+  limits.add_count("max-labels", options.limits.texts, {1, kMaxCount}, "Labels or texts of one request");
+  limits.add_count("max-text-bytes", options.limits.text_bytes, {1, 1 << 20}, "Of one label or text");
+  limits.add_count("max-json-depth", options.limits.json_depth, {4, 256}, "Lists and objects in each other");
+  limits.add_count("max-connections", options.limits.connections, {1, kMaxCount}, "Open at once");
+  limits.add_count("max-connections-per-client", options.limits.client_connections, {0, kMaxCount},
+                   "Of one address, or one /64 of IPv6; beyond: 429; 0: no bound");
+  limits
+      .add("rate", options.limits.client_rate,
+           "Requests a second of one key, or of one address without a key; beyond: 429; 0: no bound")
+      ->check(number(0, 1e6));
+  limits.add("rate-burst", options.limits.client_burst, "Requests of a client that may come at once")
+      ->check(number(1, 1e6));
+  limits.add_count("max-pixels", options.limits.image_pixels, {1, 100'000'000'000},
+                   "Width times height of one picture");
+  limits.add_count("max-volume-bytes", options.limits.volume_bytes, {1, 1ull << 40},
+                   "Of a NIfTI volume, inflated");
+  limits.add_seconds("header-timeout", options.limits.header_time, 0.001, "For the head of a request");
+  limits.add_seconds("read-timeout", options.limits.body_time, 0.001, "For its body");
+  limits.add_seconds("write-timeout", options.limits.write_time, 0.001, "For its answer");
+  limits.add_seconds("idle-timeout", options.limits.idle_time, 0.001, "Between requests");
 
   Adder files(command, "Files");
   files.add("config", config, "File of 'option = value' lines, names as here without --");
-  files.add("log", log_file, "File that JSON lines are appended to [stderr]");
+  files.add("log", log_file, "File that JSON lines are appended to; opened anew on SIGHUP [stderr]");
   files.add("docs-folder", options.docs_folder,
             "Scripts of /docs and /redoc, from scripts/fetch-docs-assets");
   model.add_to(command);
@@ -124,24 +177,33 @@ void ServeFlags::add_to(CLI::App& command) {
 
 void ServeFlags::read_config(CLI::App& command) {
   if (config.empty()) return;
+  std::set<const CLI::Option*> from_above;  // flag or environment
+  for (const CLI::Option* option : command.get_options())
+    if (option->count() > 0) from_above.insert(option);
   std::istringstream lines(read_text_file(config, kMaxConfigBytes));
   size_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;
     line = trimmed(line.substr(0, line.find('#')));
     if (line.empty()) continue;
-    std::string where = config;
-    where.append(": line ").append(std::to_string(number));
+    const std::string where = config + ": line " + std::to_string(number) + ": ";
     const size_t equals = line.find('=');
     if (equals == std::string::npos)
-      throw CLI::ConversionError(where + ": expected 'option = value'", "--config");
+      throw CLI::ConversionError(where + "expected 'option = value'", "--config");
     const std::string name = trimmed(line.substr(0, equals)), value = trimmed(line.substr(equals + 1));
     CLI::Option* option = command.get_option_no_throw("--" + name);
     if (option == nullptr || name == "config" || name == "help")
-      throw CLI::ConversionError(where.append(": there is no option '").append(name).append("'"), "--config");
-    if (option->count() > 0) continue;
-    option->add_result(value);
-    option->run_callback();
+      throw CLI::ConversionError(where + "there is no option '" + name + "'", "--config");
+    if (from_above.contains(option)) continue;
+    // A list grows with each of its lines.
+    if (option->count() > 0 && option->get_items_expected_max() == 1)
+      throw CLI::ConversionError(where + "'" + name + "' is given twice", "--config");
+    try {
+      option->add_result(value);
+      option->run_callback();
+    } catch (const CLI::ParseError& error) {
+      throw CLI::ConversionError(where + error.what(), "--config");
+    }
   }
 }
 

@@ -11,6 +11,7 @@
 #include "mii/profile.h"
 
 #include "dicom_tree.h"
+#include "medical/codestreams.h"
 #include "medical/dicom_directory.h"
 #include "medical/dicom_file.h"
 #include "medical/present.h"
@@ -128,6 +129,8 @@ std::vector<Data> samples() {
                         dicom_file(directory_set()),
                         data_of(telling_set({}).bytes())};
   for (const DicomForm& form : {DicomForm{}, kImplicit, kBig}) all.push_back(dicom_file(telling_set(form)));
+  DicomSet ramp = dicom_image({.rows = 16, .cols = 16});
+  all.push_back(part10(kHtj2k, ramp.encapsulated({bytes_of_hex(kHtj2k16Bits)}).bytes()));
   return all;
 }
 
@@ -197,6 +200,7 @@ constexpr const char* kSyntaxes[]{kImplicitLittle,
                                   kJpegLossless,
                                   kJpegLs,
                                   kJpeg2000,
+                                  kHtj2k,
                                   "1.2.840.10008.1.2.4.100",
                                   ""};
 

@@ -83,9 +83,7 @@ struct Header {
   size_t bytes;
 };
 
-bool is_version_2(const Data& file) {
-  return file.size() > 4 && (file[0] == 540 % 256 || file[3] == 540 % 256);
-}
+bool is_version_2(const Data& file) { return file[0] == 540 % 256 || file[3] == 540 % 256; }
 
 Header header_of(const Data& file) {
   return is_version_2(file) ? Header{kFields2, 544} : Header{kFields1, 352};
@@ -208,7 +206,8 @@ void change_voxels(Data& file, Random& random) {
 }
 
 void change_plain(Data& file, Random& random) {
-  if (file.size() < header_of(file).bytes) file.resize(header_of(file).bytes);
+  file.resize(std::max<size_t>(file.size(), 4));
+  file.resize(std::max(file.size(), header_of(file).bytes));
   constexpr void (*kChanges[])(Data&, Random&) = {change_field, change_field, change_field, change_datatype,
                                                   swap_header,  change_magic, change_voxels};
   kChanges[below(random, std::size(kChanges))](file, random);

@@ -245,6 +245,7 @@ void read_captions(const PackFile& index, Pack& pack) {
 
 void write_pack(const Pack& pack, const std::filesystem::path& folder, uint64_t max_shard_bytes) {
   std::filesystem::create_directories(folder);
+  std::filesystem::remove(folder / "pack.safetensors");  // the index comes last: without it there is no pack
   write_images(pack, folder, max_shard_bytes);
 
   std::vector<uint8_t> validation, truth, distractor, drawn_by(pack.truth.size());

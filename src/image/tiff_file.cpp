@@ -91,7 +91,7 @@ T TiffFile::tag(uint32_t name) const {
 void TiffFile::read_layout() {
   layout_.width = tag<uint32_t>(TIFFTAG_IMAGEWIDTH);
   layout_.height = tag<uint32_t>(TIFFTAG_IMAGELENGTH);
-  layout_.photometric = tag<uint16_t>(TIFFTAG_PHOTOMETRIC);
+  layout_.photometric_given = TIFFGetField(tiff_.get(), TIFFTAG_PHOTOMETRIC, &layout_.photometric) == 1;
   layout_.compression = tag<uint16_t>(TIFFTAG_COMPRESSION);
   layout_.bits = tag<uint16_t>(TIFFTAG_BITSPERSAMPLE);
   layout_.samples = tag<uint16_t>(TIFFTAG_SAMPLESPERPIXEL);

@@ -19,6 +19,7 @@ struct TiffLayout {
   uint32_t width = 0;
   uint32_t height = 0;
   uint16_t photometric = PHOTOMETRIC_MINISWHITE;
+  bool photometric_given = false;
   uint16_t compression = COMPRESSION_NONE;
   uint16_t bits = 1;     // a sample
   uint16_t samples = 1;  // a pixel

@@ -85,7 +85,8 @@ GreyFrame read_measured(const TiffFile& file, const DecodeLimits& limits) {
   const TiffLayout& layout = file.layout();
   const Turn turn(layout);
   GreyFrame frame{.rows = turn.height(), .cols = turn.width()};
-  frame.inverted = layout.photometric == PHOTOMETRIC_MINISWHITE;
+  // Programs that write numbers often leave the tag out, and mean nothing by it.
+  frame.inverted = layout.photometric_given && layout.photometric == PHOTOMETRIC_MINISWHITE;
   for (const Number& number : kNumbers) {
     if (number.sample_format != layout.sample_format || number.bits != layout.bits) continue;
     number.fill(file, limits, frame);

@@ -10,10 +10,10 @@
 #include <dcmtk/dcmdata/dcpixseq.h>
 #include <dcmtk/dcmdata/dcpxitem.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
-#include <dcmtk/dcmjpls/djdecode.h>
 
 #include "medical/jpeg2000.h"
 #include "medical/jpeg_header.h"
+#include "medical/jpeg_ls.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -27,10 +27,7 @@ constexpr size_t kJpegLs = 0xF7;  // the marker of its frame header
 
 void register_codecs() {
   static std::once_flag once;
-  std::call_once(once, [] {
-    DJDecoderRegistration::registerCodecs();
-    DJLSDecoderRegistration::registerCodecs();
-  });
+  std::call_once(once, [] { DJDecoderRegistration::registerCodecs(); });
 }
 
 // Those that DCMTK does not know yet; PS3.6 annex A.
@@ -57,29 +54,6 @@ std::string colour_space_of(const JpegHeader& header, const PixelLayout& layout)
   const bool is_dct = header.marker >= 0xC0 && header.marker <= 0xC2;
   const bool is_ycbcr = header.is_jfif && is_dct && layout.photometric_interpretation == "RGB";
   return is_ycbcr ? "YBR_FULL" : layout.photometric_interpretation;
-}
-
-// DCMTK takes the default thresholds of eight bits and more for those of fewer bits: the right ones, of T.87
-// C.2.4.1.1, are written into the codestream. One that says its own says so later, which counts.
-std::vector<std::byte> with_thresholds(const std::vector<std::byte>& frame, const JpegHeader& header) {
-  const int error = header.near_lossless, most = (1 << header.precision) - 1,
-            factor = 1 << (8 - header.precision);
-  const auto threshold = [&](int least, int basic, int before) {
-    const int value = std::max(least, basic / factor + (2 * least - 1) * error);
-    return value > most || value < before ? before : value;
-  };
-  const int first = threshold(2, 3, error + 1), second = threshold(3, 7, first),
-            third = threshold(4, 21, second);
-  std::vector<std::byte> out(frame.begin(), frame.begin() + 2);
-  const auto put = [&](int value, int bytes) {
-    while (bytes-- > 0) out.push_back(static_cast<std::byte>(value >> 8 * bytes));
-  };
-  put(0xFFF8, 2);
-  put(13, 2);
-  put(1, 1);  // thresholds
-  for (const int value : {most, first, second, third, 64}) put(value, 2);
-  out.insert(out.end(), frame.begin() + 2, frame.end());
-  return out;
 }
 
 // Lossless JPEG has a bit for each sample; others one for each block of 64; JPEG-LS next to none.
@@ -224,6 +198,22 @@ RawFrame by_dcmtk(E_TransferSyntax syntax, const std::vector<std::byte>& frame, 
   return raw;
 }
 
+RawFrame by_jpeg_ls(const std::vector<std::byte>& frame, const JpegHeader& header,
+                    const PixelLayout& layout) {
+  RawFrame raw;
+  raw.bytes_per_sample = header.precision > 8 ? 2 : 1;
+  const int bits = 8 * raw.bytes_per_sample;
+  const size_t size = layout.pixels() * layout.samples * static_cast<size_t>(raw.bytes_per_sample);
+  raw.owned = std::make_unique_for_overwrite<uint8_t[]>(size);
+  raw.bytes = {raw.owned.get(), size};
+  decode_jpeg_ls(frame, header, raw.owned.get());
+  raw.bits_stored = std::min(layout.bits_stored, bits);
+  raw.high_bit = std::min(layout.high_bit, bits - 1);
+  raw.is_signed = layout.is_signed;
+  raw.photometric_interpretation = layout.photometric_interpretation;
+  return raw;
+}
+
 RawFrame by_openjpeg(const std::vector<std::byte>& frame, const PixelLayout& layout) {
   const Jpeg2000Picture picture = decode_jpeg2000(frame, {layout.rows, layout.cols, layout.samples});
   RawFrame raw;
@@ -259,11 +249,10 @@ RawFrame decode_encapsulated(const std::string& transfer_syntax, const std::vect
     expect_same(header, layout);
     expect_few_scans(header);
     expect_bytes(frame, least_jpeg_bytes(header), "JPEG");
+    if (syntax == EXS_JPEGLSLossless || syntax == EXS_JPEGLSLossy) return by_jpeg_ls(frame, header, layout);
     PixelLayout encoded = layout;
     encoded.photometric_interpretation = colour_space_of(header, layout);
-    const bool few_bits = header.marker == kJpegLs && header.precision < 8;
-    return by_dcmtk(syntax, few_bits ? with_thresholds(frame, header) : frame, encoded,
-                    header.precision > 8 ? 16 : 8);
+    return by_dcmtk(syntax, frame, encoded, header.precision > 8 ? 16 : 8);
   };
   switch (syntax) {
     case EXS_RLELossless:

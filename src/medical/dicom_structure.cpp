@@ -194,14 +194,17 @@ class Walk {
     levels_.push_back(level);
   }
 
+  bool is_asked_for(uint32_t tag) const {
+    return levels_.back().is_asked_for && attribute_of(tag) != nullptr;
+  }
+
   void enter_sequence(const Element& element) {
     const Level& parent = levels_.back();
-    const bool is_asked_for = parent.is_asked_for && attribute_of(element.tag) != nullptr;
-    if (is_asked_for) attributes_.sequence(element.tag);
+    if (is_asked_for(element.tag)) attributes_.sequence(element.tag);
     enter({.end = end_of(element.value, element.length),
            .is_sequence = true,
            .explicit_vr = parent.explicit_vr && element.vr != "UN",
-           .is_asked_for = is_asked_for});
+           .is_asked_for = is_asked_for(element.tag)});
   }
 
   void enter_item(const Element& element, bool is_asked_for) {
@@ -235,7 +238,7 @@ class Walk {
       if (element.length == kUndefined) return pass_over_fragments(element.value);
     }
     count(element.tag);
-    if (opens_sequence(element)) {
+    if (opens_sequence(element) && (element.length == kUndefined || is_asked_for(element.tag))) {
       enter_sequence(element);
       at_ = element.value;
       return true;
@@ -246,12 +249,12 @@ class Walk {
     return true;
   }
 
-  // Without a VR that says more than the table, it is the table's.
+  // The VR that is told counts where it is one of numbers or text: US and SS are both in use for some
+  // attributes.
   void leaf(const Element& element) {
-    const Attribute* attribute = levels_.back().is_asked_for ? attribute_of(element.tag) : nullptr;
-    if (attribute == nullptr) return;
-    const bool is_told = !element.vr.empty() && is_vr(element.vr) && element.vr != "UN";
-    attributes_.leaf(element.tag, is_told ? element.vr : attribute->vr,
+    if (!is_asked_for(element.tag)) return;
+    const bool is_told = !element.vr.empty() && is_vr(element.vr) && has_short_length(element.vr);
+    attributes_.leaf(element.tag, is_told ? element.vr : attribute_of(element.tag)->vr,
                      bytes_.subspan(element.value, element.length));
   }
 

@@ -57,9 +57,9 @@ class Walk {
     if (marker == kJpegLsPreset) expect_plain_preset(length);
     if (marker == kApplication0) header_.is_jfif |= starts_with("JFIF", length);
     if (marker == kScan && header_.marker == 0) fail("a scan before the frame header");
-    if (marker == kScan) read_scan_header(length);
     at_ += length;
     if (marker != kScan) return true;
+    ++header_.scans;
     skip_scan();
     return true;
   }
@@ -83,13 +83,6 @@ class Walk {
 
   bool starts_with(std::string_view text, size_t length) const {
     return length >= 2 + text.size() && std::memcmp(bytes_.data() + at_ + 2, text.data(), text.size()) == 0;
-  }
-
-  // ITU-T T.87 C.2.3.
-  void read_scan_header(size_t length) {
-    const size_t near = length < 3 ? length : 3 + 2 * byte(at_ + 2);
-    if (header_.scans++ == 0 && header_.marker == kJpegLs && near < length)
-      header_.near_lossless = static_cast<int>(byte(at_ + near));
   }
 
   // Others than the coding parameters map values or give the picture another size.

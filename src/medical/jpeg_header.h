@@ -13,8 +13,7 @@ struct JpegHeader {
   int precision = 0;
   ExpectedPicture picture;
   size_t scans = 0;
-  bool is_jfif = false;   ///< it has the marker of a JFIF file
-  int near_lossless = 0;  ///< JPEG-LS: how far values may be from the true ones, in the first scan
+  bool is_jfif = false;  ///< it has the marker of a JFIF file
 };
 
 /// Walks a codestream from marker to marker to its end and takes what any decoder must see the same: one

@@ -23,7 +23,7 @@ class ValueStatistics {
 
   /// Whether percentiles will be exact. Precondition: add_range of all frames.
   bool exact() const { return integers_; }
-  /// How many integers lie between the lowest and the highest stored value: what is counted when exact.
+  /// How many stored values there are from the lowest to the highest. Precondition: exact().
   uint64_t span() const { return static_cast<uint64_t>(last_ - first_) + 1; }
   /// Lowest and highest value; {0, 0} without values.
   ValueRange range() const;

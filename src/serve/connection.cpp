@@ -14,6 +14,7 @@
 #include "core/number_text.h"
 #include "serve/access_log.h"
 #include "serve/cors.h"
+#include "serve/deadline.h"
 #include "serve/dispatch.h"
 #include "serve/framing.h"
 #include "serve/network.h"
@@ -100,7 +101,8 @@ class Connection {
     if (!read) co_return false;
 
     const Route* route = nullptr;
-    BodyCharge charge(network_);
+    const auto charge = std::make_shared<BodyCharge>(network_);
+    deadline_ = kNoDeadline;
     Response response;
     if (auto preflight = cors_preflight(request, service_.options())) {
       response = std::move(*preflight);
@@ -111,19 +113,33 @@ class Connection {
       else
         response = std::move(std::get<Response>(admitted));
     }
+    bool accepted = route != nullptr;
+    if (accepted) {
+      auto deadline = deadline_of(request, *route, service_.options(), start_);
+      accepted = std::holds_alternative<Deadline>(deadline);
+      if (accepted)
+        deadline_ = std::get<Deadline>(deadline);
+      else
+        response = std::move(std::get<Response>(deadline));
+    }
     error_code error;
     std::optional<Response> refusal;
-    if (route != nullptr && route->method == "POST")
-      refusal = co_await read_body(request, charge, *route, error);
+    if (accepted && route->method == "POST")
+      refusal = co_await read_body(request, *charge, *route, error);
     else
       refusal = co_await skip_body(error);
     if (error) co_return false;
     if (refusal) {
       response = std::move(*refusal);
       std::string().swap(request.body);
-      charge.release();
-    } else if (route != nullptr) {
-      response = co_await dispatch(service_, *route, request, gone_);
+      charge->release();
+    } else if (accepted) {
+      // The worker's own: it may still be busy with it when the answer is a 504.
+      Request work = request;
+      work.body.swap(request.body);
+      const Patience patience{deadline_, gone_};
+      auto answering = dispatch(service_, *route, std::move(work), charge, patience);
+      response = co_await std::move(answering);
     }
     const bool all_read = reader_.body_ended();
     const bool keep = all_read && reader_.keep_alive() && !network_.draining && response.status != 499;
@@ -189,8 +205,10 @@ class Connection {
       co_await asio::async_write(stream_, asio::buffer(kContinue), token(error));
       if (error) co_return std::nullopt;
     }
+    const BreakOff late(tcp(), deadline_);
     tcp().expires_after(ticks(limits_.body_time));
     for (;;) {
+      if (late.happened()) co_return deadline_passed(route.errors);
       const size_t before = request.body.size();
       const auto step = reader_.read_body(&request.body);
       if (request.body.size() > limits_.body_bytes) co_return too_large(route.errors);
@@ -198,12 +216,16 @@ class Connection {
       if (step == RequestReader::Step::refused) co_return malformed(route.errors);
       if (step == RequestReader::Step::done) co_return std::nullopt;
       co_await receive(error);
+      if (error && late.happened()) {
+        error = {};
+        co_return deadline_passed(route.errors);
+      }
       if (error) co_return std::nullopt;
     }
   }
 
   // Reads a small body that nobody wants, and keeps nothing of it. A larger one is left where it is: the
-  // connection then closes behind the answer.
+  // connection then closes after the answer.
   asio::awaitable<std::optional<Response>> skip_body(error_code& error) {
     if (reader_.expects_continue() || reader_.content_length().value_or(0) > kMaxSkippedBytes)
       co_return std::nullopt;
@@ -241,7 +263,9 @@ class Connection {
     if (response.status != 204) message.content_length(bytes);
 
     error_code error;
-    tcp().expires_after(ticks(limits_.write_time));
+    // The word that it is too late has its own time.
+    const auto until = response.status == 504 ? kNoDeadline : deadline_;
+    tcp().expires_at(std::min(Clock::now() + ticks(limits_.write_time), until));
     http::response_serializer<http::string_body> serializer(message);
     if (request.method == "HEAD")
       co_await http::async_write_header(stream_, serializer, token(error));
@@ -283,6 +307,7 @@ class Connection {
   std::string peer_;
   RequestReader reader_;
   Clock::time_point start_ = Clock::now();
+  Deadline deadline_ = kNoDeadline;  // of the request under way
   bool idle_ = false;
   const std::function<bool()> gone_ = [this] { return peer_gone(); };
 };

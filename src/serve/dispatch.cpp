@@ -1,7 +1,7 @@
 #include "serve/dispatch.h"
 
+#include <atomic>
 #include <boost/asio/this_coro.hpp>
-#include <charconv>
 #include <cmath>
 
 #include "core/number_text.h"
@@ -14,34 +14,66 @@ namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kGoneCheckEvery = std::chrono::milliseconds(100);
-constexpr double kMaxDeadlineSeconds = 86400;
 
-// Runs task on a worker and resumes here. What it throws becomes a 500.
-asio::awaitable<void> on_worker(Service& service, Response& failure, const std::function<void()>& task) {
-  auto event = std::make_shared<Event>(co_await asio::this_coro::executor);
-  service.workers().post(Workers::Lane::first, [&failure, event, &task] {
-    try {
-      task();
-    } catch (const Error& error) {
-      failure =
-          error_response(ErrorStyle::detail, error.code() == ErrorCode::internal ? 500 : 400, error.what());
-    } catch (const std::exception&) {
-      failure = error_response(ErrorStyle::detail, 500, "Internal Server Error");
-    }
-    event->fire();
-  });
-  bool done = false;
-  while (!done) done = co_await event->wait(Clock::time_point::max());
+// What this coroutine and the workers share of one request: either may be done with it first.
+struct Exchange {
+  Request request;
+  std::shared_ptr<void> held;
+  Outcome outcome;
+  std::shared_ptr<Job> job;
+  std::atomic<bool> given_up = false;
+};
+
+enum class Ending { done, late, left };
+
+asio::awaitable<Ending> wait_for(Event& event, const Patience& patience) {
+  for (;;) {
+    const bool done = co_await event.wait(std::min(patience.deadline, Clock::now() + kGoneCheckEvery));
+    if (done) co_return Ending::done;
+    if (Clock::now() >= patience.deadline) co_return Ending::late;
+    if (patience.gone()) co_return Ending::left;
+  }
 }
 
-// Seconds; 0: none. False for a header that is no positive number.
-bool read_deadline(const Request& request, const ServeOptions& options, double& seconds) {
-  const std::string_view text = request.header("x-request-timeout");
-  seconds = options.deadline.count();
-  if (text.empty()) return true;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  return error == std::errc() && end == text.data() + text.size() && seconds > 0 &&
-         seconds <= kMaxDeadlineSeconds;
+// What throws becomes an answer.
+void carry_out(Exchange& exchange, void (*task)(Exchange&, Service&, const Route&), Service& service,
+               const Route& route) {
+  try {
+    task(exchange, service, route);
+  } catch (const Error& error) {
+    exchange.outcome =
+        error_response(route.errors, error.code() == ErrorCode::internal ? 500 : 400, error.what());
+  } catch (const std::exception&) {
+    exchange.outcome = error_response(route.errors, 500, "Internal Server Error");
+  }
+}
+
+// Runs task on a worker and resumes here when it is done, or when patience ends.
+asio::awaitable<Ending> on_worker(Service& service, const Route& route,
+                                  const std::shared_ptr<Exchange>& exchange,
+                                  void (*task)(Exchange&, Service&, const Route&), const Patience& patience) {
+  const auto event = std::make_shared<Event>(co_await asio::this_coro::executor);
+  service.workers().post(Workers::Lane::first, [exchange, event, task, &service, &route] {
+    if (!exchange->given_up) carry_out(*exchange, task, service, route);
+    event->fire();
+  });
+  const Ending ending = co_await wait_for(*event, patience);
+  if (ending != Ending::done) exchange->given_up = true;
+  co_return ending;
+}
+
+void parse(Exchange& exchange, Service& service, const Route& route) {
+  exchange.outcome = route.handle(exchange.request, service);
+}
+
+void write_answer(Exchange& exchange, Service&, const Route&) {
+  const Job& job = *exchange.job;
+  Response response = std::get<Work>(exchange.outcome).answer(job.images(), job.texts());
+  exchange.outcome = std::move(response);
+}
+
+Response without_answer(Ending ending, ErrorStyle style) {
+  return ending == Ending::late ? deadline_passed(style) : error_response(style, 499, "the client has left");
 }
 
 std::string milliseconds(Seconds seconds) { return number_text(std::round(seconds.count() * 1e5) / 1e2); }
@@ -81,45 +113,37 @@ Response queue_full(Service& service, ErrorStyle style) {
 
 }  // namespace
 
-asio::awaitable<Response> dispatch(Service& service, const Route& route, Request& request,
-                                   const std::function<bool()>& gone) {
+asio::awaitable<Response> dispatch(Service& service, const Route& route, Request request,
+                                   std::shared_ptr<void> held, const Patience& patience) {
   const auto start = Clock::now();
   if (!route.computes) co_return std::get<Response>(route.handle(request, service));
-  double deadline_seconds = 0;
-  if (!read_deadline(request, service.options(), deadline_seconds))
-    co_return error_response(route.errors, 400,
-                             "X-Request-Timeout must be a number of seconds, at most 86400");
-  const auto deadline = deadline_seconds == 0
-                            ? Clock::time_point::max()
-                            : start + std::chrono::duration_cast<Clock::duration>(Seconds(deadline_seconds));
+  const auto exchange = std::make_shared<Exchange>();
+  exchange->request = std::move(request);
+  exchange->held = std::move(held);
 
-  Outcome outcome;
-  Response failed;
-  failed.status = 0;
-  const std::function<void()> handle = [&] { outcome = route.handle(request, service); };
-  co_await on_worker(service, failed, handle);
-  if (failed.status != 0) co_return failed;
-  if (auto* response = std::get_if<Response>(&outcome)) co_return std::move(*response);
-  Work& work = std::get<Work>(outcome);
+  const Ending parsed = co_await on_worker(service, route, exchange, parse, patience);
+  if (parsed != Ending::done) co_return without_answer(parsed, route.errors);
+  if (auto* response = std::get_if<Response>(&exchange->outcome)) co_return std::move(*response);
+  Work& work = std::get<Work>(exchange->outcome);
   const size_t images = work.images.size();
 
-  auto done = std::make_shared<Event>(co_await asio::this_coro::executor);
-  const std::shared_ptr<Job> job = service.encoder().submit(work, [done] { done->fire(); });
+  const auto event = std::make_shared<Event>(co_await asio::this_coro::executor);
+  // The exchange is held until the last picture is done with: it has the body's charge.
+  const std::function<void()> settled = [event, exchange] { event->fire(); };
+  const std::shared_ptr<Job> job = service.encoder().submit(work, settled);
   if (!job) co_return queue_full(service, route.errors);
-  for (;;) {
-    const bool settled = co_await done->wait(std::min(deadline, Clock::now() + kGoneCheckEvery));
-    if (settled) break;
-    const bool late = Clock::now() >= deadline;
-    if (!late && !gone()) continue;
+  const Ending computed = co_await wait_for(*event, patience);
+  if (computed != Ending::done) {
     job->cancel();
-    co_return error_response(route.errors, late ? 504 : 499,
-                             late ? "the deadline has passed" : "the client has left");
+    co_return without_answer(computed, route.errors);
   }
   if (job->failure()) co_return failure_response(*job->failure(), route.errors, images);
 
-  Response response;
-  const std::function<void()> write = [&] { response = work.answer(job->images(), job->texts()); };
-  co_await on_worker(service, response, write);
+  exchange->job = job;
+  const Ending written = co_await on_worker(service, route, exchange, write_answer, patience);
+  if (written != Ending::done) co_return without_answer(written, route.errors);
+  if (Clock::now() >= patience.deadline) co_return deadline_passed(route.errors);
+  Response response = std::move(std::get<Response>(exchange->outcome));
   add_timing(response, job->timing(), Clock::now() - start);
   co_return response;
 }

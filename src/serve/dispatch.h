@@ -2,14 +2,22 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <functional>
+#include <memory>
 
+#include "serve/deadline.h"
 #include "serve/service.h"
 
 namespace mii::serve {
 
-/// Carries out a request whose body was read. gone: whether the client has left; its work is then given up.
-/// The answer's status is 499 in that case.
-boost::asio::awaitable<Response> dispatch(Service& service, const Route& route, Request& request,
-                                          const std::function<bool()>& gone);
+/// How long somebody waits for an answer.
+struct Patience {
+  Deadline deadline = kNoDeadline;  ///< then the answer is 504
+  std::function<bool()> gone;       ///< whether the client has left; its work is then given up, status 499
+};
+
+/// Carries out a request whose body was read. The answer comes at once when patience ends, whatever the
+/// workers are doing: they keep the request, and `held`, until they are done with it.
+boost::asio::awaitable<Response> dispatch(Service& service, const Route& route, Request request,
+                                          std::shared_ptr<void> held, const Patience& patience);
 
 }  // namespace mii::serve

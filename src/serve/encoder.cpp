@@ -68,15 +68,19 @@ std::shared_ptr<Job> Encoder::submit(Work& work, std::function<void()> done) {
                                      }
                                      done();
                                    });
-  images_.expect(images);
-  texts_.expect(texts);
-  for (size_t t = 0; t < texts; ++t) texts_.push({job, t, std::move(work.texts[t])});
-  for (size_t i = 0; i < images; ++i)
+  enqueue(job, work);
+  return job;
+}
+
+void Encoder::enqueue(const std::shared_ptr<Job>& job, Work& work) {
+  images_.expect(work.images.size());
+  texts_.expect(work.texts.size());
+  for (size_t t = 0; t < work.texts.size(); ++t) texts_.push({job, t, std::move(work.texts[t])});
+  for (size_t i = 0; i < work.images.size(); ++i)
     workers_.post(Workers::Lane::second,
                   [this, job, i, image = std::make_shared<EncodedImage>(std::move(work.images[i]))] {
                     prepare(job, i, *image);
                   });
-  return job;
 }
 
 void Encoder::prepare(const std::shared_ptr<Job>& job, size_t row, const EncodedImage& image) {
@@ -103,12 +107,12 @@ void Encoder::prepare(const std::shared_ptr<Job>& job, size_t row, const Encoded
   job->fail(std::move(failure));
 }
 
-std::shared_ptr<Job> Encoder::probe(std::function<void()> done) {
-  const ModelInfo& info = model_.info();
-  const std::vector<uint8_t> pixels(info.image_width * info.image_height * 3, 128);
-  auto job = std::make_shared<Job>(1, 0, info.embedding_dim, std::move(done));
-  images_.expect(1);
-  images_.push({job, 0, Image::from_rgb(info.image_width, info.image_height, pixels)});
+std::shared_ptr<Job> Encoder::probe(std::string text, std::function<void()> done) {
+  Work work;
+  work.images.push_back({.data = "P5 1 1 255\nx"});  // one grey pixel
+  work.texts.push_back(std::move(text));
+  auto job = std::make_shared<Job>(1, 1, model_.info().embedding_dim, std::move(done));
+  enqueue(job, work);
   return job;
 }
 

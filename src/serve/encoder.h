@@ -29,8 +29,8 @@ class Encoder {
   /// Seconds until the work that is admitted will be done, a whole number from 1 to 60.
   int retry_after() const;
 
-  /// A tiny computation through the same queue, past the bound.
-  std::shared_ptr<Job> probe(std::function<void()> done);
+  /// The work of a tiny request, an encoded picture and this text, past the bound.
+  std::shared_ptr<Job> probe(std::string text, std::function<void()> done);
 
   size_t admitted_images() const { return admitted_images_; }
   size_t admitted_texts() const { return admitted_texts_; }
@@ -44,6 +44,7 @@ class Encoder {
 
  private:
   bool admit(size_t images, size_t texts);
+  void enqueue(const std::shared_ptr<Job>& job, Work& work);
   void prepare(const std::shared_ptr<Job>& job, size_t row, const EncodedImage& image);
   void note_answer(size_t images, Seconds seconds);
 

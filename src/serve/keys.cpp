@@ -54,20 +54,19 @@ Keys Keys::read(const std::filesystem::path& path) {
   return keys;
 }
 
-bool Keys::accept(std::string_view authorization) const {
-  if (hashes_.empty()) return true;
-  if (!starts_with_bearer(authorization)) return false;
+std::string Keys::owner(std::string_view authorization) const {
+  if (!starts_with_bearer(authorization)) return {};
   authorization.remove_prefix(7);
   while (authorization.starts_with(' ')) authorization.remove_prefix(1);
-  if (authorization.empty() || authorization.size() > kMaxKeyBytes) return false;
+  if (authorization.empty() || authorization.size() > kMaxKeyBytes) return {};
   Hash hash;
   unsigned size = 0;
   if (EVP_Digest(authorization.data(), authorization.size(), hash.data(), &size, EVP_sha256(), nullptr) != 1)
-    return false;
+    return {};
   int accepted = 0;
   for (const Hash& known : hashes_)
     accepted |= CRYPTO_memcmp(known.data(), hash.data(), hash.size()) == 0 ? 1 : 0;
-  return accepted != 0;
+  return accepted != 0 ? std::string(hash.begin(), hash.end()) : std::string();
 }
 
 }  // namespace mii::serve

@@ -5,6 +5,9 @@
 #include <cstdio>
 #include <ctime>
 
+#include "core/number_text.h"
+#include "mii/error.h"
+
 namespace mii::serve {
 namespace {
 
@@ -27,7 +30,8 @@ std::string timestamp() {
 
 }  // namespace
 
-Log::Log(Sink sink) : sink_(std::move(sink)), thread_([this] { serve(); }) {}
+Log::Log(Sink sink, Reopen reopen)
+    : sink_(std::move(sink)), reopen_(std::move(reopen)), thread_([this] { serve(); }) {}
 
 Log::~Log() {
   {
@@ -55,18 +59,39 @@ void Log::write(std::string_view level, std::string_view event,
   changed_.notify_one();
 }
 
+void Log::reopen() {
+  if (!reopen_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    must_reopen_ = true;
+  }
+  changed_.notify_one();
+}
+
+void Log::reopen_now() {
+  try {
+    reopen_();
+    write("info", "reloaded", {{"what", json_text("log")}});
+  } catch (const Error& error) {
+    write("error", "reload_failed", {{"what", json_text("log")}, {"reason", json_text(error.what())}});
+  }
+}
+
 void Log::serve() {
   std::deque<std::string> batch;
   for (;;) {
+    bool must_reopen = false;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return stopping_ || !lines_.empty(); });
-      if (lines_.empty()) return;
+      changed_.wait(lock, [&] { return stopping_ || must_reopen_ || !lines_.empty(); });
+      if (lines_.empty() && !must_reopen_) return;
+      must_reopen = std::exchange(must_reopen_, false);
       batch.swap(lines_);
     }
     for (const std::string& line : batch)
       if (!sink_(line)) ++dropped_;
     batch.clear();
+    if (must_reopen) reopen_now();
   }
 }
 

@@ -61,8 +61,13 @@ class Metrics::Impl {
       gauge("mii_admitted_items", "Items taken and not yet answered");
   prometheus::Family<prometheus::Gauge>& queued = gauge("mii_queue_length", "Items that wait for a batch");
   prometheus::Gauge& connections = gauge("mii_connections", "Open connections").Add({});
-  prometheus::Counter& refused =
-      counter("mii_connections_refused_total", "Connections beyond the limit").Add({});
+  prometheus::Family<prometheus::Counter>& connections_refused =
+      counter("mii_connections_refused_total", "Connections beyond the limit of all or of one client");
+  prometheus::Counter& refused = connections_refused.Add({{"limit", "all"}});
+  prometheus::Counter& client_refused = connections_refused.Add({{"limit", "client"}});
+  prometheus::Family<prometheus::Counter>& requests_refused =
+      counter("mii_requests_refused_total",
+              "Requests beyond a client's rate, of a foreign Host or of a foreign origin");
   prometheus::Counter& cache_hits =
       counter("mii_text_cache_hits_total", "Texts whose vector was remembered").Add({});
   prometheus::Counter& cache_misses =
@@ -95,7 +100,13 @@ void Metrics::batch(std::string_view kind, size_t size, Seconds seconds, std::sp
 
 void Metrics::preprocessed(Seconds seconds) { impl_->preprocess.Observe(seconds.count()); }
 
-void Metrics::connection_refused() { impl_->refused.Increment(); }
+void Metrics::connection_refused(bool by_client) {
+  (by_client ? impl_->client_refused : impl_->refused).Increment();
+}
+
+void Metrics::request_refused(std::string_view reason) {
+  impl_->requests_refused.Add({{"reason", std::string(reason)}}).Increment();
+}
 
 std::string Metrics::text(const Gauges& gauges) {
   const std::lock_guard lock(impl_->scrape);

@@ -33,7 +33,10 @@ class Metrics {
   void request(std::string_view route, std::string_view method, int status, Seconds seconds);
   void batch(std::string_view kind, size_t size, Seconds seconds, std::span<const Seconds> waits);
   void preprocessed(Seconds seconds);
-  void connection_refused();
+  /// by_client: the limit of one client, not of all.
+  void connection_refused(bool by_client);
+  /// reason: "rate", "host" or "origin".
+  void request_refused(std::string_view reason);
 
   std::string text(const Gauges& gauges);
 

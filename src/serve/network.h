@@ -9,17 +9,19 @@
 #include <memory>
 #include <string>
 
+#include "serve/client_limits.h"
 #include "serve/service.h"
 
 namespace mii::serve {
 
 /// What all connections share. Used on the network's thread only.
 struct Network {
-  explicit Network(Service& s) : service(s) {}
+  explicit Network(Service& s) : service(s), clients(s.options().limits.client_connections) {}
 
   Service& service;
   std::shared_ptr<boost::asio::ssl::context> tls;  ///< null: plain HTTP
-  uint64_t body_bytes = 0;                         ///< bodies in memory
+  std::atomic<uint64_t> body_bytes = 0;  ///< bodies in memory; a worker may be the last to give one back
+  ConnectionCounts clients;
   bool draining = false;
   /// One entry for each open connection: ends it if it waits for a request.
   std::list<std::function<void()>> connections;

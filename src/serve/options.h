@@ -23,6 +23,9 @@ struct Limits {
   size_t text_bytes = 8 << 10;           ///< of one label or text
   size_t json_depth = 32;                ///< of nested lists and objects
   size_t connections = 4096;             ///< open at once
+  size_t client_connections = 0;         ///< of one address at once; 0: no bound
+  double client_rate = 0;                ///< requests a second of one key or address; 0: no bound
+  double client_burst = 20;              ///< requests that come at once, within that
   uint64_t image_pixels = 100'000'000;   ///< width * height of one picture
   uint64_t volume_bytes = 256ull << 20;  ///< of a NIfTI volume, inflated
   Seconds header_time = Seconds(10);     ///< for the whole head of a request, once its first byte came
@@ -55,9 +58,10 @@ struct ServeOptions {
   std::filesystem::path keys_file;          ///< empty: no key is asked for
   std::filesystem::path tls_certificate;    ///< PEM chain; empty: plain HTTP
   std::filesystem::path tls_key;
-  Profile profile;                        ///< how DICOM and NIfTI become grey
-  std::vector<std::string> cors_origins;  ///< empty: no CORS header; "*" allows every origin
-  std::filesystem::path docs_folder;      ///< scripts of /docs and /redoc; empty: none
+  Profile profile;                         ///< how DICOM and NIfTI become grey
+  std::vector<std::string> cors_origins;   ///< empty: no CORS header; "*" allows every origin
+  std::vector<std::string> allowed_hosts;  ///< names in Host besides the service's own addresses
+  std::filesystem::path docs_folder;       ///< scripts of /docs and /redoc; empty: none
 };
 
 }  // namespace mii::serve

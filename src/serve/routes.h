@@ -18,6 +18,7 @@ struct Route {
   std::string_view summary;
   bool computes = false;  ///< needs the model; its handler runs on a worker
   bool needs_key = false;
+  bool for_operators = false;  ///< probes and metrics: no rate bounds them
   bool documented = true;
   ErrorStyle errors = ErrorStyle::detail;
   std::span<const Field> fields;     ///< of the JSON body

@@ -16,6 +16,7 @@
 #include "core/number_text.h"
 #include "mii/error.h"
 #include "serve/network.h"
+#include "serve/refuse_connection.h"
 #include "serve/tls.h"
 
 namespace mii::serve {
@@ -32,14 +33,31 @@ constexpr int kBacklog = 4096;
 constexpr auto kLastRequestGrace = std::chrono::seconds(1);
 constexpr auto kDrainTick = std::chrono::milliseconds(10);
 
+// Clients that are being told that they have too many connections.
+constexpr size_t kMaxRefusing = 64;
+
+// A client's connection is counted as long as this lives.
+class OpenConnection {
+ public:
+  OpenConnection(ConnectionCounts& counts, std::string client)
+      : counts_(counts), client_(std::move(client)) {}
+  ~OpenConnection() { counts_.close(client_); }
+  OpenConnection(const OpenConnection&) = delete;
+  OpenConnection& operator=(const OpenConnection&) = delete;
+
+ private:
+  ConnectionCounts& counts_;
+  const std::string client_;
+};
+
 auto token(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
 }  // namespace
 
 class Server::Impl {
  public:
-  Impl(ServeOptions options, LogSink log)
-      : service_(std::move(options), std::move(log)),
+  Impl(ServeOptions options, LogSink log, std::function<void()> reopen_log)
+      : service_(std::move(options), std::move(log), std::move(reopen_log)),
         network_(service_),
         io_(1),
         acceptor_(io_),
@@ -168,10 +186,33 @@ class Server::Impl {
 
   void take(tcp::socket socket) {
     if (service_.connections() >= service_.options().limits.connections) {
-      service_.metrics().connection_refused();
+      service_.metrics().connection_refused(false);
       return;  // closes it
     }
-    asio::co_spawn(io_, serve_connection(std::move(socket), network_), asio::detached);
+    error_code error;
+    const auto peer = socket.remote_endpoint(error);
+    std::string client = error ? std::string() : client_of_address(peer.address().to_string());
+    if (network_.clients.open(client)) {
+      asio::co_spawn(io_, serve(std::move(socket), std::move(client)), asio::detached);
+      return;
+    }
+    service_.metrics().connection_refused(true);
+    // Under TLS a word would need a handshake first.
+    if (!network_.tls && refusing_ < kMaxRefusing)
+      asio::co_spawn(io_, refuse(std::move(socket)), asio::detached);
+  }
+
+  asio::awaitable<void> serve(tcp::socket socket, std::string client) {
+    const OpenConnection open(network_.clients, std::move(client));
+    auto connection = serve_connection(std::move(socket), network_);
+    co_await std::move(connection);
+  }
+
+  asio::awaitable<void> refuse(tcp::socket socket) {
+    ++refusing_;
+    auto refusal = refuse_connection(std::move(socket));
+    co_await std::move(refusal);
+    --refusing_;
   }
 
   void wait_for_signal(asio::signal_set& signals) {
@@ -188,6 +229,7 @@ class Server::Impl {
   }
 
   void reload_now() {
+    service_.log().reopen();
     for (const auto& [what, step] :
          {std::pair<const char*, std::function<void()>>{"keys", [this] { service_.reload_keys(); }},
           {"tls", [this] { load_tls(); }}}) {
@@ -221,7 +263,7 @@ class Server::Impl {
   }
 
   void drain() {
-    if (service_.connections() == 0) return end(true);
+    if (service_.connections() == 0 && !service_.is_busy()) return end(true);
     if (Clock::now() >= drain_until_) return end(false);
     if (Clock::now() >= idle_until_)
       for (const auto& end_if_idle : network_.connections) end_if_idle();
@@ -244,13 +286,14 @@ class Server::Impl {
   asio::steady_timer drain_timer_;
   Clock::time_point idle_until_, drain_until_;
   uint16_t port_ = 0;
+  size_t refusing_ = 0;
   bool finished_ = true;
   std::exception_ptr load_error_;
   std::thread loader_;
 };
 
-Server::Server(ServeOptions options, LogSink log)
-    : impl_(std::make_unique<Impl>(std::move(options), std::move(log))) {}
+Server::Server(ServeOptions options, LogSink log, std::function<void()> reopen_log)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(log), std::move(reopen_log))) {}
 Server::~Server() = default;
 
 uint16_t Server::port() const { return impl_->port(); }

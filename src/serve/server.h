@@ -22,7 +22,9 @@ class Server {
   /// its line break, on a thread of its own; it returns false for a line that it could not write.
   /// Throws Error{io} when the address cannot be bound, Error as Keys::read does, and Error{invalid_argument}
   /// for a certificate or key that cannot be used.
-  Server(ServeOptions options, LogSink log);
+  /// reopen_log: called on the same thread by reload(); it throws Error when it could not, and log goes on as
+  /// before.
+  Server(ServeOptions options, LogSink log, std::function<void()> reopen_log = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -45,8 +47,8 @@ class Server {
   /// Stops accepting, lets requests finish, then makes run() return. Any thread.
   void stop();
 
-  /// Reads keys and certificate again; a file that cannot be used is logged, and the old one stays. Any
-  /// thread.
+  /// Opens the log anew and reads keys and certificate again; a file that cannot be used is logged, and the
+  /// old one stays. Any thread.
   void reload();
 
   /// Writes a sentence about the model or the set-up to the log; nothing of users' data. Any thread.

@@ -1,5 +1,8 @@
 #include "serve/service.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/number_text.h"
 #include "serve/openapi.h"
 
@@ -27,6 +30,11 @@ Response redirect(const Request& request, std::string_view path) {
   return response;
 }
 
+// Of a path that may be no route.
+ErrorStyle style_of(std::string_view path) {
+  return path.starts_with("/v1/") ? ErrorStyle::openai : ErrorStyle::detail;
+}
+
 const Route* at(std::string_view path) {
   for (const Route& route : routes())
     if (route.path == path) return &route;
@@ -35,10 +43,12 @@ const Route* at(std::string_view path) {
 
 }  // namespace
 
-Service::Service(ServeOptions options, Log::Sink log_sink)
+Service::Service(ServeOptions options, Log::Sink log_sink, Log::Reopen reopen_log)
     : options_(std::move(options)),
-      log_(std::move(log_sink)),
+      log_(std::move(log_sink), std::move(reopen_log)),
       pages_(options_.docs_folder),
+      hosts_(options_),
+      rate_({.per_second = options_.limits.client_rate, .burst = options_.limits.client_burst}),
       keys_(std::make_shared<Keys>(options_.keys_file.empty() ? Keys() : Keys::read(options_.keys_file))),
       workers_(options_.batching.decode_threads) {}
 
@@ -51,7 +61,7 @@ void Service::start(std::unique_ptr<const Model> model) {
   model_->encode_images({&image, 1});
   model_->encode_texts({&text, 1});
   encoder_ = std::make_unique<Encoder>(*model_, options_, workers_, metrics_);
-  watchdog_ = std::make_unique<Watchdog>(*encoder_, options_);
+  watchdog_ = std::make_unique<Watchdog>(*encoder_, workers_, options_, log_);
   ready_ = true;
 }
 
@@ -62,10 +72,12 @@ void Service::stop() {
   encoder_.reset();
 }
 
-bool Service::has_keys() const {
-  const std::lock_guard lock(keys_mutex_);
-  return !keys_->empty();
+bool Service::is_busy() const {
+  if (workers_.busy_for() > Seconds::zero()) return true;
+  return ready_ && encoder_->computing_for() > Seconds::zero();
 }
+
+bool Service::has_keys() const { return !keys()->empty(); }
 
 void Service::reload_keys() {
   if (options_.keys_file.empty()) return;
@@ -74,28 +86,52 @@ void Service::reload_keys() {
   keys_ = std::move(keys);
 }
 
-bool Service::authorized(const Request& request) const {
-  std::shared_ptr<const Keys> keys;
-  {
-    const std::lock_guard lock(keys_mutex_);
-    keys = keys_;
-  }
-  return keys->accept(request.header("authorization"));
+std::shared_ptr<const Keys> Service::keys() const {
+  const std::lock_guard lock(keys_mutex_);
+  return keys_;
 }
 
-std::variant<const Route*, Response> Service::admit(const Request& request) const {
+std::optional<Response> Service::beyond_rate(const Request& request, ErrorStyle style) {
+  if (!rate_.is_limited()) return std::nullopt;
+  const std::string key = keys()->owner(request.header("authorization"));
+  const std::string client = key.empty() ? client_of_address(request.peer) : "key " + key;
+  const Seconds wait = rate_.take(client, std::chrono::steady_clock::now());
+  if (wait <= Seconds::zero()) return std::nullopt;
+  metrics_.request_refused("rate");
+  Response response = error_response(style, 429, "too many requests of this client");
+  const double whole = std::clamp(std::ceil(wait.count()), 1.0, 86400.0);
+  response.headers.emplace_back("Retry-After", std::to_string(static_cast<int>(whole)));
+  return response;
+}
+
+// What is refused whatever it asks for.
+std::optional<Response> Service::refusal(const Request& request, const Route* route) {
+  const ErrorStyle style = route != nullptr ? route->errors : style_of(request.path);
+  if (!hosts_.allow(request.header("host"))) {
+    metrics_.request_refused("host");
+    return error_response(style, 421, "this service does not answer to that Host: see --allowed-host");
+  }
+  if (request.method == "POST" && is_from_foreign_origin(request, options_)) {
+    metrics_.request_refused("origin");
+    return error_response(style, 403, "pages of another origin may not call: see --cors-origin");
+  }
+  if (route != nullptr && route->for_operators) return std::nullopt;
+  return beyond_rate(request, style);
+}
+
+std::variant<const Route*, Response> Service::admit(const Request& request) {
   const Route* route = at(request.path);
+  if (auto refused = refusal(request, route)) return std::move(*refused);
   if (route == nullptr) {
     if (request.path.size() > 1 && request.path.ends_with('/'))
       if (const std::string_view bare = std::string_view(request.path).substr(0, request.path.size() - 1);
           at(bare))
         return redirect(request, bare);
-    const bool openai = request.path.starts_with("/v1/");
-    return error_response(openai ? ErrorStyle::openai : ErrorStyle::detail, 404, "Not Found");
+    return error_response(style_of(request.path), 404, "Not Found");
   }
   const bool head = request.method == "HEAD" && route->method == "GET";
   if (request.method != route->method && !head) return not_allowed(*route);
-  if (route->needs_key && !authorized(request)) {
+  if (route->needs_key && !keys()->accept(request.header("authorization"))) {
     Response response = error_response(route->errors, 401, "Not authenticated");
     response.headers.emplace_back("WWW-Authenticate", "Bearer");
     return response;

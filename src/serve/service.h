@@ -8,7 +8,9 @@
 #include <string>
 #include <variant>
 
+#include "serve/client_limits.h"
 #include "serve/encoder.h"
+#include "serve/hosts.h"
 #include "serve/http.h"
 #include "serve/inputs.h"
 #include "serve/keys.h"
@@ -27,13 +29,14 @@ namespace mii::serve {
 class Service {
  public:
   /// Throws as Keys::read does.
-  Service(ServeOptions options, Log::Sink log_sink);
+  Service(ServeOptions options, Log::Sink log_sink, Log::Reopen reopen_log = {});
 
   /// Takes the model and computes one picture and one text with it; from then on the service is ready.
   void start(std::unique_ptr<const Model> model);
 
-  /// The route of a request whose head was read, or the answer that refuses it: 404, 405, 307, 401, 503.
-  std::variant<const Route*, Response> admit(const Request& request) const;
+  /// The route of a request whose head was read, or the answer that refuses it: 421, 403, 429, 404, 405, 307,
+  /// 401, 503. On the network's thread.
+  std::variant<const Route*, Response> admit(const Request& request);
 
   /// Reads the keys again. Throws as Keys::read does; the old keys then stay.
   void reload_keys();
@@ -59,18 +62,24 @@ class Service {
   Metrics& metrics() { return metrics_; }
   Log& log() { return log_; }
   bool is_ready() const { return ready_ && !draining_; }
+  /// A worker or the engine is at work, maybe for a client that waits no longer.
+  bool is_busy() const;
   bool has_keys() const;
   /// Kept by the network's side.
   std::atomic<size_t>& connections() { return connections_; }
 
  private:
   std::string unhealthy_reason() const;
-  bool authorized(const Request& request) const;
+  std::shared_ptr<const Keys> keys() const;
+  std::optional<Response> refusal(const Request& request, const Route* route);
+  std::optional<Response> beyond_rate(const Request& request, ErrorStyle style);
 
   const ServeOptions options_;
   Log log_;
   Metrics metrics_;
   Pages pages_;
+  const Hosts hosts_;
+  RequestRate rate_;
   mutable std::mutex keys_mutex_;
   std::shared_ptr<const Keys> keys_;  // guarded by keys_mutex_
   std::atomic<bool> ready_ = false;

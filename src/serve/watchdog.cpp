@@ -2,11 +2,17 @@
 
 #include <atomic>
 
+#include "core/number_text.h"
 #include "mii/error.h"
 
 namespace mii::serve {
+namespace {
 
 using Clock = std::chrono::steady_clock;
+
+std::string whole(Seconds seconds) { return std::to_string(static_cast<long>(seconds.count())) + " s"; }
+
+}  // namespace
 
 struct Watchdog::Probe {
   std::atomic<bool> done = false;
@@ -14,8 +20,8 @@ struct Watchdog::Probe {
   std::shared_ptr<Job> job;
 };
 
-Watchdog::Watchdog(Encoder& encoder, const ServeOptions& options)
-    : encoder_(encoder), options_(options), thread_([this] { serve(); }) {}
+Watchdog::Watchdog(Encoder& encoder, const Workers& workers, const ServeOptions& options, Log& log)
+    : encoder_(encoder), workers_(workers), options_(options), log_(log), thread_([this] { serve(); }) {}
 
 Watchdog::~Watchdog() {
   {
@@ -27,24 +33,54 @@ Watchdog::~Watchdog() {
 }
 
 std::string Watchdog::reason() const {
-  Seconds silent = encoder_.computing_for();
   const std::lock_guard lock(mutex_);
-  // A probe that waits behind real work is no sign of trouble while that work gets done.
-  if (probe_ && !probe_->done)
-    silent = std::max<Seconds>(silent, Clock::now() - std::max(probe_->start, encoder_.last_answer()));
-  if (silent > options_.stuck_after)
-    return "the engine has not answered for " + std::to_string(static_cast<long>(silent.count())) + " s";
+  return reason_now();
+}
+
+std::string Watchdog::reason_now() const {
+  const Seconds computing = encoder_.computing_for();
+  if (computing > options_.stuck_after) return "the engine has not answered for " + whole(computing);
+  const Seconds busy = workers_.busy_for();
+  if (busy > options_.stuck_after) return "a worker has been busy with one task for " + whole(busy);
+  if (probe_ && !probe_->done) {
+    // One that waits behind real work is no sign of trouble while that work gets done.
+    const auto progress = std::max({probe_->start, encoder_.last_answer(), workers_.last_done()});
+    const Seconds silent = Clock::now() - progress;
+    if (silent > options_.stuck_after)
+      return "a request of the service to itself has waited for " + whole(silent);
+  }
   return failure_;
 }
 
 bool Watchdog::probe_is_due() const {
   if (probe_) return false;
-  return !failure_.empty() || Clock::now() - encoder_.last_answer() >= options_.watchdog_interval;
+  return !failure_.empty() || Clock::now() - last_probe_ >= options_.watchdog_interval;
 }
 
 void Watchdog::start_probe() {
   probe_ = std::make_shared<Probe>();
-  probe_->job = encoder_.probe([probe = probe_] { probe->done = true; });
+  last_probe_ = probe_->start;
+  // Another text each time: the vector of one that was asked before is remembered.
+  probe_->job =
+      encoder_.probe("probe " + std::to_string(++probes_), [probe = probe_] { probe->done = true; });
+}
+
+void Watchdog::read_probe() {
+  const auto& failure = probe_->job->failure();
+  failure_ = failure ? "the engine fails: " + std::string(to_string(failure->code)) : "";
+  failure_detail_ = failure ? failure->message : "";
+  probe_.reset();
+}
+
+// The detail is of the probe's own picture and text: nothing of a user's.
+void Watchdog::log_change() {
+  const std::string reason = reason_now();
+  if (reason.empty() == healthy_) return;
+  healthy_ = reason.empty();
+  if (healthy_)
+    log_.write("info", "healthy");
+  else
+    log_.write("error", "unhealthy", {{"reason", json_text(reason)}, {"detail", json_text(failure_detail_)}});
 }
 
 void Watchdog::serve() {
@@ -52,12 +88,9 @@ void Watchdog::serve() {
       std::chrono::duration_cast<Clock::duration>(std::min(options_.watchdog_interval / 4, Seconds(1)));
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    if (probe_ && probe_->done) {
-      const auto& failure = probe_->job->failure();
-      failure_ = failure ? "the engine fails: " + std::string(to_string(failure->code)) : "";
-      probe_.reset();
-    }
+    if (probe_ && probe_->done) read_probe();
     if (probe_is_due()) start_probe();
+    log_change();
     changed_.wait_for(lock, tick, [&] { return stopping_; });
   }
 }

@@ -22,6 +22,8 @@ void Workers::stop() {
   changed_.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  first_.clear();
+  second_.clear();
 }
 
 void Workers::post(Lane lane, std::function<void()> task) {
@@ -32,12 +34,23 @@ void Workers::post(Lane lane, std::function<void()> task) {
   changed_.notify_one();
 }
 
+Seconds Workers::busy_for() const {
+  const std::lock_guard lock(mutex_);
+  return running_since_.empty() ? Seconds::zero() : Seconds(Clock::now() - *running_since_.begin());
+}
+
+Workers::Clock::time_point Workers::last_done() const {
+  const std::lock_guard lock(mutex_);
+  return last_done_;
+}
+
 void Workers::serve() {
 #ifdef _OPENMP
   omp_set_num_threads(1);  // a resize here stays on this thread: no second team beside the engine's
 #endif
   for (;;) {
     std::function<void()> task;
+    Clock::time_point start;
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return stopping_ || !first_.empty() || !second_.empty(); });
@@ -45,8 +58,14 @@ void Workers::serve() {
       auto& lane = first_.empty() ? second_ : first_;
       task = std::move(lane.front());
       lane.pop_front();
+      start = Clock::now();
+      running_since_.insert(start);
     }
     task();
+    task = nullptr;  // what it held goes with it
+    const std::lock_guard lock(mutex_);
+    last_done_ = Clock::now();
+    running_since_.erase(running_since_.find(start));
   }
 }
 

@@ -1,4 +1,4 @@
-// Made by make_html_entities.py. The names are those of the HTML standard, section "Named character references".
+// Made by make_html_entities.py. Source of the names: HTML standard, "Named character references".
 #include "text/html_entities.h"
 
 #include <algorithm>

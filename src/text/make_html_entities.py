@@ -5,7 +5,7 @@ usage: make_html_entities.py > html_entities.cpp
 """
 import html.entities
 
-HEAD = """// Made by make_html_entities.py. The names are those of the HTML standard, section "Named character references".
+HEAD = """// Made by make_html_entities.py. Source of the names: HTML standard, "Named character references".
 #include "text/html_entities.h"
 
 #include <algorithm>

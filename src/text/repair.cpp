@@ -87,8 +87,7 @@ void for_each_character(std::string_view text, Use use) {
   }
 }
 
-// U+0080 to U+009F are what Windows-1252 has there: nobody pastes C1 controls. Five bytes have no meaning in
-// it.
+// U+0080 to U+009F are read as the bytes of Windows-1252; five of them have no meaning there and stay.
 UChar32 from_windows_1252(UChar32 c) {
   constexpr char16_t kCharacters[] =
       u"\u20ac\u0081\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u008d\u017d\u008f"
@@ -98,8 +97,8 @@ UChar32 from_windows_1252(UChar32 c) {
 
 bool is_noncharacter(int64_t c) { return (c & 0xFFFE) == 0xFFFE || (c >= 0xFDD0 && c <= 0xFDEF); }
 
-// Controls for which the HTML standard has no meaning, asked after Windows-1252.
-bool is_forbidden_control(int64_t c) {
+// A control that means nothing in a text: neither a tab nor the end of a line or page.
+bool is_control(int64_t c) {
   return (c < 0x20 && c != '\t' && c != '\n' && c != '\f' && c != '\r') || c == 0x7F;
 }
 
@@ -109,7 +108,7 @@ std::string numbered_character(int64_t c) {
   std::string text;
   if (c == 0 || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
     append(text, 0xFFFD);
-  else if (!is_forbidden_control(c) && !is_noncharacter(c))
+  else if (!is_control(c) && !is_noncharacter(c))
     append(text, from_windows_1252(static_cast<UChar32>(c)));
   return text;
 }
@@ -176,10 +175,9 @@ bool is_ligature(UChar32 c) {
          (c >= 0xFB00 && c <= 0xFB06);
 }
 
-// Controls that mean nothing in a text, byte-order marks, deprecated format and annotation characters.
+// Controls, byte-order marks, deprecated format and annotation characters.
 bool is_noise(UChar32 c) {
-  return (c < 0x20 && c != '\t' && c != '\n' && c != '\f' && c != '\r') || c == 0x7F || c == 0xFEFF ||
-         (c >= 0x206A && c <= 0x206F) || (c >= 0xFFF9 && c <= 0xFFFC);
+  return is_control(c) || c == 0xFEFF || (c >= 0x206A && c <= 0x206F) || (c >= 0xFFF9 && c <= 0xFFFC);
 }
 
 void append_plain(std::string& text, UChar32 c) {

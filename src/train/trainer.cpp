@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "core/utf8.h"
 #include "mii/error.h"
 #include "train/batch_pass.h"
 #include "train/data.h"
@@ -222,10 +223,11 @@ class Training {
     log << state_.step << '\t' << epoch;
     for (const double value : scores.top1) log << '\t' << value;
     log << '\t' << scores.recall1 << '\t' << scores.recall5 << '\n';
+    expect_written(log, "validation.tsv");
     if (!options_.quiet) {
       std::fprintf(stderr, "%sepoch %ld:", isatty(2) ? "\r\033[K" : "", static_cast<long>(epoch));
       for (size_t f = 0; f < scores.top1.size(); ++f)
-        std::fprintf(stderr, " %s %.1f %%,", pack_.fields[f].c_str(), 100 * scores.top1[f]);
+        std::fprintf(stderr, " %s %.1f %%,", printable(pack_.fields[f]).c_str(), 100 * scores.top1[f]);
       std::fprintf(stderr, " recall@1 %.1f %%, @5 %.1f %%\n", 100 * scores.recall1, 100 * scores.recall5);
     }
     write_model("last");
@@ -279,6 +281,11 @@ class Training {
                  static_cast<long>(last_step_), device_.str().c_str());
   }
 
+  void expect_written(std::ofstream& log, const char* name) const {
+    if (!log.flush())
+      throw Error(ErrorCode::io, (options_.out / name).string() + ": cannot be written; is the disk full?");
+  }
+
   void log_step(double loss, double rate, double norm, double images_per_s) {
     std::ofstream log(options_.out / "train.tsv", std::ios::app);
     const double temperature = state_.parameters.at("logit_scale").item<double>();
@@ -286,6 +293,7 @@ class Training {
     log << state_.step << '\t' << static_cast<double>(state_.step) / static_cast<double>(steps_per_epoch_)
         << '\t' << state_.step * options_.batch << '\t' << loss << '\t' << rate << '\t'
         << std::exp(temperature) << '\t' << norm << '\t' << images_per_s << '\n';
+    expect_written(log, "train.tsv");
     mean_loss_ = mean_loss_ == 0 ? loss : 0.98 * mean_loss_ + 0.02 * loss;
     if (options_.quiet || (!isatty(2) && state_.step % 50 != 0)) return;
     const double spent = seconds_since(started_);

@@ -125,6 +125,27 @@ void expect_near(const std::vector<double>& found, std::span<const float> expect
   for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 4e-6) << i;
 }
 
+// Latin-1 without a word about it, and an escape sequence.
+TEST_F(MedicalProgram, DamagedTextsGiveValidJsonAndReachNoTerminal) {
+  DicomSet set = ct_slice(1);
+  set.raw(0x00180015, "CS", "K\xF6RPER").raw(0x00100010, "PN", "M\xFCller\x1b[2J");
+  write("bad.dcm", dicom_file(set));
+  const Result json = run("inspect --json --phi " + file("bad.dcm"));
+  EXPECT_EQ(json.status, 0) << json.err;
+  boost::json::error_code error;
+  boost::json::parse(json.out, error);  // which refuses invalid UTF-8
+  EXPECT_FALSE(error) << json.out;
+  EXPECT_THAT(json.out, HasSubstr("M\xEF\xBF\xBDller\\u001b"));
+  const Result table = run("inspect --phi " + file("bad.dcm"));
+  EXPECT_THAT(table.out, HasSubstr("M\\xfcller\\x1b"));
+  EXPECT_EQ(table.out.find('\x1b'), std::string::npos);
+  EXPECT_EQ(run("embed --provenance" + model() + "--output " + file("v.npy") + " --images " + file("bad.dcm"))
+                .status,
+            0);
+  boost::json::parse(text_of(file("v.npy.provenance.jsonl")), error);
+  EXPECT_FALSE(error);
+}
+
 TEST_F(MedicalProgram, InspectSaysWhatAFileIsAndNotWhoseItIs) {
   for (const char* form : {"", " --json"}) {
     const Result r = run("inspect " + file("series/1.dcm") + form);

@@ -1,9 +1,12 @@
 // The program as its users run it: arguments in, output, files and exit status out.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <chrono>
 #include <fstream>
@@ -26,6 +29,28 @@ std::string text_of(const fs::path& path) {
   return text.str();
 }
 
+// One bit a pixel: a small file that becomes large.
+std::string black_png(uint32_t width, uint32_t height) {
+  const auto number = [](uint32_t n) {
+    return std::string{static_cast<char>(n >> 24), static_cast<char>(n >> 16), static_cast<char>(n >> 8),
+                       static_cast<char>(n)};
+  };
+  const auto chunk = [&](const std::string& content) {  // of the type and the data
+    const auto checksum =
+        crc32(0, reinterpret_cast<const Bytef*>(content.data()), static_cast<uInt>(content.size()));
+    return number(static_cast<uint32_t>(content.size() - 4)) + content +
+           number(static_cast<uint32_t>(checksum));
+  };
+  const std::string rows((1 + (width + 7) / 8) * size_t{height}, '\0');
+  std::string packed(compressBound(rows.size()), '\0');
+  uLongf size = packed.size();
+  compress(reinterpret_cast<Bytef*>(packed.data()), &size, reinterpret_cast<const Bytef*>(rows.data()),
+           rows.size());
+  packed.resize(size);
+  return "\x89PNG\r\n\x1a\n" + chunk("IHDR" + number(width) + number(height) + std::string("\1\0\0\0\0", 5)) +
+         chunk("IDAT" + packed) + chunk("IEND");
+}
+
 struct Result {
   int status;
   std::string out;
@@ -43,10 +68,12 @@ class Program : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  // Arguments as a shell reads them.
-  Result run(const std::string& arguments) const {
-    const std::string command = std::string(MII_PROGRAM) + " " + arguments + " >" +
-                                (folder_ / "out").string() + " 2>" + (folder_ / "err").string();
+  // Arguments as a shell reads them; `before` are the shell's commands before the program's.
+  Result run(const std::string& arguments, const std::string& before = "") const {
+    const std::string command = before + std::string(MII_PROGRAM) + " " + arguments;
+    return shell("{ " + command + "; } >" + file("out") + " 2>" + file("err"));
+  }
+  Result shell(const std::string& command) const {
     const int status = std::system(command.c_str());
     return {WEXITSTATUS(status), text_of(folder_ / "out"), text_of(folder_ / "err")};
   }
@@ -163,6 +190,177 @@ TEST_F(Program, CtrlCKeepsWhatWasFinished) {
   EXPECT_GT(rows, 0);
   EXPECT_LT(rows, 200000);
   EXPECT_EQ(fs::file_size(folder_ / "v.npy") % 64, static_cast<uintmax_t>(rows) * 48 * 4 % 64);
+}
+
+// A computation that nothing can break off: the plain loops, with a batch of images.
+TEST_F(Program, AStopEndsWhatCannotBeBrokenOffWithinTwoSecondsAndResumeGoesOn) {
+  using Clock = std::chrono::steady_clock;
+  const std::string model = std::string(MII_SOURCE_DIR) + "/models/starter", output = file("v.npy");
+  std::vector<std::string> images;
+  for (int i = 0; i < 16; ++i) {
+    images.push_back(file(("image-" + std::to_string(i) + ".png").c_str()));
+    fs::copy_file(picture("rgb.png"), images.back());
+  }
+  const std::string embed = "embed --quiet --model " + model + " --output " + output + " --resume --images ";
+  ASSERT_EQ(run(embed + images[0]).status, 0);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    std::vector<std::string> arguments{"mii",     "embed",    "--quiet",   "--backend", "reference",
+                                       "--model", model,      "--threads", "1",         "--output",
+                                       output,    "--resume", "--images"};
+    arguments.insert(arguments.end(), images.begin(), images.end());
+    std::vector<char*> pointers;
+    for (std::string& argument : arguments) pointers.push_back(argument.data());
+    pointers.push_back(nullptr);
+    execv(MII_PROGRAM, pointers.data());
+    _exit(127);
+  }
+  for (int i = 0;
+       i < 1000 && (!fs::exists(folder_ / "v.npy.part") || fs::file_size(folder_ / "v.npy.part") == 0); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));  // into the computation
+  kill(pid, SIGTERM);
+  const auto stopped = Clock::now();
+  int status = 0;
+  waitpid(pid, &status, 0);
+  const double seconds = std::chrono::duration<double>(Clock::now() - stopped).count();
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  EXPECT_GT(seconds, 1) << "the computation ended by itself: the test shows nothing";
+  EXPECT_LT(seconds, 2);
+  std::string all;
+  for (const std::string& image : images) all += " " + image;
+  const Result r = run(embed + all);
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_EQ(std::ranges::count(text_of(folder_ / "v.npy.index.tsv"), '\n'), 17);
+}
+
+TEST_F(Program, ResumeTakesARunThatWasStoppedBeforeItsFirstRow) {
+  write("v.npy.part", "");
+  write("v.npy.part.tsv", "");
+  const Result r = run("embed" + model() + "--texts a --resume --output " + file("v.npy"));
+  EXPECT_EQ(r.status, 0) << r.err;
+}
+
+TEST_F(Program, AFifoIsNoImageAndIsNotWaitedFor) {
+  ASSERT_EQ(mkfifo((folder_ / "fifo.png").c_str(), 0600), 0);
+  for (const std::string& command : {std::string("inspect "), "classify --labels a" + model(),
+                                     "embed --output " + file("v.npy") + model() + "--images "}) {
+    const Result r = run(command + file("fifo.png"), "timeout 20 ");
+    EXPECT_EQ(r.status, 3) << command;
+    EXPECT_THAT(r.err, HasSubstr("not a regular file")) << command;
+  }
+}
+
+// A folder beyond the longest path that the system takes cannot be read, not even by root.
+TEST_F(Program, WhatCannotBeReadInAFolderIsAFailureAndTheRestIsTaken) {
+  const std::string name(250, 'x');
+  fs::create_directory(folder_ / "in");
+  fs::copy_file(picture("rgb.png"), folder_ / "in" / "a.png");
+  fs::copy_file(picture("grey.png"), folder_ / "in" / "z.png");
+  ASSERT_EQ(mkfifo((folder_ / "in" / "fifo").c_str(), 0600), 0);
+  fs::create_directory_symlink(folder_ / "in", folder_ / "in" / "circle");
+  int at = open((folder_ / "in").c_str(), O_DIRECTORY | O_RDONLY);
+  for (int depth = 0; depth < 17; ++depth) {
+    ASSERT_EQ(mkdirat(at, name.c_str(), 0700), 0);
+    const int below = openat(at, name.c_str(), O_DIRECTORY | O_RDONLY);
+    close(at);
+    at = below;
+  }
+  close(at);
+  const Result embedded =
+      run("embed --quiet" + model() + "--images " + file("in") + " --output " + file("v.npy"));
+  EXPECT_EQ(embedded.status, 3);
+  EXPECT_THAT(embedded.err, HasSubstr("File name too long"));
+  EXPECT_EQ(std::ranges::count(text_of(folder_ / "v.npy.index.tsv"), '\n'), 3);
+  const Result classified = run("classify --json" + model() + "--labels a b -- " + file("in"));
+  EXPECT_EQ(classified.status, 3);
+  EXPECT_EQ(std::ranges::count(classified.out, '\n'), 2);
+  const Result inspected = run("inspect " + file("in"));
+  EXPECT_EQ(inspected.status, 3);
+  EXPECT_THAT(inspected.err, HasSubstr("File name too long"));
+  shell("rm -rf " + file("in"));
+}
+
+TEST_F(Program, AFolderIsNoListOfTexts) {
+  const Result r = run("embed" + model() + "--texts-file " + folder_.string() + " --output " + file("v.npy"));
+  EXPECT_EQ(r.status, 1);
+  EXPECT_THAT(r.err, HasSubstr("cannot be read"));
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_F(Program, AnImageTooLargeForTheMemoryIsOnlyItsOwnFailure) {
+  write("big.png", black_png(9900, 9900));
+  const std::string limit = "ulimit -v 300000; ";  // the image has 294 MB
+  const std::string images = picture("rgb.png") + " " + file("big.png") + " " + picture("grey.png");
+  const Result embedded =
+      run("embed --threads 1" + model() + "--output " + file("v.npy") + " --images " + images, limit);
+  EXPECT_EQ(embedded.status, 3) << embedded.err;
+  EXPECT_THAT(embedded.err, HasSubstr("big.png: not enough memory for this image"));
+  EXPECT_EQ(text_of(folder_ / "v.npy.index.tsv"),
+            "row\tinput\n0\t" + picture("rgb.png") + "\n1\t" + picture("grey.png") + "\n");
+  const Result inspected = run("inspect --json " + images, limit);
+  EXPECT_EQ(inspected.status, 3) << inspected.err;
+  EXPECT_THAT(inspected.err, HasSubstr("big.png: not enough memory for this image"));
+  EXPECT_EQ(std::ranges::count(inspected.out, '\n'), 2);
+}
+#endif
+
+TEST_F(Program, JsonIsValidUtf8WhateverFilesAreCalled) {
+  const std::string name = file("M\xFCller\xC2\x9B.png");
+  fs::copy_file(picture("rgb.png"), name);
+  for (const std::string& command :
+       {std::string("inspect --json "), "classify --json --labels a" + model() + " -- "}) {
+    const Result r = run(command + name);
+    EXPECT_EQ(r.status, 0) << r.err;
+    boost::json::error_code error;
+    boost::json::parse(r.out, error);  // which refuses invalid UTF-8
+    EXPECT_FALSE(error) << command << r.out;
+    EXPECT_THAT(r.out, HasSubstr("M\xEF\xBF\xBDller\\u009b.png"));
+  }
+}
+
+TEST_F(Program, ControlCharactersReachNoTerminal) {
+  const std::string name = file("\x1b[2J\x9b.png"), broken = file("\x1b]0;x\a.png");
+  fs::copy_file(picture("rgb.png"), name);
+  std::ofstream(broken) << "no image";
+  const std::string label = "\x1b[31mred";
+  for (const std::string& command :
+       {std::string("inspect "), "classify --labels '" + label + "' b" + model() + " -- ",
+        "embed --output " + file("v.npy") + model() + "--images "}) {
+    const Result r = run(command + "'" + name + "' '" + broken + "'");
+    EXPECT_EQ(r.status, 3) << command;
+    EXPECT_THAT(r.out + r.err, HasSubstr("\\x1b")) << command;
+    EXPECT_EQ((r.out + r.err).find_first_of("\x1b\a\x9b"), std::string::npos) << command;
+  }
+  EXPECT_THAT(text_of(folder_ / "v.npy.index.tsv"), HasSubstr(name)) << "an index holds names as they are";
+  const Result wrong = run("classify --no-such-option='" + label + "'");
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_EQ(wrong.err.find('\x1b'), std::string::npos);
+}
+
+TEST_F(Program, AFullDiskBehindTheOutputIsAFailure) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  write("manifest.tsv", "path\tpatient\tsource\tmodality\n" + picture("rgb.png") + "\ta\t\tUltrasound\n");
+  for (const std::string& arguments :
+       {std::string("--version"), std::string("--help"), std::string("embed --help"), "info" + model(),
+        "inspect " + picture("rgb.png"), "inspect --json " + picture("rgb.png"),
+        "classify --quiet --labels a" + model() + " -- " + picture("rgb.png"),
+        "convert " + model_->folder().string() + " " + file("converted"),
+        "eval --quiet --resamples 10 --field modality" + model() + file("manifest.tsv"),
+        "bench --batch 1 --repeats 1" + model()}) {
+    const Result r = shell(std::string(MII_PROGRAM) + " " + arguments + " >/dev/full 2>" + file("err"));
+    EXPECT_EQ(r.status, 1) << arguments;
+    EXPECT_THAT(r.err, HasSubstr("standard output cannot be written")) << arguments;
+  }
+}
+
+// Also where SIGPIPE came ignored, as it does from some shells and supervisors.
+TEST_F(Program, AReaderThatGoesAwayEndsTheProgramWithoutAWord) {
+  shell("trap '' PIPE; { sleep 0.5; " + std::string(MII_PROGRAM) + " --help 2>" + file("err") +
+        "; echo $? >" + file("status") + "; } | true");
+  EXPECT_EQ(text_of(folder_ / "status"), "141\n");  // SIGPIPE
+  EXPECT_EQ(text_of(folder_ / "err"), "");
 }
 
 TEST_F(Program, FoldersAreWalkedInOrderOfName) {

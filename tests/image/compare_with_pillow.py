@@ -50,23 +50,30 @@ def percentile_grey(values):
     return np.floor(np.nan_to_num(share, nan=0) * 255).astype(np.uint8)
 
 
-def is_measured(image):
-    """Whether a grey TIFF holds 32-bit, floating-point or signed samples."""
-    if image.format != "TIFF":
-        return False
-    sample_format = image.tag_v2.get(339, (1,))
-    return (sample_format[0] if isinstance(sample_format, tuple) else sample_format) in (2, 3) or image.mode in ("I", "F")
+def sample_format(image):
+    """TIFF's: 1 unsigned, 2 signed, 3 floating-point."""
+    return image.tag_v2.get(339, (1,))[0] if image.format == "TIFF" else 1
+
+
+def measured_grey(image):
+    values = np.asarray(image)
+    if image.mode == "L":
+        values = values.astype(np.int8)  # Pillow takes signed bytes for unsigned ones
+    grey = percentile_grey(values)
+    return 255 - grey if image.tag_v2.get(262) == 0 else grey
 
 
 def pillow_pixels(path):
     with Image.open(path) as image:
-        if image.mode.startswith(("I", "F")):
-            measured = is_measured(image)
-            image.load()
-            values = np.asarray(image)
-            grey = percentile_grey(values) if measured else grey16(values)
-            return np.repeat(grey[..., None], 3, axis=2)
-        return np.asarray(image.convert("RGB"))
+        measured = sample_format(image) in (2, 3) or (image.format == "TIFF" and image.mode in ("I", "F"))
+        image.load()
+        if measured:
+            grey = measured_grey(image)
+        elif image.mode.startswith(("I", "F")):
+            grey = grey16(np.asarray(image))
+        else:
+            return np.asarray(image.convert("RGB"))
+        return np.repeat(grey[..., None], 3, axis=2)
 
 
 def pillow_answer(path):

@@ -29,6 +29,8 @@ if not PIL.__version__.startswith("9.4."):
     print(f"skipped: Pillow {PIL.__version__} is installed, 9.4 is compared with")
     sys.exit(77)
 
+from compare_with_pillow import pillow_pixels
+
 SIZES = [(1, 1), (7, 5), (33, 17), (130, 67)]
 
 
@@ -371,22 +373,12 @@ def pnm_files(size):
 BEYOND_PILLOW = ("tiff-cmyk16",)
 
 
-def minmax(values):
-    values = values.astype(np.int64)
-    low, reach = values.min(), int(values.max() - values.min())
-    return np.zeros_like(values) if reach == 0 else ((values - low) * 255 + reach // 2) // reach
-
-
 def pillow_line(path):
     try:
-        with Image.open(path) as picture:
-            if picture.mode.startswith("I"):
-                grey = minmax(np.asarray(picture).astype(np.int64)).astype(np.uint8)
-                picture = Image.fromarray(grey, "L")
-            rgb = picture.convert("RGB")
+        rgb = pillow_pixels(path)
     except Exception as error:  # whatever Pillow raises, it means that it does not read the picture
         return f"error {type(error).__name__} {error}"
-    return "%d %d %s" % (*rgb.size, hashlib.sha256(rgb.tobytes()).hexdigest())
+    return "%d %d %s" % (rgb.shape[1], rgb.shape[0], hashlib.sha256(np.ascontiguousarray(rgb).tobytes()).hexdigest())
 
 
 def all_files():

@@ -145,14 +145,15 @@ TEST(DicomBomb, HugeFramesInShortJpeg) {
               StartsWith("invalid_image: DICOM: the pixel data"));
 }
 
+// SOI, SOF55 of 8 bits and one component, SOS, codes.
+std::string jpeg_ls(uint16_t rows, uint16_t cols, const std::string& codes) {
+  return std::string("\xFF\xD8\xFF\xF7\x00\x0B\x08", 7) + number(rows, true) + number(cols, true) +
+         std::string("\x01\x01\x11\x00\xFF\xDA\x00\x08\x01\x01\x00\x00\x00\x00", 14) + codes + "\xFF\xD9";
+}
+
 TEST(DicomBomb, HugeFramesInShortJpegLs) {
-  // SOI, SOF55 of 8 bits and one component, SOS, some data.
-  const std::string side = number(uint16_t{10000}, true);
-  const std::string jpeg_ls = std::string("\xFF\xD8\xFF\xF7\x00\x0B\x08", 7) + side + side +
-                              std::string("\x01\x01\x11\x00\xFF\xDA\x00\x08\x01\x01\x00\x00\x00\x00", 14) +
-                              std::string(100, '\x55') + "\xFF\xD9";
   DicomSet set = huge(10000);
-  set.encapsulated({jpeg_ls});
+  set.encapsulated({jpeg_ls(10000, 10000, std::string(100, '\x55'))});
   EXPECT_THAT(bounded_result_of(part10(kJpegLs, set.bytes())),
               StartsWith("invalid_image: DICOM: the pixel data"));
 }
@@ -338,6 +339,62 @@ TEST(DicomFrame, WhatAJpeg2000AnnouncesIsBounded) {
   EXPECT_THAT(result_of_jpeg2000(levels, 250), HasSubstr("2162655 packets"));
 }
 
+// Each line has a code for the end of a run that is longer than all before, until the length of one
+// overflows.
+TEST(DicomFrame, JpegLsCodesThatGrowWithoutEndAreDamage) {
+  const std::string hex =
+      "000003800001000000fc1f000001ff000001ff6000007ffc00000fff7000003fff7000003fff7800001fff7f000003ff"
+      "7ff000003fff7f800001ff7ffe000007ff7ffc00000fff7ffc00000fff7ffe000007ff7fff400000ff7fff7c00000fff"
+      "7fff6000007fff7fff000001ff7fff7f000003ff7fff7f000003ff7fff7f000003ff7fff7f800001ff7fff7fe000007f"
+      "ff7fff780000";
+  std::string codes;
+  for (size_t at = 0; at < hex.size(); at += 2)
+    codes += static_cast<char>(std::stoi(hex.substr(at, 2), nullptr, 16));
+  const std::string frame = jpeg_ls(60, 60, codes);
+  EXPECT_THAT(bounded_result_of(part10(kJpegLs, small_frame(frame, 60).bytes())),
+              HasSubstr("JPEG-LS: an error beyond the range"));
+}
+
+TEST(DicomFrame, JpegLsParametersAreInTheirRange) {
+  const auto result = [](const std::string& parameters) {
+    const std::string frame =
+        jpeg_ls(9, 9, std::string(400, '\x55')).insert(2, jpeg_segment(0xF8, parameters));
+    return bounded_result_of(part10(kJpegLs, small_frame(frame).bytes()));
+  };
+  const auto preset = [](std::vector<uint16_t> values) {
+    return std::string(1, '\1') + numbers(values, true);
+  };
+  EXPECT_EQ(result(preset({0, 0, 0, 0, 0})), "no error");
+  EXPECT_EQ(result(preset({255, 3, 7, 21, 64})), "no error");
+  for (const std::vector<uint16_t>& values : {std::vector<uint16_t>{256, 0, 0, 0, 0},
+                                              {255, 8, 7, 21, 64},
+                                              {255, 3, 7, 256, 64},
+                                              {255, 3, 7, 21, 2},
+                                              {255, 3, 7, 21, 256},
+                                              {255, 3, 7, 21, 65535}})
+    EXPECT_THAT(result(preset(values)), HasSubstr("parameters out of range"))
+        << values[0] << " " << values[4];
+  // Tables that values are mapped by, and another size of the picture.
+  for (const char kind : {'\0', '\2', '\3', '\4'})
+    EXPECT_THAT(result(std::string(1, kind) + std::string(10, '\1')), HasSubstr("of an unknown kind"));
+}
+
+TEST(DicomFrame, JpegLsScansHoldEachComponentOnce) {
+  const std::string frame = jpeg_ls(9, 9, std::string(400, '\x55'));
+  const size_t scan = frame.find("\xFF\xDA");
+  const auto result = [](const std::string& changed) {
+    return bounded_result_of(part10(kJpegLs, small_frame(changed).bytes()));
+  };
+  EXPECT_EQ(result(frame), "no error");
+  for (const auto& [at, value] : {std::pair(4, '\0'), std::pair(4, '\2'), std::pair(8, '\1'),
+                                  std::pair(8, '\3'), std::pair(9, '\1'), std::pair(3, '\7')})
+    EXPECT_THAT(result(std::string(frame).replace(scan + static_cast<size_t>(at), 1, 1, value)),
+                HasSubstr("scan"))
+        << at;
+  EXPECT_THAT(result(frame.substr(0, frame.size() - 2) + frame.substr(scan)), HasSubstr("2 scans"));
+  EXPECT_THAT(result(frame.substr(0, scan + 12)), HasSubstr("ends early"));
+}
+
 TEST(DicomBomb, EmptySegmentsOfAPalette) {
   DicomSet set =
       dicom_image({.cols = 4, .allocated = 8, .stored = 8, .photometric = "PALETTE COLOR", .pixels = "abcd"});
@@ -427,10 +484,11 @@ TEST(DicomBomb, AMillionItems) {
   std::string items;
   const std::string item = dicom_element({}, 0xFFFEE000, "", dicom_element({}, 0x00080005, "CS", ""));
   for (int i = 0; i < 1'000'000; ++i) items += item;
-  EXPECT_THAT(
-      bounded_result_of(
-          dicom_image({.pixels = "xy"}).bytes_at(0x00081115, dicom_element({}, 0x00081115, "SQ", items))),
-      HasSubstr("more than one million elements"));
+  const auto image_with = [&](uint32_t tag) {
+    return dicom_image({.pixels = "xy"}).bytes_at(tag, dicom_element({}, tag, "SQ", items));
+  };
+  EXPECT_THAT(bounded_result_of(image_with(0x52009230)), HasSubstr("more than one million elements"));
+  EXPECT_EQ(bounded_result_of(image_with(0x00081115)), "no error") << "which nothing asks for";
 }
 
 TEST(DicomBomb, AMillionElementsInWhateverOrder) {

@@ -1,11 +1,13 @@
 // Small DICOM objects whose every pixel is known, read back; and objects that are no picture.
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/file.h"
 #include "mii/error.h"
 
 #include "medical/codestreams.h"
@@ -215,6 +217,20 @@ TEST(DicomFiles, IconsCompressedWithinItemsArePassedOver) {
   }
 }
 
+// Such as those of one vendor: in explicit VR within a data set in implicit VR.
+TEST(DicomFiles, WhatPrivateSequencesOfKnownLengthHoldIsNoMatter) {
+  for (const DicomForm& form : kForms) {
+    const std::string other = DicomSet({.explicit_vr = !form.explicit_vr}).us(0x00280010, {77}).bytes();
+    for (const std::string& value : {dicom_element(form, 0xFFFEE000, "", other, kUndefinedLength) +
+                                         dicom_element(form, 0xFFFEE00D, "", ""),
+                                     dicom_element(form, 0xFFFEE000, "", other), std::string("no items")}) {
+      DicomSet set = dicom_image(row_of<uint16_t>({1, 2, 3}, form), form);
+      set.bytes_at(0x2005140F, dicom_element(form, 0x2005140F, "SQ", value));
+      EXPECT_THAT(stored(set), ElementsAre(1, 2, 3)) << form.explicit_vr << form.big << value.size();
+    }
+  }
+}
+
 // Behind sequences that say they are empty, and without any.
 TEST(DicomFiles, ItemsOutsideOfASequenceArePassedOver) {
   for (const DicomForm& form : kForms) {
@@ -242,12 +258,14 @@ TEST(DicomFiles, AttributesOfUnknownVrAreRead) {
   DicomSet set = dicom_image(row_of<uint16_t>({1, 2, 3}, {}));
   DicomSet window(kImplicit);
   window.raw(0x00281050, "DS", "40").raw(0x00281051, "DS", "400");
-  set.raw(0x00281053, "UN", "7");
+  set.bytes_at(0x00281053, dicom_element({}, 0x00281053, "UN", "7 "));
+  set.bytes_at(0x00281052, dicom_element({}, 0x00281052, "ZZ", std::string("\4\0\0\0", 4) + "-5.5", 0));
   set.raw(
       0x52009229, "UN",
       dicom_element(kImplicit, 0xFFFEE000, "", DicomSet(kImplicit).sequence(0x00289132, {window}).bytes()));
   const Data data = dicom_file(set);
   EXPECT_EQ(grey(data).slope, 7);
+  EXPECT_EQ(grey(data).intercept, -5.5);
   ASSERT_EQ(DicomFile::open(data).frame_info(0).windows.size(), 1u);
   EXPECT_EQ(DicomFile::open(data).frame_info(0).windows[0].width, 400);
 }
@@ -690,6 +708,54 @@ TEST(DicomJpeg, HeadersThatDisagreeWithTheDataSetAreNamed) {
               HasSubstr("a JPEG of 12 bits, 8 are allocated"));
 }
 
+// The picture and the codestream of ITU-T T.87 annex H.3.
+TEST(DicomJpegLs, TheStandardsExample) {
+  const std::string frame =
+      bytes_of({0xFF, 0xD8, 0xFF, 0xF7, 0x00, 0x0B, 0x08, 0x00, 0x04, 0x00, 0x04, 0x01, 0x01, 0x11, 0x00,
+                0xFF, 0xDA, 0x00, 0x08, 0x01, 0x01, 0x00, 0x00, 0x00, 0x00, 0xC0, 0x00, 0x00, 0x6C, 0x80,
+                0x20, 0x8E, 0x01, 0xC0, 0x00, 0x00, 0x57, 0x40, 0x00, 0x00, 0x6E, 0xE6, 0x00, 0x00, 0x01,
+                0xBC, 0x18, 0x00, 0x00, 0x05, 0xD8, 0x00, 0x00, 0x91, 0x60, 0xFF, 0xD9});
+  DicomSet set = dicom_image({.rows = 4, .cols = 4, .allocated = 8, .stored = 8});
+  EXPECT_THAT(stored(part10(kJpegLs, set.encapsulated({frame}).bytes())),
+              ElementsAre(0, 0, 90, 74, 68, 50, 43, 205, 64, 145, 145, 145, 100, 145, 145, 145));
+}
+
+// Codestreams by CharLS, of values that a formula gives; the first byte tells the fuzz target their size.
+std::string charls_codestream(const std::string& name) {
+  const Data data =
+      read_file(std::filesystem::path(MII_TEST_DATA) / "../../fuzz/seeds/fuzz_frame" / name, 1 << 20);
+  return std::string(reinterpret_cast<const char*>(data.data()) + 1, data.size() - 1);
+}
+
+int ramp(size_t x, size_t y) { return static_cast<int>((x * 7 + y * 13) % 256); }
+
+TEST(DicomJpegLs, GreyOfEightAndSixteenBits) {
+  DicomSet eight = dicom_image({.rows = 17, .cols = 33, .allocated = 8, .stored = 8});
+  const auto found = stored(part10(kJpegLs, eight.encapsulated({charls_codestream("jls-17x33")}).bytes()));
+  for (size_t i = 0; i < found.size(); ++i) ASSERT_EQ(found[i], ramp(i % 33, i / 33)) << i;
+  DicomSet sixteen = dicom_image({.rows = 8, .cols = 8});
+  const auto wide =
+      stored(part10(kJpegLs, sixteen.encapsulated({charls_codestream("jls-8x8-16-lse")}).bytes()));
+  for (int i = 0; i < 64; ++i)
+    ASSERT_EQ(wide[static_cast<size_t>(i)], 2 * i * 31 % 256 + ((2 * i + 1) * 31 % 256 << 8)) << i;
+}
+
+TEST(DicomJpegLs, ColourByLineAndNearColourByPixel) {
+  for (const auto& [name, near] :
+       {std::pair("jls-16x16-rgb-line", 0), std::pair("jls-16x16-rgb-sample-near", 3)}) {
+    DicomSet set = dicom_image(
+        {.rows = 16, .cols = 16, .samples = 3, .allocated = 8, .stored = 8, .photometric = "RGB"});
+    const auto found = rgb(part10(kJpegLs, set.encapsulated({charls_codestream(name)}).bytes()));
+    ASSERT_EQ(found.size(), 16u * 16 * 3);
+    for (size_t i = 0; i < 256; ++i) {
+      const int v = ramp(i % 16, i / 16);
+      ASSERT_NEAR(found[3 * i], v, near) << i;
+      ASSERT_NEAR(found[3 * i + 1], 3 * v % 256, near) << i;
+      ASSERT_NEAR(found[3 * i + 2], 255 - v, near) << i;
+    }
+  }
+}
+
 TEST(DicomJpeg2000, GreySignedAndColour) {
   std::vector<int> values;
   for (int i = 0; i < 20 * 30; ++i) values.push_back(i * 977 % 4096);
@@ -720,7 +786,7 @@ TEST(DicomJpeg2000, HighThroughputCodestreams) {
   deep.allocated = deep.stored = 16;
   colour.samples = 3;
   colour.photometric = "YBR_RCT";
-  const auto ramp = stored(part10("1.2.840.10008.1.2.4.201", image(deep, kHtj2k16Bits)));
+  const auto ramp = stored(part10(kHtj2k, image(deep, kHtj2k16Bits)));
   const auto colours = rgb(part10("1.2.840.10008.1.2.4.202", image(colour, kHtj2kRgb)));
   const auto lossy = stored(part10("1.2.840.10008.1.2.4.203", image(grey_pixels, kHtj2kLossy)));
   for (size_t i = 0; i < 256; ++i) {
@@ -739,7 +805,7 @@ TEST(DicomJpeg2000, DamagedHighThroughputCodestreams) {
   const std::string whole = bytes_of_hex(kHtj2k16Bits);
   DicomSet set = dicom_image({.rows = 16, .cols = 16});
   for (size_t n = 0; n < whole.size(); ++n)
-    EXPECT_THAT(error_of(part10("1.2.840.10008.1.2.4.201", set.encapsulated({whole.substr(0, n)}).bytes())),
+    EXPECT_THAT(error_of(part10(kHtj2k, set.encapsulated({whole.substr(0, n)}).bytes())),
                 AnyOf(StartsWith("invalid_image"), "no error"))
         << n;
 }

@@ -133,6 +133,7 @@ inline constexpr const char* kJpegExtended = "1.2.840.10008.1.2.4.51";
 inline constexpr const char* kJpegLossless = "1.2.840.10008.1.2.4.70";
 inline constexpr const char* kJpegLs = "1.2.840.10008.1.2.4.80";
 inline constexpr const char* kJpeg2000 = "1.2.840.10008.1.2.4.90";
+inline constexpr const char* kHtj2k = "1.2.840.10008.1.2.4.201";
 
 /// A Part 10 file. preamble: the first bytes of the 128 before "DICM".
 inline Data part10(const std::string& transfer_syntax, const std::string& dataset,

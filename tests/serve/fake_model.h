@@ -17,6 +17,8 @@ struct FakeState {
   std::mutex mutex;
   std::condition_variable changed;
   bool blocked = false;               // guarded by mutex: computations wait while it is set
+  bool preparing_blocked = false;     // guarded by mutex: the same for prepare(), which runs on a worker
+  bool counting_blocked = false;      // guarded by mutex: and for count_tokens(), which parsing calls
   std::vector<size_t> image_batches;  // guarded by mutex
   std::vector<size_t> text_batches;   // guarded by mutex
   std::atomic<bool> failing = false;
@@ -25,6 +27,20 @@ struct FakeState {
     const std::lock_guard lock(mutex);
     blocked = on;
     changed.notify_all();
+  }
+  void block_preparing(bool on) {
+    const std::lock_guard lock(mutex);
+    preparing_blocked = on;
+    changed.notify_all();
+  }
+  void block_counting(bool on) {
+    const std::lock_guard lock(mutex);
+    counting_blocked = on;
+    changed.notify_all();
+  }
+  void wait_while(const bool& is_blocked) {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return !is_blocked; });
   }
   size_t computed_images() {
     const std::lock_guard lock(mutex);
@@ -44,6 +60,7 @@ class FakeModel final : public Model {
   }
 
   Image prepare(const Image& image) const override {
+    state_->wait_while(state_->preparing_blocked);
     return Image::from_rgb(image.width(), image.height(), image.pixels());
   }
   Matrix encode_images(std::span<const Image> images) const override {
@@ -62,7 +79,10 @@ class FakeModel final : public Model {
     for (size_t t = 0; t < texts.size(); ++t) rows.row(t)[0] = static_cast<float>(texts[t].size());
     return rows;
   }
-  size_t count_tokens(std::string_view text) const override { return text.size(); }
+  size_t count_tokens(std::string_view text) const override {
+    state_->wait_while(state_->counting_blocked);
+    return text.size();
+  }
   TextCacheCounts text_cache_counts() const override { return {3, 4}; }
   const ModelInfo& info() const override { return info_; }
   size_t image_batch() const override { return 4; }

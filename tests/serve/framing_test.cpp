@@ -49,15 +49,14 @@ TEST(ServeFraming, OddRequestsAreAnsweredByRfc9112) {
     EXPECT_EQ(behaviour(server.port(), bytes), name.substr(name.find('.') + 1)) << name;
 }
 
-// An empty line at the end of each: what a head of this form, or the lines of a chunk, cost without a bound.
+// None of them ends: the buffer of the connection would grow with them.
 TEST(ServeFraming, EndlessTrailersAndChunkExtensionsAreRefused) {
   RunningServer server;
-  const std::string piece(1 << 20, 'a');
-  for (const char* begin : {"0\r\nX-A: ", "5;a=", "0;a=", "5\r\nhello\r\n1;a=\"", "00000000"}) {
+  const std::pair<const char*, char> lines[] = {
+      {"0\r\nX-A: ", 'a'}, {"5;a=", 'a'}, {"0;a=", 'a'}, {"5\r\nhello\r\n1;a=\"", 'a'}, {"0", '0'}};
+  for (const auto& [begin, more] : lines) {
     Client client(server.port());
-    client.send_text(kChunkedPost + std::string(begin));
-    for (int i = 0; i < 4; ++i)
-      client.send_text(*begin == '0' && begin[1] == '0' ? std::string(1 << 20, '0') : piece);
+    client.send_text(kChunkedPost + std::string(begin) + std::string(4 << 20, more));
     EXPECT_EQ(client.receive().status, 431) << begin;
     EXPECT_TRUE(client.closed_within(3000)) << begin;
   }
@@ -78,20 +77,23 @@ TEST(ServeFraming, ManySmallChunksAreABody) {
   EXPECT_EQ(client.receive().status, 200);
 }
 
-TEST(ServeFraming, AHeadThatComesLineByLineIsBoundedAsAWhole) {
+// Each piece ends behind the first letter of the next field: a parser that takes what is complete would
+// forget how much it has taken.
+TEST(ServeFraming, AHeadThatComesInPiecesIsBoundedAsAWhole) {
   ServeOptions options;
   options.limits.header_bytes = 1000;
   RunningServer server(options);
   Client client(server.port());
-  client.send_text("GET /livez HTTP/1.1\r\nHost: t\r\n");
+  client.send_text("GET /livez HTTP/1.1\r\nHost: t\r\nX");
   for (int i = 0; i < 40; ++i) {
-    client.send_text("X-A: " + std::string(30, 'a') + "\r\n");
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    client.send_text("-A: " + std::string(30, 'a') + "\r\nX");
   }
+  client.send_text(": a\r\n\r\n");
   EXPECT_EQ(client.receive().status, 431);
 }
 
-// While a body is being received that takes all the room that bodies have.
+// More than all bodies together may have.
 TEST(ServeFraming, BodiesThatNobodyWantsTakeNoRoom) {
   const auto keys = std::filesystem::temp_directory_path() / ("mii-framing-keys-" + std::to_string(getpid()));
   std::ofstream(keys) << "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\n";  // "secret"
@@ -122,6 +124,25 @@ TEST(ServeFraming, BodiesThatNobodyWantsTakeNoRoom) {
     EXPECT_EQ(chunked.receive().status, status) << head;
     EXPECT_TRUE(chunked.closed_within(3000)) << head;
   }
+}
+
+TEST(ServeFraming, ARefusedBodyGivesItsRoomBackAtOnce) {
+  ServeOptions options;
+  options.limits.body_bytes = 50'000;
+  options.limits.bodies_bytes = 60'000;
+  RunningServer server(options);
+  Client refused(server.port());  // stays, and is listened to for a while
+  refused.send_text(kChunkedPost + std::string("c351\r\n") + std::string(50'001, ' '));
+  EXPECT_EQ(refused.receive().status, 413);
+  const std::string body = std::string(40'000, ' ') + "{\"texts\":[\"a\"]}";
+  EXPECT_EQ(Client(server.port()).post("/encode", body).status, 200);
+}
+
+TEST(ServeFraming, AnUnwantedBodyThatDoesNotComeEndsTheConnectionSoon) {
+  RunningServer server;
+  Client client(server.port());
+  client.send_text("GET /livez HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\n");
+  EXPECT_TRUE(client.closed_within(15'000));
 }
 
 }  // namespace

@@ -16,13 +16,18 @@ namespace mii::serve {
 /// A server on a free port of 127.0.0.1 with the fake model, or another.
 class RunningServer {
  public:
-  explicit RunningServer(ServeOptions options = {}, Server::OpenModel open = {}) {
+  explicit RunningServer(ServeOptions options = {}, Server::OpenModel open = {},
+                         std::function<void()> reopen_log = {}) {
     options.port = 0;
-    server_ = std::make_unique<Server>(std::move(options), [this](std::string_view line) {
-      const std::lock_guard lock(mutex_);
-      log_ += line;
-      return true;
-    });
+    options.allowed_hosts.push_back("t");  // as Client calls it
+    server_ = std::make_unique<Server>(
+        std::move(options),
+        [this](std::string_view line) {
+          const std::lock_guard lock(mutex_);
+          log_ += line;
+          return true;
+        },
+        std::move(reopen_log));
     if (!open) open = [state = fake] { return std::make_unique<FakeModel>(state); };
     std::promise<void> ready;
     auto is_ready = ready.get_future();

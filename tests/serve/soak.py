@@ -24,7 +24,7 @@ PICTURE = (DATA / "rgb.png").read_bytes()
 
 
 def request(path, body=b"", kind="application/json", method="POST"):
-    return (f"{method} {path} HTTP/1.1\r\nHost: t\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return (f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
             .encode() + body)
 
 
@@ -310,7 +310,7 @@ def full_disk(args):
 
 def quick(port, path):
     with socket.create_connection(("127.0.0.1", port)) as link:
-        link.sendall(f"GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".encode())
+        link.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         answer = b""
         while piece := link.recv(65536):
             answer += piece
