@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "mii/export.h"
+
 namespace mii {
 
 /// How a window maps values to grey. Source: DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3.
@@ -14,6 +16,9 @@ enum class VoiFunction { linear, linear_exact, sigmoid };
 /// How a volume is cut into slices, each shown in radiological convention: the patient's right (sagittal:
 /// front) on the left of the image.
 enum class SlicePlane { axial, coronal, sagittal };
+
+/// "axial", "coronal" or "sagittal".
+MII_API const char* to_string(SlicePlane plane);
 
 struct VoiWindow {
   double center = 0;  ///< in the frame's real values (Hounsfield units in a CT)

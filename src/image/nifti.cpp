@@ -3,9 +3,8 @@
 #include "image/medical_codec.h"
 
 namespace mii {
-namespace {
 
-const char* name_of(SlicePlane plane) {
+const char* to_string(SlicePlane plane) {
   switch (plane) {
     case SlicePlane::axial:
       return "axial";
@@ -17,8 +16,6 @@ const char* name_of(SlicePlane plane) {
   return "sagittal";
 }
 
-}  // namespace
-
 NiftiLimits nifti_limits(const DecodeLimits& limits) {
   return {.max_volume_bytes = limits.max_volume_bytes, .max_slice_pixels = limits.max_pixels};
 }
@@ -29,7 +26,7 @@ MeasuredFrame measured(const NiftiVolume& volume, const DecodeOptions& options) 
   MeasuredFrame result{volume.slice(options.plane, index % slices, index / slices), {}, {}};
   Provenance& provenance = result.provenance;
   provenance.format = "NIfTI-" + std::to_string(volume.info().version);
-  provenance.plane = name_of(options.plane);
+  provenance.plane = to_string(options.plane);
   provenance.frame = index;
   provenance.frames = slices * volume.times();
   provenance.rescale = {volume.info().slope, volume.info().intercept};

@@ -41,7 +41,9 @@ void add_folder(const fs::path& folder, FoundImages& found) {
     try {
       if (looks_like_an_image(file)) files.push_back(file.string());
     } catch (const Error& error) {
-      if (fs::exists(file)) found.failures.push_back({file.string(), error.what()});
+      std::error_code unknown;
+      const bool vanished = !fs::exists(file, unknown) && !unknown;
+      if (!vanished) found.failures.push_back({file.string(), error.what()});
     }
   }
   std::ranges::sort(files);
