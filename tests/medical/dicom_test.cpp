@@ -229,6 +229,17 @@ TEST(DicomFiles, WhatPrivateSequencesOfKnownLengthHoldIsNoMatter) {
   }
 }
 
+TEST(DicomFiles, SequencesOfVrUnAreInImplicitVrLittleEndianWhateverIsAroundThem) {
+  for (const DicomForm& form : {DicomForm{}, kBig}) {
+    const std::string items =
+        dicom_element(kImplicit, 0xFFFEE000, "", DicomSet(kImplicit).us(1, {7}).bytes()) +
+        dicom_element(kImplicit, 0xFFFEE0DD, "", "");
+    DicomSet set = dicom_image(row_of<uint16_t>({1, 2, 3}, form), form);
+    set.bytes_at(0x00082112, dicom_element(form, 0x00082112, "UN", items, kUndefinedLength));
+    EXPECT_THAT(stored(set), ElementsAre(1, 2, 3)) << form.big;
+  }
+}
+
 // Behind sequences that say they are empty, and without any.
 TEST(DicomFiles, ItemsOutsideOfASequenceArePassedOver) {
   for (const DicomForm& form : kForms) {
