@@ -302,7 +302,7 @@ void DicomFile::Impl::mark_padding(GreyFrame& grey) const {
   if (!value) return;
   // Written as US or SS, and by some as the other one of the two.
   const auto as_stored = [&](double v) {
-    const auto whole = static_cast<int32_t>(v);
+    const auto whole = static_cast<int32_t>(std::clamp<double>(v, INT32_MIN, INT32_MAX));
     if (layout_.is_signed && whole > 32767) return whole - 65536;
     if (!layout_.is_signed && whole < 0) return whole + 65536;
     return whole;

@@ -466,6 +466,13 @@ TEST(DicomGrey, PaddingIsAValueOrARange) {
             std::pair(5, 9));
 }
 
+TEST(DicomGrey, NumbersBeyondThirtyTwoBitsAreNoMatter) {
+  DicomSet table, set = dicom_image(row_of<int16_t>({-2, 0, 5}, {}));
+  table.raw(0x00283002, "DS", "1e300\\-1e300\\16").words(0x00283006, {7, 200});
+  set.raw(0x00280120, "DS", "1e300").sequence(0x00283000, {table});
+  EXPECT_THAT(stored(set), ElementsAre(-2, 0, 5)) << "no table";
+}
+
 TEST(DicomGrey, WindowsAndTablesOfTheVoi) {
   DicomSet table;
   table.us(0x00283002, {2, 5, 8}).us(0x00283006, {7, 200});
