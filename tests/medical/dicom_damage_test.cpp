@@ -551,6 +551,15 @@ TEST(DicomBomb, LengthsBeyondTheFile) {
   }
 }
 
+// Its value would be read as items by a parser that knows the tag: the length in it is more than there is.
+TEST(DicomDamage, ASequenceWithoutItemsIsPassedOver) {
+  DicomSet set = dicom_image({.pixels = "xy"}, kImplicit);
+  const std::string value = dicom_element(kImplicit, 0xFFFEE0DD, "", "", 34) + "USMONOCHROME2MRYBR_ICT";
+  set.bytes_at(0x00081115, dicom_element(kImplicit, 0x00041220, "", value));
+  set.raw(0x00281053, "DS", "7");
+  EXPECT_EQ(DicomFile::open(dicom_file(set)).frame_info(0).rescale, std::pair(7.0, 0.0));
+}
+
 TEST(DicomBomb, MetaHeadersThatLie) {
   const std::string dataset = dicom_image({.pixels = "xy"}).bytes();
   for (const uint32_t length : {0u, 1u, 0x7FFFFFFFu, 0xFFFFFFFFu}) {
