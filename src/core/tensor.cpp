@@ -2,6 +2,9 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
+
+#include "mii/error.h"
 
 namespace mii {
 
@@ -55,9 +58,8 @@ std::string to_string(const Shape& shape) {
 }
 
 BFloat16 to_bfloat16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  if (std::isnan(value)) return {static_cast<uint16_t>((bits >> 16) | 0x40)};
-  return {static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16)};
+  if (!std::isnan(value)) return number_to_bfloat16(value);
+  return {static_cast<uint16_t>((std::bit_cast<uint32_t>(value) >> 16) | 0x40)};
 }
 
 float to_float(BFloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16); }
@@ -85,6 +87,33 @@ Float16 to_float16(float value) {
   }
   const uint32_t rebased = std::bit_cast<uint32_t>(magnitude) - (112u << 23);
   return {static_cast<uint16_t>(sign | ((rebased + 0xFFF + ((rebased >> 13) & 1)) >> 13))};
+}
+
+namespace {
+
+template <typename Stored>
+void halves_to_floats(const std::byte* from, size_t n, float* to) {
+  for (size_t i = 0; i < n; ++i) {
+    Stored value;
+    std::memcpy(&value, from + i * sizeof(value), sizeof(value));
+    to[i] = to_float(value);
+  }
+}
+
+}  // namespace
+
+void to_floats(const std::byte* from, DType dtype, size_t n, float* to) {
+  switch (dtype) {
+    case DType::f32:
+      std::memcpy(to, from, n * sizeof(float));
+      return;
+    case DType::bf16:
+      return halves_to_floats<BFloat16>(from, n, to);
+    case DType::f16:
+      return halves_to_floats<Float16>(from, n, to);
+    default:
+      throw Error(ErrorCode::internal, std::string("no conversion of ") + to_string(dtype) + " to F32");
+  }
 }
 
 }  // namespace mii
