@@ -230,14 +230,6 @@ std::vector<float> embed_tokens(Backend& backend, DType dtype, int64_t channels)
   return y.values();
 }
 
-std::vector<float> gather_rows(Backend& backend, int64_t channels) {
-  Values values(11);
-  const std::vector<int64_t> which{6, 0, 3, 3};
-  const OnBackend x(backend, values.normal(7 * channels), 7), y(backend, 4, channels);
-  backend.gather_rows(x, which, y);
-  return y.values();
-}
-
 struct Case {
   std::string name;
   Operator run;
@@ -290,8 +282,6 @@ std::vector<Case> cases() {
     for (int64_t channels : {1, 17})
       add(std::string("tokens ") + to_string(dtype) + " " + std::to_string(channels),
           [=](Backend& b) { return embed_tokens(b, dtype, channels); });
-  for (int64_t channels : {1, 17})
-    add("gather " + std::to_string(channels), [=](Backend& b) { return gather_rows(b, channels); });
   add("pooled", [](Backend& b) { return pooled(b, 3, 37, 19); });
   return all;
 }
@@ -363,6 +353,23 @@ TEST_P(Operators, ScalePixelsInTorchvisionsOrder) {
   }
   EXPECT_EQ(values[0], -2.1179039478302f);
   EXPECT_FLOAT_EQ(values[255 * 3], 2.2489083f);
+}
+
+TEST_P(Operators, GatherRowsByTheirNumbers) {
+  const OnBackend x(*backend_, {0, 1, 10, 11, 20, 21, 30, 31}, 4), y(*backend_, 3, 2);
+  backend_->gather_rows(x, std::vector<int64_t>{3, 0, 0}, y);
+  EXPECT_EQ(y.values(), (std::vector<float>{30, 31, 0, 1, 0, 1}));
+}
+
+TEST_P(Operators, EmbedTokensByIdAndPlace) {
+  const std::vector<BFloat16> table{{0x3F80}, {0x4000}, {0xC040}, {0x4080}};  // 1, 2; -3, 4
+  TokenEmbedding embedding;
+  embedding.tokens =
+      backend_->pack_table({reinterpret_cast<const std::byte*>(table.data()), DType::bf16, {2, 2}});
+  embedding.places = backend_->store(std::vector<float>{0.25f, 0.5f, 100, 200, 1000, 2000});
+  const OnBackend y(*backend_, 3, 2);
+  backend_->embed_tokens(std::vector<int32_t>{1, 0, 1}, std::vector<int32_t>{0, 2, 1}, embedding, y);
+  EXPECT_EQ(y.values(), (std::vector<float>{-2.75f, 4.5f, 1001, 2002, 97, 204}));
 }
 
 std::vector<std::string> names_of_backends() {

@@ -1,9 +1,14 @@
 #include "core/tensor.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
+
+#include "mii/error.h"
 
 namespace mii {
 namespace {
@@ -40,6 +45,24 @@ TEST(Shape, PrintsAndCounts) {
   EXPECT_EQ(to_string(Shape{}), "[]");
   EXPECT_EQ(element_count({}), 1);
   EXPECT_EQ(element_count({3, 0, 5}), 0);
+}
+
+TEST(ToFloats, ReadsEachFloatTypeFromAnyAddress) {
+  const std::vector<std::pair<DType, std::vector<uint8_t>>> stored{
+      {DType::f32, {0, 0, 0xC0, 0x3F, 0, 0, 0x40, 0xC0}},  // 1.5, -3, little-endian as in the file
+      {DType::bf16, {0xC0, 0x3F, 0x40, 0xC0}},
+      {DType::f16, {0x00, 0x3E, 0x00, 0xC2}}};
+  for (const auto& [dtype, bytes] : stored) {
+    std::vector<std::byte> shifted(1 + bytes.size());
+    std::memcpy(shifted.data() + 1, bytes.data(), bytes.size());
+    float values[2] = {};
+    to_floats(shifted.data() + 1, dtype, 2, values);
+    EXPECT_EQ(values[0], 1.5f) << to_string(dtype);
+    EXPECT_EQ(values[1], -3.0f) << to_string(dtype);
+  }
+  float value = 0;
+  const std::byte byte{1};
+  EXPECT_THROW(to_floats(&byte, DType::u8, 1, &value), Error);
 }
 
 }  // namespace
