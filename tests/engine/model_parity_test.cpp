@@ -192,8 +192,8 @@ INSTANTIATE_TEST_SUITE_P(Backends, TinyVectors,
                                           testing::ValuesIn(names_of_backends()),
                                           testing::ValuesIn(names_of_precisions())),
                          [](const auto& test) {
-                           const auto& [name, backend, precision] = test.param;
-                           return without_hyphens(name + "_" + backend + "_" + precision);
+                           return without_hyphens(std::get<0>(test.param) + "_" + std::get<1>(test.param) +
+                                                  "_" + std::get<2>(test.param));
                          });
 
 bool room_for_full_size() {
