@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -22,14 +21,5 @@ struct ResizedDecode {
 /// Image::decode and then resize_bicubic, with the same bytes, but faster: with two threads or more, rows are
 /// resized while the next ones are still being decoded. Throws as those two do.
 Image decode_resized(std::span<const std::byte> bytes, const ResizedDecode& options);
-
-struct Normalisation {
-  std::array<float, 3> mean{};
-  std::array<float, 3> std{};
-};
-
-/// (x / 255 - mean) / std in float32, in torchvision's order of operations.
-/// pixels and out: [height, width, 3]. Throws Error{invalid_argument} when their sizes differ. Pure.
-void normalise(std::span<const uint8_t> pixels, const Normalisation& normalisation, std::span<float> out);
 
 }  // namespace mii
