@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "backend/cpu/product_rate.h"
+#include "backend/precision.h"
 #include "commands.h"
 #include "core/number_text.h"
 #include "mii/error.h"
@@ -82,7 +83,7 @@ std::vector<Figure> measure(const ModelFlags& flags, size_t batch, int repeats) 
   figures.push_back({"first image", seconds_of([&] { engine->encode_images(one); }) * 1e3, "ms"});
   figures.push_back({"peak memory, images only", peak_memory_mb(), "MB"});
 
-  const DType operands = info.precision == Precision::bf16 ? DType::bf16 : DType::f32;
+  const DType operands = info_of(info.precision).weights;
   std::vector<double> rates, ones, manys;
   for (int i = 0; i < repeats; ++i) {
     rates.push_back(measure_product_rate(operands, info.threads));

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "backend/precision.h"
 #include "commands.h"
 #include "output.h"
 #include "text/clip_tokenizer.h"
@@ -24,8 +25,8 @@ void add_convert(CLI::App& app, Command& chosen) {
   command->callback([flags, &chosen] {
     chosen = [flags] {
       const auto tokenizer = ClipTokenizer::load(ModelFolder::find(flags->model).tokenizer);
-      convert_model(flags->model, tokenizer.vocabulary_size(),
-                    flags->dtype == "bf16" ? DType::bf16 : DType::f32, flags->out);
+      convert_model(flags->model, tokenizer.vocabulary_size(), info_of(parse_precision(flags->dtype)).weights,
+                    flags->out);
       print_line(flags->out + ": written with " + flags->dtype + " weights");
       return static_cast<int>(kOk);
     };

@@ -29,8 +29,8 @@ int print_info(const ModelFlags& flags) {
               m.text_layers, m.text_context_length, m.vocabulary_size);
   std::printf("embedding    %zu values; logit scale %s\n", m.embedding_dim,
               number_text(m.logit_scale).c_str());
-  std::printf("computes in  %s on %s, %d thread%s\n", m.precision == Precision::bf16 ? "bf16" : "f32",
-              m.backend.c_str(), m.threads, m.threads == 1 ? "" : "s");
+  std::printf("computes in  %s on %s, %d thread%s\n", to_string(m.precision), m.backend.c_str(), m.threads,
+              m.threads == 1 ? "" : "s");
   return kOk;
 }
 

@@ -1,10 +1,39 @@
 #include "model_flags.h"
 
+#include <string>
+#include <vector>
+
+#include "backend/precision.h"
+#include "backend/registry.h"
 #include "mii/error.h"
 #include "output.h"
 #include "program_files.h"
 
 namespace mii {
+
+namespace {
+
+std::vector<std::string> precision_choices() {
+  std::vector<std::string> names{"auto"};
+  for (const PrecisionInfo& info : precisions()) names.emplace_back(info.name);
+  return names;
+}
+
+std::vector<std::string> backend_choices() {
+  std::vector<std::string> names{"auto"};
+  for (const BackendEntry& entry : backends()) names.emplace_back(entry.name);
+  return names;
+}
+
+// "auto: the best that can run here; cpu: ...; reference: ..."
+std::string backend_help() {
+  std::string help = "auto: the best that can run here";
+  for (const BackendEntry& entry : backends())
+    help += "; " + std::string(entry.name) + ": " + std::string(entry.description);
+  return help;
+}
+
+}  // namespace
 
 std::filesystem::path built_in_model() {
   auto folder = program_file("models/starter", "models/starter");
@@ -17,11 +46,11 @@ std::filesystem::path built_in_model() {
 void ModelFlags::add_to(CLI::App& command) {
   command.add_option("--model", model, "Model folder in the published layout [the built-in model]")
       ->envname("MII_MODEL");
-  command.add_option("--precision", precision, "auto: bf16 where it is fast, else f32")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+  command.add_option("--precision", precision, "auto: the fastest that is exact enough for every use")
+      ->check(CLI::IsMember(precision_choices()))
       ->capture_default_str();
-  command.add_option("--backend", backend, "reference: plain loops, slow, to compare with")
-      ->check(CLI::IsMember({"cpu", "reference"}))
+  command.add_option("--backend", backend, backend_help())
+      ->check(CLI::IsMember(backend_choices()))
       ->capture_default_str();
   command.add_option("--threads", threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   command.add_flag("--quiet", quiet, "No progress bar, no warnings");
@@ -29,10 +58,8 @@ void ModelFlags::add_to(CLI::App& command) {
 
 Engine ModelFlags::open(bool cache_texts, const std::function<void(std::string_view)>& warn) const {
   EngineOptions options;
-  options.precision = precision == "f32"    ? Precision::f32
-                      : precision == "bf16" ? Precision::bf16
-                                            : Precision::automatic;
-  options.backend = backend == "reference" ? BackendKind::reference : BackendKind::cpu;
+  options.precision = parse_precision(precision);
+  options.backend = backend;
   options.threads = threads;
   if (!cache_texts) options.text_cache_entries = 0;
   options.warn = warn;

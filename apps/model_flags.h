@@ -18,7 +18,7 @@ std::filesystem::path built_in_model();
 struct ModelFlags {
   std::string model;  ///< empty: the built-in one
   std::string precision = "auto";
-  std::string backend = "cpu";
+  std::string backend = "auto";
   int threads = 0;
   bool quiet = false;
 

@@ -15,25 +15,15 @@
 #include "mii/identity.h"
 #include "mii/image.h"
 #include "mii/matrix.h"
+#include "mii/precision.h"
 
 namespace mii {
 
-/// The arithmetic of the towers' matrix products. Everything between them is float32 in either case.
-enum class Precision {
-  automatic,  ///< bf16 where this machine has a fast kernel for it, else f32
-  f32,        ///< agrees with the reference to 3e-6
-  bf16,       ///< half the memory; cosine with the reference at least 0.9998
-};
-
-/// Which implementation of the operators runs.
-enum class BackendKind {
-  cpu,        ///< oneDNN and vector code
-  reference,  ///< plain loops with double accumulation: slow, the standard that the tests compare with
-};
-
 struct EngineOptions {
   Precision precision = Precision::automatic;
-  BackendKind backend = BackendKind::cpu;
+  /// Which implementation of the operators runs: "cpu" (oneDNN and vector code), "reference" (plain loops
+  /// with double accumulation: slow, what the tests compare with), or "auto", the best that can run here.
+  std::string backend = "auto";
   /// Threads of one computation; 0 takes every core that this process may run on.
   int threads = 0;
   /// Text vectors that are remembered, least recently used dropped first; 0 remembers none.
@@ -61,7 +51,7 @@ struct ModelInfo {
   size_t embedding_dim = 0;
   double image_operations = 0;           ///< floating-point operations that one image needs
   float logit_scale = 0;                 ///< the factor on the cosine: exp of the stored value
-  Precision precision = Precision::f32;  ///< the precision in use: f32 or bf16
+  Precision precision = Precision::f32;  ///< the precision in use, never automatic
   std::string backend;                   ///< "cpu (oneDNN 2.6.3, avx512_core_bf16)", say
   int threads = 0;
 };

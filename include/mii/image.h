@@ -23,7 +23,9 @@ enum class Grey16 {
 
 /// What is refused before any memory is taken for it.
 struct DecodeLimits {
-  uint64_t max_pixels = 100'000'000;       ///< width * height
+  /// width * height; of a TIFF of measured values, or whose colours libtiff converts, and of a WebP animation
+  /// a fifth, as they take more memory a pixel.
+  uint64_t max_pixels = 100'000'000;
   uint64_t max_file_bytes = 256ull << 20;  ///< the encoded size
   uint64_t max_volume_bytes = 2ull << 30;  ///< of a NIfTI volume's voxels, inflated
 };
@@ -38,7 +40,7 @@ struct DecodeOptions {
   DecodeLimits limits;
   Grey16 grey16 = Grey16::minmax;
 
-  /// DICOM and NIfTI: how measured values become grey.
+  /// DICOM, NIfTI, and TIFF of 32-bit, floating-point or signed grey: how measured values become grey.
   Profile profile;
   /// Multi-frame DICOM, NIfTI: the frame, counted from 0; beyond the last is Error{invalid_argument}. Absent:
   /// the middle one (of a 4-D volume, the middle slice of the first time).

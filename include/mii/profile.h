@@ -9,15 +9,16 @@
 
 namespace mii {
 
-/// How measured grey values (DICOM, NIfTI) become the 8 bits that the model sees. Colour images, and files
-/// that already hold 8-bit images (JPEG, PNG), stay as they are under every profile.
+/// How measured grey values (DICOM, NIfTI, TIFF of 32-bit, floating-point or signed numbers) become the 8
+/// bits that the model sees. Colour images, and files that already hold 8-bit images (JPEG, PNG), stay as they
+/// are under every profile.
 ///
 /// "auto" decides by what the file is:
 ///   colour, palette                           as stored
 ///   US, and 8-bit ES, GM, SM, OP, XC          stored
 ///   CT                                        VOI of the file, else the window of its body part, else 40/400
 ///   CR, DX, MG, RG, PX, IO                    VOI of the file, else percentiles 1 to 99
-///   MR, PT, NM, XA, everything else, NIfTI    percentiles 1 to 99
+///   MR, PT, NM, XA, all else, NIfTI, TIFF     percentiles 1 to 99
 struct MII_API Profile {
   enum class Kind {
     automatic,

@@ -1,44 +1,23 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
+#include "backend/storage.h"
 #include "core/tensor.h"
+#include "mii/precision.h"
 
 // The operators that the two towers are made of, each fused as far as every backend can profit from it.
 //
 // Glossary: B batch, H W token grid, N = H*W tokens, C channels, R rows (B*N, or all tokens of several
 // texts). Activations are float32 and row-major; what a backend uses inside an operator (bf16, say) is its
-// own affair.
+// own affair. Where they lie is, too: see storage.h.
 
 namespace mii {
-
-/// A borrowed float32 matrix [rows, cols], row-major, dense.
-struct Rows {
-  float* data = nullptr;
-  int64_t rows = 0;
-  int64_t cols = 0;
-
-  float* row(int64_t i) const { return data + i * cols; }
-  int64_t elements() const { return rows * cols; }
-};
-
-struct ConstRows {
-  const float* data = nullptr;
-  int64_t rows = 0;
-  int64_t cols = 0;
-
-  ConstRows() = default;
-  ConstRows(const float* d, int64_t r, int64_t c) : data(d), rows(r), cols(c) {}
-  ConstRows(const Rows& other)
-      : data(other.data), rows(other.rows), cols(other.cols) {}  // NOLINT: a view of a view
-
-  const float* row(int64_t i) const { return data + i * cols; }
-  int64_t elements() const { return rows * cols; }
-};
 
 /// How the rows of an image tower's activation are laid out: row (b*height + y)*width + x.
 struct TokenGrid {
@@ -50,6 +29,19 @@ struct TokenGrid {
   int64_t rows() const { return batch * tokens(); }
 };
 
+/// A weight matrix as a checkpoint has it.
+struct StoredMatrix {
+  enum class Layout { out_in, in_out };
+
+  TensorView values;  ///< [out, in], or [in, out] by its layout
+  Layout layout = Layout::out_in;
+  /// [out]: a factor on each output, for integers; empty for float types.
+  std::span<const float> scales;
+
+  int64_t in() const { return values.shape[layout == Layout::out_in ? 1 : 0]; }
+  int64_t out() const { return values.shape[layout == Layout::out_in ? 0 : 1]; }
+};
+
 /// A weight matrix in the layout of the backend that packed it.
 class PackedMatrix {
  public:
@@ -59,14 +51,14 @@ class PackedMatrix {
 /// y = x W^T + b.
 struct Linear {
   std::unique_ptr<PackedMatrix> weight;
-  std::vector<float> bias;  ///< [out], or empty
+  Vector bias;  ///< [out], or empty
   int64_t in = 0;
   int64_t out = 0;
 };
 
 struct LayerNorm {
-  std::vector<float> weight;  ///< [C]
-  std::vector<float> bias;    ///< [C]
+  Vector weight;  ///< [C]
+  Vector bias;    ///< [C]
   float epsilon = 0;
 };
 
@@ -80,8 +72,28 @@ struct PatchConv {
 
 /// One 3x3 kernel a channel, padding 1.
 struct DepthwiseConv {
-  std::vector<float> weight;  ///< [3, 3, C]
-  std::vector<float> bias;    ///< [C]
+  Vector weight;  ///< [3, 3, C]
+  Vector bias;    ///< [C]
+};
+
+/// A matrix whose rows can be had one by one, from a file say.
+struct RowTable {
+  int64_t rows = 0;
+  int64_t cols = 0;
+  /// Writes cols numbers. May throw.
+  std::function<void(int64_t row, float* to)> read;
+};
+
+/// Vectors of tokens and of their places in a text.
+struct TokenEmbedding {
+  std::unique_ptr<PackedMatrix> tokens;  ///< [vocabulary, C], from pack_table()
+  Vector places;                         ///< [context, C]
+};
+
+/// What makes a channel's byte v a number: (v / 255 - mean) / std, in float32 and in this order.
+struct PixelScale {
+  std::array<float, 3> mean{};
+  std::array<float, 3> std{};
 };
 
 enum class Activation {
@@ -100,8 +112,8 @@ struct WindowAttention {
   TokenGrid grid;
   int64_t heads = 1;
   int64_t window = 0;
-  /// q, k and v [3C] of a token that pads the grid to a multiple of the window.
-  std::span<const float> padding_qkv;
+  /// q, k and v [1, 3C] of a token that pads the grid to a multiple of the window.
+  ConstRows padding_qkv;
 };
 
 struct ChannelAttention {
@@ -117,6 +129,11 @@ struct TextAttention {
   bool causal = false;
 };
 
+struct BackendOptions {
+  Precision precision = Precision::f32;  ///< one that the backend offers
+  int threads = 0;                       ///< of a computation; 0 takes every core that this process may use
+};
+
 /// Computes the operators. One computation at a time: a backend owns scratch memory.
 /// Shapes are the caller's business and are not checked. Outputs never overlap inputs but where an operator
 /// adds to x.
@@ -126,14 +143,41 @@ class Backend {
 
   /// What it is and on what it runs, for people.
   virtual std::string description() const = 0;
+  virtual Precision precision() const = 0;
+  virtual int threads() const = 0;
 
-  /// The type in which pack() takes weights: f32 or bf16.
-  virtual DType weight_dtype() const = 0;
+  /// Prepares the calling thread: everything below is called on it from now on.
+  virtual void attach_thread() = 0;
 
-  /// Copies a weight matrix [out, in] (or [in, out] when so stored) of weight_dtype() into the backend's
+  /// Room for so many numbers, not initialised.
+  virtual std::unique_ptr<Storage> allocate(int64_t values) = 0;
+
+  /// Copies numbers [rows * cols] to where the backend computes.
+  virtual void upload(std::span<const float> from, Rows to) = 0;
+
+  /// Copies numbers back [rows * cols], when all operators before it are done.
+  virtual void download(ConstRows from, std::span<float> to) = 0;
+
+  /// Copies numbers that stay.
+  Vector store(std::span<const float> values);
+
+  /// Copies a weight matrix, whose type is the one that the precision's table entry names, into the backend's
   /// layout.
-  enum class WeightLayout { out_in, in_out };
-  virtual std::unique_ptr<PackedMatrix> pack(const TensorView& weight, WeightLayout layout) = 0;
+  virtual std::unique_ptr<PackedMatrix> pack(const StoredMatrix& weight) = 0;
+
+  /// A table of which a few rows are needed at a time. The backend may leave it where it is, and read rows
+  /// whenever it computes.
+  virtual std::unique_ptr<PackedMatrix> pack_table(RowTable table) = 0;
+
+  /// y = the pixels of one image, scaled. rgb: [H*W, 3] bytes on the host; y: [H*W, 3].
+  virtual void scale_pixels(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) = 0;
+
+  /// y[r] = embedding.tokens[ids[r]] + embedding.places[places[r]]. ids, places: [R], on the host; y: [R, C].
+  virtual void embed_tokens(std::span<const int32_t> ids, std::span<const int32_t> places,
+                            const TokenEmbedding& embedding, Rows y) = 0;
+
+  /// y[r] = x[which[r]]. which: [y.rows], on the host.
+  virtual void gather_rows(ConstRows x, std::span<const int64_t> which, Rows y) = 0;
 
   /// y = conv(x). x: [B*H*W, C_in] on `grid`; y: [B*H'*W', C_out], H' = (H + 2*padding - size) / stride + 1.
   virtual void patch_conv(ConstRows x, const TokenGrid& grid, const PatchConv& conv, Rows y) = 0;
@@ -169,6 +213,20 @@ class Backend {
 
   /// Divides each row by its L2 norm.
   virtual void l2_normalise(Rows x) = 0;
+};
+
+/// Room for a matrix that each computation makes anew: it grows and is used again.
+class Buffer {
+ public:
+  explicit Buffer(Backend& backend) : backend_(&backend) {}
+
+  /// The matrix; what was in the buffer is lost.
+  Rows take(int64_t rows, int64_t cols);
+
+ private:
+  Backend* backend_;
+  std::unique_ptr<Storage> storage_;
+  int64_t values_ = 0;
 };
 
 /// Rows of patch_conv's result along one side.

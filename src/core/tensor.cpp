@@ -2,6 +2,9 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
+
+#include "mii/error.h"
 
 namespace mii {
 
@@ -55,9 +58,8 @@ std::string to_string(const Shape& shape) {
 }
 
 BFloat16 to_bfloat16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  if (std::isnan(value)) return {static_cast<uint16_t>((bits >> 16) | 0x40)};
-  return {static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16)};
+  if (!std::isnan(value)) return number_to_bfloat16(value);
+  return {static_cast<uint16_t>((std::bit_cast<uint32_t>(value) >> 16) | 0x40)};
 }
 
 float to_float(BFloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -40,7 +41,13 @@ struct BFloat16 {
   uint16_t bits;
 };
 
-/// Rounds to nearest, ties to even; NaN stays NaN.
+/// Rounds to nearest, ties to even; not for NaN. (Without that case loops of it vectorise.)
+constexpr BFloat16 number_to_bfloat16(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  return {static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16)};
+}
+
+/// The same; NaN stays NaN.
 BFloat16 to_bfloat16(float value);
 float to_float(BFloat16 value);
 

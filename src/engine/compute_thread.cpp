@@ -1,15 +1,10 @@
 #include "engine/compute_thread.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-#include <algorithm>
 #include <utility>
 
 namespace mii {
 
-ComputeThread::ComputeThread(int threads) : thread_([this, threads] { serve(threads); }) {}
+ComputeThread::ComputeThread() : thread_([this] { serve(); }) {}
 
 ComputeThread::~ComputeThread() {
   {
@@ -31,12 +26,7 @@ void ComputeThread::run(const std::function<void()>& work) {
   done.get();
 }
 
-void ComputeThread::serve([[maybe_unused]] int threads) {
-#ifdef _OPENMP
-  // The work is cut for a team of this size: a smaller one would leave parts of it undone.
-  omp_set_dynamic(0);
-  omp_set_num_threads(std::min(threads, omp_get_thread_limit()));
-#endif
+void ComputeThread::serve() {
   for (;;) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
@@ -46,14 +36,6 @@ void ComputeThread::serve([[maybe_unused]] int threads) {
     lock.unlock();
     task();
   }
-}
-
-int available_cores() {
-#ifdef _OPENMP
-  return std::min(omp_get_num_procs(), omp_get_thread_limit());
-#else
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-#endif
 }
 
 }  // namespace mii

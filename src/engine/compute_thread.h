@@ -9,12 +9,11 @@
 
 namespace mii {
 
-/// The one thread that computes. OpenMP keeps a team of threads for each thread that opens parallel regions;
-/// with all of them opened here there is one team, however many threads call the engine.
+/// The one thread that computes, however many threads call the engine: a backend is called on one thread
+/// only.
 class ComputeThread {
  public:
-  /// threads: of the OpenMP team; OMP_THREAD_LIMIT may make them fewer.
-  explicit ComputeThread(int threads);
+  ComputeThread();
   /// Finishes what is queued.
   ~ComputeThread();
   ComputeThread(const ComputeThread&) = delete;
@@ -25,7 +24,7 @@ class ComputeThread {
   void run(const std::function<void()>& work);
 
  private:
-  void serve(int threads);
+  void serve();
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -33,8 +32,5 @@ class ComputeThread {
   bool stopping_ = false;                         // guarded by mutex_
   std::thread thread_;                            // last: it uses all of the above
 };
-
-/// Cores that this process may run on; fewer where OMP_THREAD_LIMIT asks for it.
-int available_cores();
 
 }  // namespace mii

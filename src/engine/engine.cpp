@@ -5,9 +5,8 @@
 #include <optional>
 #include <utility>
 
-#include "backend/cpu/cpu_backend.h"
-#include "backend/reference/reference_backend.h"
-#include "core/aligned_buffer.h"
+#include "backend/precision.h"
+#include "backend/registry.h"
 #include "engine/compute_thread.h"
 #include "engine/model_digest.h"
 #include "engine/text_cache.h"
@@ -33,29 +32,32 @@ constexpr size_t kStageZeroRows = 16384;
 constexpr size_t kTextRows = 4096;
 constexpr int kMaxThreads = 1024;
 
-int thread_count(const EngineOptions& options) {
+void expect_valid_threads(const EngineOptions& options) {
   if (options.threads < 0 || options.threads > kMaxThreads)
     throw Error(ErrorCode::invalid_argument, std::to_string(options.threads) +
                                                  " threads, expected 0 (all cores) to " +
                                                  std::to_string(kMaxThreads));
-  return options.threads == 0 ? available_cores() : options.threads;
 }
 
 void warn(const EngineOptions& options, const std::string& sentence) {
   if (options.warn) options.warn(sentence);
 }
 
-DType weight_dtype(const EngineOptions& options) {
-  const bool fast = options.backend == BackendKind::cpu && cpu_has_fast_bf16();
-  if (options.precision == Precision::bf16 && !fast)
-    warn(options, "bf16 has no fast kernel here: computing in f32");
-  return fast && options.precision != Precision::f32 ? DType::bf16 : DType::f32;
+// What is asked for, where the backend has it; `auto` takes the fastest that is exact enough.
+Precision choose_precision(const BackendEntry& backend, const EngineOptions& options) {
+  const std::vector<Precision> offered = backend.precisions();
+  const auto found = std::ranges::find_if(offered, [&](Precision p) {
+    return options.precision == Precision::automatic ? info_of(p).taken_by_auto : p == options.precision;
+  });
+  if (found != offered.end()) return *found;
+  warn(options, to_string(options.precision) + std::string(" has no fast kernel here: computing in f32"));
+  return Precision::f32;
 }
 
 std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
-  const DType dtype = weight_dtype(options);
-  if (options.backend == BackendKind::reference) return make_reference_backend();
-  return make_cpu_backend(dtype);
+  expect_valid_threads(options);
+  const BackendEntry& backend = find_backend(options.backend);
+  return backend.make({.precision = choose_precision(backend, options), .threads = options.threads});
 }
 
 void expect_finite(const Matrix& vectors) {
@@ -65,8 +67,9 @@ void expect_finite(const Matrix& vectors) {
                   "the model gave a vector that is not finite: its weights are beyond the range of float32");
 }
 
-Rows rows_of(Matrix& matrix, size_t first, size_t n) {
-  return {matrix.row(first).data(), static_cast<int64_t>(n), static_cast<int64_t>(matrix.cols())};
+// The n rows from `first`.
+std::span<float> rows_of(Matrix& matrix, size_t first, size_t n) {
+  return matrix.values().subspan(first * matrix.cols(), n * matrix.cols());
 }
 
 Image copy_of(const Image& image) {
@@ -104,11 +107,11 @@ class Engine::Impl {
 
  private:
   // These run on the compute thread.
-  ConstRows pixels(std::span<const Image> images);
-  void embed_images(std::span<const Image> images, Rows y);
-  void embed_texts(std::span<const std::vector<int32_t>> ids, Rows y);
+  ConstRows image_tokens(std::span<const Image> images);
+  void embed_images(std::span<const Image> images, std::span<float> vectors);
+  void embed_texts(std::span<const std::vector<int32_t>> ids, std::span<float> vectors);
 
-  void fill_info(const ModelFolder& folder, int threads);
+  void fill_info(const ModelFolder& folder);
   Matrix compute_texts(std::span<const std::string> texts);
 
   ModelConfig config_;
@@ -123,8 +126,6 @@ class Engine::Impl {
   // Used on the compute thread only.
   std::optional<Davit> image_tower_;
   std::optional<TextTransformer> text_tower_;  // made when the first text comes
-  AlignedBuffer<float> pixels_;
-  AlignedBuffer<float> pooled_;
 
   Impl(const ModelFolder& folder, const EngineOptions& options);
 };
@@ -137,19 +138,19 @@ Engine::Impl::Impl(const ModelFolder& folder, const EngineOptions& options)
       tokenizer_(ClipTokenizer::load(folder.tokenizer)),
       checkpoint_(Checkpoint::open(folder.weights, config_, tokenizer_.vocabulary_size())),
       backend_(make_backend(options)),
-      compute_(thread_count(options)),
       text_cache_(options.text_cache_entries),
       digest_(folder) {
   for (const std::string& warning : checkpoint_.warnings()) warn(options, warning);
   compute_.run([&] {
+    backend_->attach_thread();
     const WeightReader weights(checkpoint_, *backend_);
     info_.logit_scale = std::exp(weights.scalar("logit_scale"));
     image_tower_.emplace(config_.image, weights, *backend_);
   });
-  fill_info(folder, thread_count(options));
+  fill_info(folder);
 }
 
-void Engine::Impl::fill_info(const ModelFolder& folder, int threads) {
+void Engine::Impl::fill_info(const ModelFolder& folder) {
   info_.weights_file = folder.weights.string();
   info_.weights_bytes = checkpoint_.file_bytes();
   info_.stored_dtype = checkpoint_.stored_dtype();
@@ -168,29 +169,24 @@ void Engine::Impl::fill_info(const ModelFolder& folder, int threads) {
   info_.vocabulary_size = static_cast<size_t>(tokenizer_.vocabulary_size());
   info_.embedding_dim = static_cast<size_t>(config_.embedding_dim);
   info_.image_operations = image_tower_operations(config_.image);
-  info_.precision = backend_->weight_dtype() == DType::bf16 ? Precision::bf16 : Precision::f32;
+  info_.precision = backend_->precision();
   info_.backend = backend_->description();
-  info_.threads = threads;
+  info_.threads = backend_->threads();
 }
 
-ConstRows Engine::Impl::pixels(std::span<const Image> images) {
-  const size_t values = info_.image_width * info_.image_height * 3;
-  pixels_.reserve_discarding(images.size() * values);
-  for (size_t i = 0; i < images.size(); ++i) {
-    const std::span<float> out = pixels_.span().subspan(i * values, values);
-    const Normalisation normalisation{config_.image.mean, config_.image.std};
-    if (fits(images[i]))
-      normalise(images[i].pixels(), normalisation, out);
-    else
-      normalise(prepare(images[i]).pixels(), normalisation, out);
+ConstRows Engine::Impl::image_tokens(std::span<const Image> images) {
+  std::vector<Image> resized;
+  resized.reserve(images.size());
+  std::vector<std::span<const uint8_t>> pixels;
+  for (const Image& image : images) {
+    if (!fits(image)) resized.push_back(prepare(image));
+    pixels.push_back(fits(image) ? image.pixels() : resized.back().pixels());
   }
-  return {pixels_.data(), static_cast<int64_t>(images.size() * values / 3), 3};
+  return image_tower_->tokens(pixels);
 }
 
-void Engine::Impl::embed_images(std::span<const Image> images, Rows y) {
-  const ConstRows tokens = image_tower_->tokens(pixels(images));
-  pooled_.reserve_discarding(images.size() * static_cast<size_t>(tokens.cols));
-  image_tower_->embed(tokens, {pooled_.data(), y.rows, tokens.cols}, y);
+void Engine::Impl::embed_images(std::span<const Image> images, std::span<float> vectors) {
+  backend_->download(image_tower_->embed(image_tokens(images)), vectors);
 }
 
 Matrix Engine::Impl::encode_images(std::span<const Image> images) {
@@ -203,9 +199,9 @@ Matrix Engine::Impl::encode_images(std::span<const Image> images) {
   return vectors;
 }
 
-void Engine::Impl::embed_texts(std::span<const std::vector<int32_t>> ids, Rows y) {
+void Engine::Impl::embed_texts(std::span<const std::vector<int32_t>> ids, std::span<float> vectors) {
   if (!text_tower_) text_tower_.emplace(config_.text, checkpoint_, *backend_);
-  text_tower_->embed(ids, y);
+  backend_->download(text_tower_->embed(ids), vectors);
 }
 
 Matrix Engine::Impl::compute_texts(std::span<const std::string> texts) {
@@ -254,10 +250,7 @@ ImageTokens Engine::Impl::encode_image_tokens(const Image& image) {
   const Grid grid = image_tower_->last_grid();
   ImageTokens result{Matrix(static_cast<size_t>(grid.tokens()), info_.stage_dims.back()),
                      static_cast<size_t>(grid.height), static_cast<size_t>(grid.width)};
-  compute_.run([&] {
-    const ConstRows tokens = image_tower_->tokens(pixels({&image, 1}));
-    std::copy_n(tokens.data, tokens.elements(), result.tokens.values().begin());
-  });
+  compute_.run([&] { backend_->download(image_tokens({&image, 1}), result.tokens.values()); });
   return result;
 }
 

@@ -243,7 +243,9 @@ class RleDecoder {
   void run(uint8_t count, uint8_t value) {
     const uint8_t even = is_rle4() ? value >> 4 : value;
     const uint8_t odd = is_rle4() ? value & 15 : value;
-    for (uint32_t i = 0; i < count; ++i) put(i % 2 == 0 ? even : odd);
+    const size_t inside = std::min<size_t>(count, header_.width - std::min<size_t>(x_, header_.width));
+    for (size_t i = 0; i < inside; ++i) row_[x_ + i] = i % 2 == 0 ? even : odd;
+    x_ += count;
   }
 
   // Returns false at the end of the bitmap.

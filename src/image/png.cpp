@@ -15,9 +15,17 @@ namespace mii {
 namespace {
 
 constexpr png_alloc_size_t kMaxChunkBytes = 8u << 20;
+// Compressed pixels behind the last row would be inflated to nothing: few of their bytes are read.
+constexpr size_t kMaxBytesBehindRows = 256u << 10;
+// libpng keeps several rows at once: of the bytes that a picture's pixels may have, a row may take this
+// share.
+constexpr uint64_t kRowShare = 16;
+
+constexpr png_uint_32 kPixelChunk = 0x49444154;  // "IDAT"
 
 struct Input {
   Bytes rest;
+  size_t pixel_bytes_left = SIZE_MAX;  // compressed
 };
 
 // libpng reports an error by a call that must not return. It jumps back to PngReader::guarded, over frames of
@@ -38,6 +46,10 @@ void ignore_warning(png_structp, png_const_charp) {}
 void read_bytes(png_structp png, png_bytep out, size_t count) {
   auto* input = static_cast<Input*>(png_get_io_ptr(png));
   if (count > input->rest.size()) png_error(png, "ends early");
+  if (png_get_io_chunk_type(png) == kPixelChunk) {
+    if (count > input->pixel_bytes_left) png_error(png, "has more pixels than its rows need");
+    input->pixel_bytes_left -= count;
+  }
   std::memcpy(out, input->rest.data(), count);
   input->rest = input->rest.subspan(count);
 }
@@ -66,6 +78,7 @@ class PngReader {
       // Profiles, texts and the like are skipped unread: they change no pixel and can be bombs.
       png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
       png_read_info(png_, info_);
+      stored_row_bytes_ = png_get_rowbytes(png_, info_);
     });
   }
 
@@ -106,7 +119,8 @@ class PngReader {
   }
 
   // Reads one row in this pass; an interlaced picture gives each row in each of its passes.
-  void read_row(void* row) {
+  void read_row(void* row, int pass, size_t y) {
+    if (pass + 1 == passes_ && y + 1 == height()) expect_last_row();
     guarded([&] { png_read_row(png_, static_cast<png_bytep>(row), nullptr); });
   }
 
@@ -115,6 +129,7 @@ class PngReader {
     guarded([this] { png_read_end(png_, nullptr); });
   }
 
+  size_t stored_row_bytes() const { return stored_row_bytes_; }
   size_t width() const { return png_get_image_width(png_, info_); }
   size_t height() const { return png_get_image_height(png_, info_); }
   int passes() const { return passes_; }
@@ -123,6 +138,12 @@ class PngReader {
   }
 
  private:
+  // Behind the last row of the last pass libpng looks for the end of the pixels.
+  void expect_last_row() {
+    const size_t row_bytes = stored_row_bytes_;
+    input_.pixel_bytes_left = row_bytes + row_bytes / 8 + kMaxBytesBehindRows;
+  }
+
   template <class Step>
   void guarded(const Step& step) {
     if (setjmp(trap_.jump) != 0) throw_invalid("PNG", trap_.message);
@@ -134,11 +155,12 @@ class PngReader {
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
   int passes_ = 1;
+  size_t stored_row_bytes_ = 0;
 };
 
 void read_rgb(PngReader& reader, Canvas& canvas) {
   for (int pass = 0; pass < reader.passes(); ++pass) {
-    for (size_t y = 0; y < reader.height(); ++y) reader.read_row(canvas.row(y));
+    for (size_t y = 0; y < reader.height(); ++y) reader.read_row(canvas.row(y), pass, y);
   }
 }
 
@@ -146,7 +168,7 @@ void read_grey16(PngReader& reader, Grey16 rule, Canvas& canvas) {
   const size_t pixels = reader.width() * reader.height();
   const auto grey = std::make_unique_for_overwrite<uint16_t[]>(pixels);
   for (int pass = 0; pass < reader.passes(); ++pass) {
-    for (size_t y = 0; y < reader.height(); ++y) reader.read_row(grey.get() + y * reader.width());
+    for (size_t y = 0; y < reader.height(); ++y) reader.read_row(grey.get() + y * reader.width(), pass, y);
   }
   grey16_to_rgb({grey.get(), pixels}, rule, canvas.row(0));
 }
@@ -156,6 +178,10 @@ void read_grey16(PngReader& reader, Grey16 rule, Canvas& canvas) {
 void decode_png(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   PngReader reader(bytes);
   reader.read_header();
+  check_size(reader.width(), reader.height(), options.limits);
+  if (const uint64_t most = options.limits.max_pixels / kRowShare; reader.stored_row_bytes() > most) {
+    throw Error(ErrorCode::image_too_large, "PNG: a row of more than " + std::to_string(most) + " bytes");
+  }
   canvas.start(reader.width(), reader.height());
   reader.complete_palette();
   reader.choose_output();

@@ -85,21 +85,6 @@ Image resize_bicubic(const Image& image, size_t width, size_t height) {
   return result;
 }
 
-void normalise(std::span<const uint8_t> pixels, const Normalisation& normalisation, std::span<float> out) {
-  if (pixels.size() != out.size() || pixels.size() % 3 != 0) {
-    throw Error(ErrorCode::invalid_argument, "normalise: " + std::to_string(pixels.size()) +
-                                                 " bytes of RGB for " + std::to_string(out.size()) +
-                                                 " values");
-  }
-  float value_of[3][256];
-  for (size_t c = 0; c < 3; ++c) {
-    for (size_t v = 0; v < 256; ++v) {
-      value_of[c][v] = (static_cast<float>(v) / 255.0f - normalisation.mean[c]) / normalisation.std[c];
-    }
-  }
-  for (size_t i = 0; i < pixels.size(); i += 3) {
-    for (size_t c = 0; c < 3; ++c) out[i + c] = value_of[c][pixels[i + c]];
-  }
 }
 
 }  // namespace mii

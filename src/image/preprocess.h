@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -13,13 +12,5 @@ namespace mii {
 /// Uses OpenMP's threads. Throws Error{invalid_argument} when either side is 0.
 Image resize_bicubic(const Image& image, size_t width, size_t height);
 
-struct Normalisation {
-  std::array<float, 3> mean{};
-  std::array<float, 3> std{};
-};
-
-/// (x / 255 - mean) / std in float32, in torchvision's order of operations.
-/// pixels and out: [height, width, 3]. Throws Error{invalid_argument} when their sizes differ. Pure.
-void normalise(std::span<const uint8_t> pixels, const Normalisation& normalisation, std::span<float> out);
 
 }  // namespace mii

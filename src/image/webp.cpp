@@ -24,6 +24,9 @@ void decode_still(Bytes bytes, Canvas& canvas) {
   if (painted == nullptr) throw_invalid("WebP", "its pixels are damaged or end early");
 }
 
+// The library keeps two pictures of four bytes a pixel of an animation: it may have a fifth of the pixels.
+constexpr uint64_t kFewerPixels = 5;
+
 struct DeleteAnimation {
   void operator()(WebPAnimDecoder* decoder) const { WebPAnimDecoderDelete(decoder); }
 };
@@ -43,9 +46,12 @@ void decode_first_frame(Bytes bytes, Canvas& canvas) {
 
 }  // namespace
 
-void decode_webp(Bytes bytes, const DecodeOptions&, Canvas& canvas) {
+void decode_webp(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   const WebPBitstreamFeatures features = read_features(bytes);
-  canvas.start(static_cast<uint64_t>(features.width), static_cast<uint64_t>(features.height));
+  const auto width = static_cast<uint64_t>(features.width), height = static_cast<uint64_t>(features.height);
+  if (features.has_animation)
+    check_size(width, height, {.max_pixels = options.limits.max_pixels / kFewerPixels});
+  canvas.start(width, height);
   features.has_animation ? decode_first_frame(bytes, canvas) : decode_still(bytes, canvas);
 }
 

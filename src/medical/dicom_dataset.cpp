@@ -1,6 +1,5 @@
 #include "medical/dicom_dataset.h"
 
-#include <algorithm>
 #include <exception>
 #include <mutex>
 

@@ -1,8 +1,5 @@
 #pragma once
 
-#include <cstddef>
-#include <span>
-
 #include "medical/dicom_attributes.h"
 #include "medical/dicom_structure.h"
 

@@ -237,7 +237,9 @@ ColourFrame to_colour(const RawFrame& frame, const PixelLayout& layout) {
   const size_t pixels = layout.pixels(), samples = layout.samples;
   const int shift = std::max(0, frame.bits_stored - 8);
   ColourFrame colour{layout.rows, layout.cols, std::vector<uint8_t>(pixels * 3)};
-  for (size_t i = 0; i < pixels; ++i)
+  const bool ready = frame.bytes_per_sample == 1 && frame.bits_stored == 8 && samples == 3 && !frame.planar;
+  if (ready) std::memcpy(colour.rgb.data(), frame.bytes.data(), colour.rgb.size());
+  for (size_t i = 0; !ready && i < pixels; ++i)
     for (size_t c = 0; c < 3; ++c)
       colour.rgb[3 * i + c] =
           static_cast<uint8_t>(sample(frame.planar ? c * pixels + i : i * samples + c) >> shift);

@@ -164,7 +164,7 @@ class Walk {
  public:
   Walk(Bytes bytes, DicomStructure& found)
       : bytes_(bytes), found_(found), big_(found.big_endian), attributes_(found.attributes, big_) {
-    levels_.push_back({.explicit_vr = found.explicit_vr});
+    levels_.push_back({.explicit_vr = found.explicit_vr, .big = big_});
   }
 
   void run() {
@@ -180,6 +180,7 @@ class Walk {
     size_t end = kNoEnd;
     bool is_sequence = false;
     bool explicit_vr = true;
+    bool big = false;
     bool is_asked_for = true;
     uint32_t highest_tag = 0;
     size_t elements = 0;
@@ -198,19 +199,24 @@ class Walk {
     return levels_.back().is_asked_for && attribute_of(tag) != nullptr;
   }
 
+  // What a sequence of VR UN holds is in implicit VR little endian, whatever is around it; PS3.5
+  // section 6.2.2. In big-endian data sets, which are long retired, nothing of it is asked for.
+
   void enter_sequence(const Element& element) {
-    const Level& parent = levels_.back();
-    if (is_asked_for(element.tag)) attributes_.sequence(element.tag);
+    const bool unknown = element.vr == "UN", asked = is_asked_for(element.tag) && !(unknown && big_);
+    if (asked) attributes_.sequence(element.tag);
     enter({.end = end_of(element.value, element.length),
            .is_sequence = true,
-           .explicit_vr = parent.explicit_vr && element.vr != "UN",
-           .is_asked_for = is_asked_for(element.tag)});
+           .explicit_vr = levels_.back().explicit_vr && !unknown,
+           .big = levels_.back().big && !unknown,
+           .is_asked_for = asked});
   }
 
   void enter_item(const Element& element, bool is_asked_for) {
     if (is_asked_for) attributes_.delimiter(kItem, kUndefined);
     enter({.end = end_of(element.value, element.length),
            .explicit_vr = levels_.back().explicit_vr,
+           .big = levels_.back().big,
            .is_asked_for = is_asked_for});
   }
 
@@ -228,7 +234,8 @@ class Walk {
   bool step() {
     while (levels_.size() > 1 && at_ >= levels_.back().end) leave();
     Element element;
-    if (at_ >= bytes_.size() || !read_element(bytes_, at_, levels_.back().explicit_vr, big_, element))
+    if (at_ >= bytes_.size() ||
+        !read_element(bytes_, at_, levels_.back().explicit_vr, levels_.back().big, element))
       return false;
     expect(++elements_ <= kMaxElements, "more than one million elements");
     if (element.tag >> 16 == 0xFFFE) return delimiter(element);
@@ -250,12 +257,12 @@ class Walk {
   }
 
   // The VR that is told counts where it is one of numbers or text: US and SS are both in use for some
-  // attributes.
+  // attributes. A sequence that has no items is none.
   void leaf(const Element& element) {
     if (!is_asked_for(element.tag)) return;
     const bool is_told = !element.vr.empty() && is_vr(element.vr) && has_short_length(element.vr);
-    attributes_.leaf(element.tag, is_told ? element.vr : attribute_of(element.tag)->vr,
-                     bytes_.subspan(element.value, element.length));
+    const std::string_view vr = is_told ? element.vr : attribute_of(element.tag)->vr;
+    if (vr != "SQ") attributes_.leaf(element.tag, vr, bytes_.subspan(element.value, element.length));
   }
 
   // DCMTK keeps a set's elements in the order of their tags, and finds an element's place from the end.
@@ -271,7 +278,7 @@ class Walk {
     if (element.length == kUndefined || element.vr == "SQ") return true;
     if (!element.vr.empty() && element.vr != "UN") return false;
     return element.length >= 8 && element.length <= bytes_.size() - element.value &&
-           read_tag(bytes_, element.value, big_) == kItem;
+           read_tag(bytes_, element.value, levels_.back().big && element.vr != "UN") == kItem;
   }
 
   // An item outside of a sequence is passed over with what it holds, a delimiter that ends nothing alone:

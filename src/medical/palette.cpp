@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 
 #include "mii/error.h"
 
@@ -22,6 +23,8 @@ struct Descriptor {
 std::optional<Descriptor> read_descriptor(DcmItem& item, const DcmTagKey& tag, bool signed_input) {
   const auto numbers = dicom_numbers(item, tag);
   if (numbers.size() < 3) return std::nullopt;
+  // Three numbers of 16 bits; another VR than US and SS may say more.
+  if (std::ranges::any_of(numbers, [](double n) { return std::abs(n) > 65535; })) return std::nullopt;
   Descriptor descriptor;
   // 0 entries stand for 65536, which 16 bits cannot hold; written as SS, 32768 and more are negative.
   const int32_t entries = whole_number(numbers[0]) & 0xFFFF;

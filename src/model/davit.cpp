@@ -12,7 +12,15 @@ constexpr float kEpsilon = 1e-5f;
 }  // namespace
 
 Davit::Davit(const ImageTowerConfig& config, const WeightReader& weights, Backend& backend)
-    : config_(config), backend_(backend), grids_(stage_grids(config)) {
+    : config_(config),
+      backend_(backend),
+      grids_(stage_grids(config)),
+      stream_(backend),
+      next_(backend),
+      qkv_(backend),
+      pixels_(backend),
+      pooled_(backend),
+      vectors_(backend) {
   for (size_t s = 0; s < config.stages.size(); ++s) {
     const StageConfig& stage = config.stages[s];
     const std::string conv = "image_encoder.convs." + std::to_string(s);
@@ -48,14 +56,14 @@ Davit::Block Davit::read_block(const WeightReader& weights, const ImageTowerConf
   return block;
 }
 
-ConstRows Davit::tokens(ConstRows pixels, const Observer& observer) {
+ConstRows Davit::tokens(std::span<const std::span<const uint8_t>> images, const Observer& observer) {
   observer_ = observer ? &observer : nullptr;
-  const int64_t batch = pixels.rows / (config_.height * config_.width);
+  const auto batch = static_cast<int64_t>(images.size());
   TokenGrid grid{batch, config_.height, config_.width};
-  ConstRows x = pixels;
+  ConstRows x = pixels(images);
   for (size_t s = 0; s < stages_.size(); ++s) {
     const TokenGrid next{batch, grids_[s].height, grids_[s].width};
-    const Rows y = take(next_, next.rows(), config_.stages[s].dim);
+    const Rows y = next_.take(next.rows(), config_.stages[s].dim);
     embed_patches(s, x, grid, y);
     x_ = y;
     std::swap(stream_, next_);
@@ -72,11 +80,24 @@ ConstRows Davit::tokens(ConstRows pixels, const Observer& observer) {
   return x;
 }
 
-void Davit::embed(ConstRows tokens, Rows pooled, Rows y) {
+ConstRows Davit::embed(ConstRows tokens) {
+  const int64_t batch = tokens.rows / last_grid().tokens();
+  const Rows pooled = pooled_.take(batch, tokens.cols);
+  const Rows y = vectors_.take(batch, projection_.out);
   backend_.mean_tokens(tokens, pooled);
   backend_.norm_linear(pooled, norm_, projection_, y);
-  backend_.layer_norm(ConstRows(pooled), norm_, pooled);
   backend_.l2_normalise(y);
+  return y;
+}
+
+// [B*H*W, 3], scaled.
+ConstRows Davit::pixels(std::span<const std::span<const uint8_t>> images) {
+  const int64_t each = config_.height * config_.width;
+  const Rows all = pixels_.take(static_cast<int64_t>(images.size()) * each, 3);
+  for (size_t i = 0; i < images.size(); ++i)
+    backend_.scale_pixels(images[i], {config_.mean, config_.std},
+                          all.slice(static_cast<int64_t>(i) * each, each));
+  return all;
 }
 
 // y = conv(norm(x)) where the norm comes first, else y = norm(conv(x)). The reference never applies a norm to
@@ -87,11 +108,11 @@ void Davit::embed_patches(size_t s, ConstRows x, const TokenGrid& from, Rows y) 
   if (prenorm && s == 0) {
     backend_.patch_conv(x, from, stage.conv, y);
   } else if (prenorm) {
-    const Rows normed = take(qkv_, x.rows, x.cols);
+    const Rows normed = qkv_.take(x.rows, x.cols);
     backend_.layer_norm(x, stage.norm, normed);
     backend_.patch_conv(normed, from, stage.conv, y);
   } else {
-    const Rows patches = take(qkv_, y.rows, y.cols);
+    const Rows patches = qkv_.take(y.rows, y.cols);
     backend_.patch_conv(x, from, stage.conv, patches);
     backend_.layer_norm(patches, stage.norm, y);
   }
@@ -103,11 +124,11 @@ void Davit::spatial_block(const Block& block, const StageConfig& config, const T
   convolve(block.conv1, grid);
   observe(name, ".conv1");
   // x += proj(window_attention(qkv(norm(x))))
-  const Rows qkv = take(qkv_, grid.rows(), 3 * config.dim);
+  const Rows qkv = qkv_.take(grid.rows(), 3 * config.dim);
   backend_.norm_linear(x_, block.norm, block.qkv, qkv);
   // A padding token is zero after the norm, so its q, k and v are the bias.
-  backend_.window_attention_add(qkv, {grid, config.heads, config_.window_size, block.qkv.bias}, block.proj,
-                                x_);
+  backend_.window_attention_add(qkv, {grid, config.heads, config_.window_size, block.qkv.bias.as_row()},
+                                block.proj, x_);
   observe(name, ".window_attn");
   // x += conv2(x)
   convolve(block.conv2, grid);
@@ -126,7 +147,7 @@ void Davit::channel_block(const Block& block, const StageConfig& config, const T
   convolve(block.conv1, grid);
   observe(name, ".conv1");
   // x += proj(channel_attention(qkv(norm(x))))
-  const Rows qkv = take(qkv_, grid.rows(), 3 * config.dim);
+  const Rows qkv = qkv_.take(grid.rows(), 3 * config.dim);
   backend_.norm_linear(x_, block.norm, block.qkv, qkv);
   backend_.channel_attention_add(qkv, {grid, config.groups, scale}, block.proj, x_);
   observe(name, ".channel_attn");
@@ -141,7 +162,7 @@ void Davit::channel_block(const Block& block, const StageConfig& config, const T
 
 void Davit::convolve(const std::optional<DepthwiseConv>& conv, const TokenGrid& grid) {
   if (!conv) return;
-  const Rows y = take(next_, x_.rows, x_.cols);
+  const Rows y = next_.take(x_.rows, x_.cols);
   backend_.depthwise_conv_add(x_, grid, *conv, y);
   std::swap(stream_, next_);
   x_ = y;
@@ -149,11 +170,6 @@ void Davit::convolve(const std::optional<DepthwiseConv>& conv, const TokenGrid& 
 
 void Davit::observe(std::string_view block, std::string_view part) const {
   if (observer_ != nullptr) (*observer_)(std::string(block) + std::string(part), x_);
-}
-
-Rows Davit::take(AlignedBuffer<float>& buffer, int64_t rows, int64_t cols) const {
-  buffer.reserve_discarding(static_cast<size_t>(rows * cols));
-  return {buffer.data(), rows, cols};
 }
 
 }  // namespace mii

@@ -3,17 +3,18 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "backend/backend.h"
-#include "core/aligned_buffer.h"
 #include "model/weight_reader.h"
 #include "weights/config.h"
 
 namespace mii {
 
-/// Sees the activations [B*N, C] after each part of a tower, under the reference's module name. For tests.
+/// Sees the activations [B*N, C] after each part of a tower, under the reference's module name, and downloads
+/// what it wants of them. For tests.
 using Observer = std::function<void(std::string_view module, ConstRows x)>;
 
 /// The image tower: DaViT (arXiv 2204.03645) as MedImageInsight configures it (arXiv 2410.06542), then the
@@ -22,12 +23,12 @@ class Davit {
  public:
   Davit(const ImageTowerConfig& config, const WeightReader& weights, Backend& backend);
 
-  /// pixels: [B, height, width, 3] f32, normalised. Returns the last stage's tokens [B*N, C]; they live until
-  /// the next call.
-  ConstRows tokens(ConstRows pixels, const Observer& observer = {});
+  /// images: [B] of [height, width, 3] bytes of RGB. Returns the last stage's tokens [B*N, C]; they live
+  /// until the next call.
+  ConstRows tokens(std::span<const std::span<const uint8_t>> images, const Observer& observer = {});
 
-  /// Unit vectors y [B, D] from what tokens() returned. pooled: [B, C], receives the normalised means.
-  void embed(ConstRows tokens, Rows pooled, Rows y);
+  /// Unit vectors [B, D] from what tokens() returned; they live until the next call.
+  ConstRows embed(ConstRows tokens);
 
   int64_t channels() const { return config_.stages.back().dim; }
   int64_t embedding_dim() const { return projection_.out; }
@@ -55,6 +56,7 @@ class Davit {
   static Block read_block(const WeightReader& weights, const ImageTowerConfig& config,
                           const std::string& prefix, const std::string& attention);
 
+  ConstRows pixels(std::span<const std::span<const uint8_t>> images);
   void embed_patches(size_t s, ConstRows x, const TokenGrid& from, Rows y);
   void spatial_block(const Block& block, const StageConfig& config, const TokenGrid& grid,
                      std::string_view name);
@@ -62,7 +64,6 @@ class Davit {
                      std::string_view name);
   void convolve(const std::optional<DepthwiseConv>& conv, const TokenGrid& grid);
   void observe(std::string_view block, std::string_view part) const;
-  Rows take(AlignedBuffer<float>& buffer, int64_t rows, int64_t cols) const;
 
   ImageTowerConfig config_;
   Backend& backend_;
@@ -73,9 +74,12 @@ class Davit {
 
   // The activations: x_ is the residual stream, the buffers hold it, its next value, and q|k|v.
   Rows x_;
-  AlignedBuffer<float> stream_;
-  AlignedBuffer<float> next_;
-  AlignedBuffer<float> qkv_;
+  Buffer stream_;
+  Buffer next_;
+  Buffer qkv_;
+  Buffer pixels_;
+  Buffer pooled_;
+  Buffer vectors_;
   const Observer* observer_ = nullptr;
 };
 

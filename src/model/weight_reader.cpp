@@ -1,6 +1,8 @@
 #include "model/weight_reader.h"
 
+#include "backend/precision.h"
 #include "core/aligned_buffer.h"
+#include "mii/error.h"
 
 namespace mii {
 namespace {
@@ -19,6 +21,18 @@ TensorView view_of(const std::vector<float>& values, Shape shape) {
   return {reinterpret_cast<const std::byte*>(values.data()), DType::f32, std::move(shape)};
 }
 
+// Copies a tensor, converted to one of the types in which a precision takes weights.
+void copy_as(DType dtype, const TensorView& from, const std::string& name, std::byte* to) {
+  switch (dtype) {
+    case DType::f32:
+      return copy_as_float(from, name, reinterpret_cast<float*>(to));
+    case DType::bf16:
+      return copy_as_bfloat16(from, name, reinterpret_cast<BFloat16*>(to));
+    default:
+      throw Error(ErrorCode::internal, std::string("no conversion of weights to ") + to_string(dtype));
+  }
+}
+
 }  // namespace
 
 float WeightReader::scalar(const std::string& name) const { return vector(name).at(0); }
@@ -31,23 +45,24 @@ std::vector<float> WeightReader::vector(const std::string& name) const {
   return values;
 }
 
+Vector WeightReader::stored(const std::string& name) const { return backend_.store(vector(name)); }
+
 Linear WeightReader::linear(const std::string& prefix) const {
   return linear(prefix + ".weight", prefix + ".bias");
 }
 
 Linear WeightReader::linear(const std::string& weight, const std::string& bias) const {
   const TensorView matrix = checkpoint_.tensor(weight);
-  return {pack(matrix, weight, Backend::WeightLayout::out_in), vector(bias), matrix.shape[1],
-          matrix.shape[0]};
+  return {pack(matrix, weight, StoredMatrix::Layout::out_in), stored(bias), matrix.shape[1], matrix.shape[0]};
 }
 
 Linear WeightReader::projection(const std::string& name) const {
   const TensorView matrix = checkpoint_.tensor(name);
-  return {pack(matrix, name, Backend::WeightLayout::in_out), {}, matrix.shape[0], matrix.shape[1]};
+  return {pack(matrix, name, StoredMatrix::Layout::in_out), {}, matrix.shape[0], matrix.shape[1]};
 }
 
 LayerNorm WeightReader::layer_norm(const std::string& prefix, float epsilon) const {
-  return {vector(prefix + ".weight"), vector(prefix + ".bias"), epsilon};
+  return {stored(prefix + ".weight"), stored(prefix + ".bias"), epsilon};
 }
 
 PatchConv WeightReader::patch_conv(const std::string& prefix, int64_t stride, int64_t padding) const {
@@ -55,7 +70,7 @@ PatchConv WeightReader::patch_conv(const std::string& prefix, int64_t stride, in
   const Shape shape = checkpoint_.tensor(name).shape;
   const std::vector<float> values = channels_last(vector(name), shape);
   const TensorView matrix = view_of(values, {shape[0], shape[1] * shape[2] * shape[3]});
-  PatchConv conv{.linear = {pack(matrix, name, Backend::WeightLayout::out_in), vector(prefix + ".bias"),
+  PatchConv conv{.linear = {pack(matrix, name, StoredMatrix::Layout::out_in), stored(prefix + ".bias"),
                             matrix.shape[1], matrix.shape[0]},
                  .size = shape[2],
                  .stride = stride,
@@ -67,26 +82,34 @@ DepthwiseConv WeightReader::depthwise_conv(const std::string& prefix) const {
   const std::string name = prefix + ".weight";
   const Shape shape = checkpoint_.tensor(name).shape;
   // [C, 1, 3, 3] is one "output" of C channels for this purpose.
-  return {channels_last(vector(name), {1, shape[0], shape[2], shape[3]}), vector(prefix + ".bias")};
+  return {backend_.store(channels_last(vector(name), {1, shape[0], shape[2], shape[3]})),
+          stored(prefix + ".bias")};
+}
+
+TokenEmbedding WeightReader::token_embedding(const std::string& tokens, const std::string& places) const {
+  const TensorView table = checkpoint_.tensor(tokens);
+  expect_finite(table, tokens);
+  checkpoint_.release(table);
+  const auto read = [checkpoint = &checkpoint_, tokens](int64_t row, float* to) {
+    checkpoint->read_row(tokens, row, to);
+  };
+  return {backend_.pack_table({table.shape[0], table.shape[1], read}), stored(places)};
 }
 
 std::unique_ptr<PackedMatrix> WeightReader::pack(const TensorView& matrix, const std::string& name,
-                                                 Backend::WeightLayout layout) const {
-  const DType dtype = backend_.weight_dtype();
+                                                 StoredMatrix::Layout layout) const {
+  const DType dtype = info_of(backend_.precision()).weights;
   const bool aligned = reinterpret_cast<uintptr_t>(matrix.data) % size_of(dtype) == 0;
   if (matrix.dtype == dtype && aligned) {
     expect_finite(matrix, name);
-    auto packed = backend_.pack(matrix, layout);
+    auto packed = backend_.pack({.values = matrix, .layout = layout});
     checkpoint_.release(matrix);
     return packed;
   }
   AlignedBuffer<std::byte> copy(static_cast<size_t>(matrix.elements()) * size_of(dtype));
-  if (dtype == DType::bf16)
-    copy_as_bfloat16(matrix, name, reinterpret_cast<BFloat16*>(copy.data()));
-  else
-    copy_as_float(matrix, name, reinterpret_cast<float*>(copy.data()));
+  copy_as(dtype, matrix, name, copy.data());
   checkpoint_.release(matrix);
-  return backend_.pack({copy.data(), dtype, matrix.shape}, layout);
+  return backend_.pack({.values = {copy.data(), dtype, matrix.shape}, .layout = layout});
 }
 
 }  // namespace mii

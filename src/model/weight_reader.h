@@ -17,6 +17,8 @@ class WeightReader {
 
   float scalar(const std::string& name) const;
   std::vector<float> vector(const std::string& name) const;
+  /// The same, in the backend's hands.
+  Vector stored(const std::string& name) const;
 
   /// `prefix`.weight [out, in] and `prefix`.bias [out].
   Linear linear(const std::string& prefix) const;
@@ -30,10 +32,12 @@ class WeightReader {
   PatchConv patch_conv(const std::string& prefix, int64_t stride, int64_t padding) const;
   /// `prefix`.weight [C, 1, 3, 3] and `prefix`.bias [C].
   DepthwiseConv depthwise_conv(const std::string& prefix) const;
+  /// `tokens` [vocabulary, C], which may stay in the mapped file, and `places` [context, C].
+  TokenEmbedding token_embedding(const std::string& tokens, const std::string& places) const;
 
  private:
   std::unique_ptr<PackedMatrix> pack(const TensorView& matrix, const std::string& name,
-                                     Backend::WeightLayout layout) const;
+                                     StoredMatrix::Layout layout) const;
 
   const Checkpoint& checkpoint_;
   Backend& backend_;

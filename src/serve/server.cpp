@@ -143,7 +143,7 @@ class Server::Impl {
     service_.log().write("info", "ready",
                          {{"model", json_text(service_.options().model_name)},
                           {"backend", json_text(info.backend)},
-                          {"precision", info.precision == Precision::bf16 ? "\"bf16\"" : "\"f32\""},
+                          {"precision", json_text(to_string(info.precision))},
                           {"threads", std::to_string(info.threads)},
                           {"parameters", std::to_string(info.parameters)},
                           {"image_size", std::to_string(info.image_width)},

@@ -31,14 +31,9 @@ struct AsFloat16 {
   static float value(Stored bits) { return to_float(Float16{bits}); }
 };
 
+// The values are finite.
 void put(float value, float& to) { to = value; }
-
-// The values are finite, so rounding needs no case for NaN and the loop is vectorised.
-void put(float value, BFloat16& to) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  to.bits = static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
-}
+void put(float value, BFloat16& to) { to = number_to_bfloat16(value); }
 
 [[noreturn]] void not_finite(std::string_view name, int64_t position) {
   throw Error(ErrorCode::corrupt_weights, "tensor '" + std::string(name) +

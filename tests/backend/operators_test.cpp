@@ -1,16 +1,21 @@
-// Every operator of the CPU backend against the plain loops of the reference, over sizes around the vector
-// width.
+// Every operator of every backend, in every precision that it offers here, against the plain loops of the
+// reference, over sizes around the vector width.
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <random>
+#include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
-#include "backend/cpu/cpu_backend.h"
-#include "backend/reference/reference_backend.h"
+#include "backend/precision.h"
+#include "backend/registry.h"
+#include "core/aligned_buffer.h"
 
 #ifdef MII_TEST_WITHOUT_AVX512
 #include <hwy/targets.h>
@@ -40,39 +45,78 @@ class Values {
   std::mt19937 engine_;
 };
 
+// A matrix in a backend's memory.
+class OnBackend {
+ public:
+  OnBackend(Backend& backend, int64_t rows, int64_t cols)
+      : backend_(backend), buffer_(backend), rows_(buffer_.take(rows, cols)) {}
+  OnBackend(Backend& backend, const std::vector<float>& values, int64_t rows)
+      : OnBackend(backend, rows, static_cast<int64_t>(values.size()) / rows) {
+    backend.upload(values, rows_);
+  }
+
+  operator Rows() const { return rows_; }       // NOLINT: it is one
+  operator ConstRows() const { return rows_; }  // NOLINT
+  std::vector<float> values() const {
+    std::vector<float> values(static_cast<size_t>(rows_.elements()));
+    backend_.download(rows_, values);
+    return values;
+  }
+
+ private:
+  Backend& backend_;
+  Buffer buffer_;
+  Rows rows_;
+};
+
 // One operator on made-up operands: builds its weights for a backend from the seed alone, returns its result.
 using Operator = std::function<std::vector<float>(Backend&)>;
 
-Linear make_linear(Backend& backend, Values& values, int64_t in, int64_t out) {
+Linear make_linear(Backend& backend, Values& values, int64_t in, int64_t out, float bias_factor = 1) {
   const std::vector<float> weight = values.normal(in * out, 1 / std::sqrt(static_cast<float>(in)));
-  Linear linear{nullptr, values.normal(out, 0.1f), in, out};
-  std::vector<BFloat16> rounded(weight.size());
-  for (size_t i = 0; i < weight.size(); ++i) rounded[i] = to_bfloat16(weight[i]);
-  const bool half = backend.weight_dtype() == DType::bf16;
-  const void* data = half ? static_cast<const void*>(rounded.data()) : weight.data();
-  linear.weight = backend.pack({static_cast<const std::byte*>(data), backend.weight_dtype(), {out, in}},
-                               Backend::WeightLayout::out_in);
-  return linear;
+  std::vector<float> bias = values.normal(out, 0.1f);
+  for (float& b : bias) b *= bias_factor;
+  const DType dtype = info_of(backend.precision()).weights;
+  AlignedBuffer<std::byte> stored(weight.size() * size_of(dtype));
+  for (size_t i = 0; i < weight.size(); ++i) {
+    switch (dtype) {
+      case DType::f32:
+        reinterpret_cast<float*>(stored.data())[i] = weight[i];
+        break;
+      case DType::bf16:
+        reinterpret_cast<BFloat16*>(stored.data())[i] = to_bfloat16(weight[i]);
+        break;
+      default:
+        throw std::logic_error(std::string("no test weights of ") + to_string(dtype));
+    }
+  }
+  return {backend.pack({.values = {stored.data(), dtype, {out, in}}}), backend.store(bias), in, out};
 }
 
-LayerNorm make_norm(Values& values, int64_t channels) {
-  return {values.normal(channels, 0.2f, 1), values.normal(channels, 0.1f), 1e-5f};
+LayerNorm make_norm(Backend& backend, Values& values, int64_t channels) {
+  LayerNorm norm;
+  norm.weight = backend.store(values.normal(channels, 0.2f, 1));
+  norm.bias = backend.store(values.normal(channels, 0.1f));
+  norm.epsilon = 1e-5f;
+  return norm;
 }
 
 std::vector<float> layer_norm(Backend& backend, int64_t rows, int64_t channels) {
   Values values(1);
-  std::vector<float> x = values.normal(rows * channels, 2, 0.5f), y(x.size());
-  backend.layer_norm({x.data(), rows, channels}, make_norm(values, channels), {y.data(), rows, channels});
-  return y;
+  const OnBackend x(backend, values.normal(rows * channels, 2, 0.5f), rows), y(backend, rows, channels);
+  backend.layer_norm(x, make_norm(backend, values, channels), y);
+  return y.values();
 }
 
 std::vector<float> depthwise(Backend& backend, const TokenGrid& grid, int64_t channels) {
   Values values(2);
-  std::vector<float> x = values.normal(grid.rows() * channels), y(x.size());
-  const DepthwiseConv conv{values.normal(9 * channels, 0.3f), values.normal(channels)};
-  backend.depthwise_conv_add({x.data(), grid.rows(), channels}, grid, conv,
-                             {y.data(), grid.rows(), channels});
-  return y;
+  const OnBackend x(backend, values.normal(grid.rows() * channels), grid.rows());
+  const OnBackend y(backend, grid.rows(), channels);
+  DepthwiseConv conv;
+  conv.weight = backend.store(values.normal(9 * channels, 0.3f));
+  conv.bias = backend.store(values.normal(channels));
+  backend.depthwise_conv_add(x, grid, conv, y);
+  return y.values();
 }
 
 struct PatchShape {
@@ -80,48 +124,44 @@ struct PatchShape {
 };
 std::vector<float> patch_conv(Backend& backend, const TokenGrid& grid, const PatchShape& s) {
   Values values(3);
-  const std::vector<float> x = values.normal(grid.rows() * s.in);
+  const OnBackend x(backend, values.normal(grid.rows() * s.in), grid.rows());
   const PatchConv conv{make_linear(backend, values, s.size * s.size * s.in, s.out), s.size, s.stride,
                        s.padding};
   const int64_t rows = grid.batch * patches_along(grid.height, conv) * patches_along(grid.width, conv);
-  std::vector<float> y(rows * s.out);
-  backend.patch_conv({const_cast<float*>(x.data()), grid.rows(), s.in}, grid, conv, {y.data(), rows, s.out});
-  return y;
+  const OnBackend y(backend, rows, s.out);
+  backend.patch_conv(x, grid, conv, y);
+  return y.values();
 }
 
 std::vector<float> norm_linear(Backend& backend, int64_t rows, int64_t in, int64_t out) {
   Values values(4);
-  const std::vector<float> x = values.normal(rows * in);
-  std::vector<float> y(rows * out);
-  const LayerNorm norm = make_norm(values, in);
-  backend.norm_linear({x.data(), rows, in}, norm, make_linear(backend, values, in, out),
-                      {y.data(), rows, out});
-  return y;
+  const OnBackend x(backend, values.normal(rows * in), rows), y(backend, rows, out);
+  const LayerNorm norm = make_norm(backend, values, in);
+  backend.norm_linear(x, norm, make_linear(backend, values, in, out), y);
+  return y.values();
 }
 
 std::vector<float> window_attention(Backend& backend, const TokenGrid& grid, int64_t heads, int64_t dim,
                                     int64_t window) {
   Values values(5);
   const int64_t channels = heads * dim;
-  const std::vector<float> qkv = values.normal(grid.rows() * 3 * channels),
-                           padding = values.normal(3 * channels);
-  std::vector<float> x = values.normal(grid.rows() * channels);
-  backend.window_attention_add({qkv.data(), grid.rows(), 3 * channels}, {grid, heads, window, padding},
-                               make_linear(backend, values, channels, channels),
-                               {x.data(), grid.rows(), channels});
-  return x;
+  const OnBackend qkv(backend, values.normal(grid.rows() * 3 * channels), grid.rows());
+  const Vector padding = backend.store(values.normal(3 * channels));
+  const OnBackend x(backend, values.normal(grid.rows() * channels), grid.rows());
+  backend.window_attention_add(qkv, {grid, heads, window, padding.as_row()},
+                               make_linear(backend, values, channels, channels), x);
+  return x.values();
 }
 
 std::vector<float> channel_attention(Backend& backend, const TokenGrid& grid, int64_t groups, int64_t dim) {
   Values values(6);
   const int64_t channels = groups * dim;
-  const std::vector<float> qkv = values.normal(grid.rows() * 3 * channels);
-  std::vector<float> x = values.normal(grid.rows() * channels);
+  const OnBackend qkv(backend, values.normal(grid.rows() * 3 * channels), grid.rows());
+  const OnBackend x(backend, values.normal(grid.rows() * channels), grid.rows());
   const float scale = 1 / std::sqrt(static_cast<float>(grid.tokens()));
-  backend.channel_attention_add({qkv.data(), grid.rows(), 3 * channels}, {grid, groups, scale},
-                                make_linear(backend, values, channels, channels),
-                                {x.data(), grid.rows(), channels});
-  return x;
+  backend.channel_attention_add(qkv, {grid, groups, scale}, make_linear(backend, values, channels, channels),
+                                x);
+  return x.values();
 }
 
 std::vector<float> text_attention(Backend& backend, const std::vector<int64_t>& offsets, int64_t heads,
@@ -129,31 +169,59 @@ std::vector<float> text_attention(Backend& backend, const std::vector<int64_t>& 
   Values values(7);
   const int64_t channels = heads * dim;
   const int64_t rows = offsets.back();
-  const std::vector<float> qkv = values.normal(rows * 3 * channels);
-  std::vector<float> x = values.normal(rows * channels);
-  backend.text_attention_add({qkv.data(), rows, 3 * channels}, {offsets, heads, causal},
-                             make_linear(backend, values, channels, channels), {x.data(), rows, channels});
-  return x;
+  const OnBackend qkv(backend, values.normal(rows * 3 * channels), rows);
+  const OnBackend x(backend, values.normal(rows * channels), rows);
+  backend.text_attention_add(qkv, {offsets, heads, causal}, make_linear(backend, values, channels, channels),
+                             x);
+  return x.values();
 }
 
 std::vector<float> feed_forward(Backend& backend, int64_t rows, int64_t channels, Activation activation) {
   Values values(8);
-  std::vector<float> x = values.normal(rows * channels);
-  FeedForward ff{make_norm(values, channels), make_linear(backend, values, channels, 4 * channels),
-                 make_linear(backend, values, 4 * channels, channels), activation};
+  const OnBackend x(backend, values.normal(rows * channels), rows);
+  FeedForward ff;
+  ff.norm = make_norm(backend, values, channels);
   // Wide enough inputs that both tails of the activation are met.
-  for (float& b : ff.fc1.bias) b *= 50;
-  backend.feed_forward_add(ff, {x.data(), rows, channels});
-  return x;
+  ff.fc1 = make_linear(backend, values, channels, 4 * channels, 50);
+  ff.fc2 = make_linear(backend, values, 4 * channels, channels);
+  ff.activation = activation;
+  backend.feed_forward_add(ff, x);
+  return x.values();
 }
 
 std::vector<float> pooled(Backend& backend, int64_t batch, int64_t tokens, int64_t channels) {
   Values values(9);
-  const std::vector<float> x = values.normal(batch * tokens * channels, 1, 0.3f);
-  std::vector<float> y(batch * channels);
-  backend.mean_tokens({x.data(), batch * tokens, channels}, {y.data(), batch, channels});
-  backend.l2_normalise({y.data(), batch, channels});
-  return y;
+  const OnBackend x(backend, values.normal(batch * tokens * channels, 1, 0.3f), batch * tokens);
+  const OnBackend y(backend, batch, channels);
+  backend.mean_tokens(x, y);
+  backend.l2_normalise(y);
+  return y.values();
+}
+
+std::vector<float> scale_pixels(Backend& backend, int64_t pixels) {
+  std::vector<uint8_t> rgb(static_cast<size_t>(3 * pixels));
+  for (size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<uint8_t>(i * 97 / 3);
+  const OnBackend y(backend, pixels, 3);
+  backend.scale_pixels(rgb, {{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}}, y);
+  return y.values();
+}
+
+RowTable table_of(const std::vector<float>& values, int64_t cols) {
+  return {static_cast<int64_t>(values.size()) / cols, cols,
+          [&values, cols](int64_t row, float* to) { std::copy_n(values.data() + row * cols, cols, to); }};
+}
+
+std::vector<float> embed_tokens(Backend& backend, int64_t channels) {
+  constexpr int64_t kVocabulary = 11, kContext = 5;
+  const std::vector<int32_t> ids{10, 0, 3, 3, 7, 10}, places{0, 1, 2, 0, 1, 4};
+  Values values(10);
+  const std::vector<float> table = values.normal(kVocabulary * channels);
+  TokenEmbedding embedding;
+  embedding.tokens = backend.pack_table(table_of(table, channels));
+  embedding.places = backend.store(values.normal(kContext * channels));
+  const OnBackend y(backend, static_cast<int64_t>(ids.size()), channels);
+  backend.embed_tokens(ids, places, embedding, y);
+  return y.values();
 }
 
 struct Case {
@@ -202,20 +270,26 @@ std::vector<Case> cases() {
     add("feed_forward " + name, [=](Backend& b) { return feed_forward(b, 1300, 24, activation); });
     add("feed_forward odd " + name, [=](Backend& b) { return feed_forward(b, 3, 7, activation); });
   }
+  for (int64_t pixels : {1, 7, 5000})
+    add("pixels " + std::to_string(pixels), [=](Backend& b) { return scale_pixels(b, pixels); });
+  for (int64_t channels : {1, 17})
+    add("tokens " + std::to_string(channels), [=](Backend& b) { return embed_tokens(b, channels); });
   add("pooled", [](Backend& b) { return pooled(b, 3, 37, 19); });
   return all;
 }
 
 // Both sides round sums of at most a few hundred terms of order one, some of them through a softmax or a norm
 // that multiplies the error by a few: 2e-6 of the largest value is about 30 units of float32 rounding (6e-8).
-// bf16 rounds each operand of a product to 2^-9 relative; over a product of K independent terms the relative
-// error stays near 2^-9 * sqrt(2), and the chain of two products in an operator doubles it: 2^-6 leaves a
-// factor of two.
-double tolerance(const Backend& backend) { return backend.weight_dtype() == DType::f32 ? 2e-6 : 0x1p-6; }
+// A precision rounds each operand of a product by a factor of 1 +- u; over a product of K independent terms
+// the relative error stays near u * sqrt(2), and the chain of two products in an operator doubles it: 8 u
+// leaves a factor of two or more.
+double tolerance(const Backend& backend) {
+  return std::max(2e-6, 8 * info_of(backend.precision()).operand_rounding);
+}
 
 void expect_agreement(Backend& backend, const Case& test) {
   SCOPED_TRACE(test.name);
-  const auto reference = make_reference_backend();
+  const auto reference = find_backend("reference").make({});
   const std::vector<float> expected = test.run(*reference);
   const std::vector<float> actual = test.run(backend);
   ASSERT_EQ(actual.size(), expected.size());
@@ -232,21 +306,81 @@ void expect_agreement(Backend& backend, const Case& test) {
       << largest;
 }
 
-TEST(Operators, CpuAgreesWithTheReference) {
-  const auto backend = make_cpu_backend(DType::f32);
-  for (const Case& test : cases()) expect_agreement(*backend, test);
+class Operators : public testing::TestWithParam<std::tuple<std::string, Precision>> {
+ protected:
+  void SetUp() override {
+    const auto [name, precision] = GetParam();
+    const BackendEntry& entry = *std::ranges::find(backends(), name, &BackendEntry::name);
+    if (!entry.available()) GTEST_SKIP() << name << " cannot run here";
+    if (!std::ranges::count(entry.precisions(), precision))
+      GTEST_SKIP() << name << " does not offer " << to_string(precision) << " here";
+    backend_ = entry.make({.precision = precision});
+    backend_->attach_thread();
+  }
+
+  std::unique_ptr<Backend> backend_;
+};
+
+TEST_P(Operators, AgreeWithTheReference) {
+  for (const Case& test : cases()) expect_agreement(*backend_, test);
 }
 
-TEST(Operators, CpuInBf16AgreesWithTheReference) {
-  if (!cpu_has_fast_bf16()) GTEST_SKIP() << "no bf16 instructions here";
-  const auto backend = make_cpu_backend(DType::bf16);
-  for (const Case& test : cases()) expect_agreement(*backend, test);
+TEST_P(Operators, GiveTheSameBitsTwice) {
+  for (const Case& test : cases()) EXPECT_EQ(test.run(*backend_), test.run(*backend_)) << test.name;
 }
 
-TEST(Operators, GiveTheSameBitsTwice) {
-  const auto backend = make_cpu_backend(DType::f32);
-  for (const Case& test : cases()) EXPECT_EQ(test.run(*backend), test.run(*backend)) << test.name;
+// torchvision 0.14: normalize(to_tensor(x), ...) of the bytes 0 and 255 in the red channel. Not what a fused
+// multiply-add gives.
+TEST_P(Operators, ScalePixelsInTorchvisionsOrder) {
+  std::vector<uint8_t> rgb(256 * 3);
+  for (size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<uint8_t>(i / 3);
+  const PixelScale scale{{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
+  const OnBackend y(*backend_, 256, 3);
+  backend_->scale_pixels(rgb, scale, y);
+  const std::vector<float> values = y.values();
+  for (size_t i = 0; i < rgb.size(); ++i) {
+    const float scaled = static_cast<float>(rgb[i]) / 255.0f;
+    const float centred = scaled - scale.mean[i % 3];
+    EXPECT_EQ(values[i], centred / scale.std[i % 3]);
+  }
+  EXPECT_EQ(values[0], -2.1179039478302f);
+  EXPECT_FLOAT_EQ(values[255 * 3], 2.2489083f);
 }
+
+TEST_P(Operators, GatherRowsByTheirNumbers) {
+  const OnBackend x(*backend_, {0, 1, 10, 11, 20, 21, 30, 31}, 4), y(*backend_, 3, 2);
+  backend_->gather_rows(x, std::vector<int64_t>{3, 0, 0}, y);
+  EXPECT_EQ(y.values(), (std::vector<float>{30, 31, 0, 1, 0, 1}));
+}
+
+TEST_P(Operators, EmbedTokensByIdAndPlace) {
+  const std::vector<float> table{1, 2, -3, 4};
+  TokenEmbedding embedding;
+  embedding.tokens = backend_->pack_table(table_of(table, 2));
+  embedding.places = backend_->store(std::vector<float>{0.25f, 0.5f, 100, 200, 1000, 2000});
+  const OnBackend y(*backend_, 3, 2);
+  backend_->embed_tokens(std::vector<int32_t>{1, 0, 1}, std::vector<int32_t>{0, 2, 1}, embedding, y);
+  EXPECT_EQ(y.values(), (std::vector<float>{-2.75f, 4.5f, 1001, 2002, 97, 204}));
+}
+
+std::vector<std::string> names_of_backends() {
+  std::vector<std::string> names;
+  for (const BackendEntry& entry : backends()) names.emplace_back(entry.name);
+  return names;
+}
+
+std::vector<Precision> all_precisions() {
+  std::vector<Precision> all;
+  for (const PrecisionInfo& info : precisions()) all.push_back(info.precision);
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, Operators,
+                         testing::Combine(testing::ValuesIn(names_of_backends()),
+                                          testing::ValuesIn(all_precisions())),
+                         [](const auto& test) {
+                           return std::get<0>(test.param) + "_" + to_string(std::get<1>(test.param));
+                         });
 
 }  // namespace
 }  // namespace mii

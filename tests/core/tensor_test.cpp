@@ -1,9 +1,14 @@
 #include "core/tensor.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
+
+#include "mii/error.h"
 
 namespace mii {
 namespace {

@@ -224,6 +224,21 @@ TEST_F(EngineTest, RefusesAnImpossibleNumberOfThreads) {
   expect_error(ErrorCode::invalid_argument, "threads", [] { open({.threads = -1}); });
 }
 
+TEST_F(EngineTest, AnUnknownBackendIsAnsweredWithTheKnownOnes) {
+  expect_error(ErrorCode::invalid_argument, "expected auto, cpu or reference",
+               [] { open({.backend = "abacus"}); });
+}
+
+TEST_F(EngineTest, SaysWhenItComputesInFloat32Instead) {
+  std::string warning;
+  const Engine engine =
+      open({.precision = Precision::bf16, .backend = "reference", .warn = [&](std::string_view sentence) {
+              warning = sentence;
+            }});
+  EXPECT_EQ(warning, "bf16 has no fast kernel here: computing in f32");
+  EXPECT_EQ(engine.info().precision, Precision::f32);
+}
+
 TEST_F(EngineTest, ThreadsChangeNoMoreThanRounding) {
   const auto images = pictures(2);
   const Matrix one = open({.precision = Precision::f32, .threads = 1}).encode_images(images);
@@ -272,8 +287,7 @@ TEST:
   write_procedural_model(folder / "odd.yaml", tokenizer, ClipTokenizer::load(tokenizer).vocabulary_size(),
                          folder / "model");
   const Engine fast = Engine::open(folder / "model", {.precision = Precision::f32});
-  const Engine plain =
-      Engine::open(folder / "model", {.precision = Precision::f32, .backend = BackendKind::reference});
+  const Engine plain = Engine::open(folder / "model", {.precision = Precision::f32, .backend = "reference"});
   const auto images = pictures(3);
   const std::vector<std::string> texts{
       "x", "an x-ray of the chest",

@@ -5,9 +5,8 @@
 #include <cmath>
 #include <map>
 
-#include "backend/cpu/cpu_backend.h"
-#include "backend/reference/reference_backend.h"
-#include "engine/compute_thread.h"
+#include "backend/precision.h"
+#include "backend/registry.h"
 #include "golden.h"
 #include "image/preprocess.h"
 #include "mii/engine.h"
@@ -18,10 +17,6 @@
 
 namespace mii {
 namespace {
-
-std::unique_ptr<Backend> make(const std::string& backend) {
-  return backend == "reference" ? make_reference_backend() : make_cpu_backend(DType::f32);
-}
 
 float largest(std::span<const float> values) {
   float m = 0;
@@ -61,14 +56,29 @@ std::map<std::string, Image> inputs(const Golden& golden) {
   return images;
 }
 
-using Case = std::tuple<std::string, std::string>;
+std::vector<std::string> names_of_backends() {
+  std::vector<std::string> names;
+  for (const BackendEntry& entry : backends()) names.emplace_back(entry.name);
+  return names;
+}
 
-std::string case_name(const testing::TestParamInfo<Case>& info) {
-  std::string name = std::get<0>(info.param) + "_" + std::get<1>(info.param);
+std::vector<std::string> names_of_precisions() {
+  std::vector<std::string> names;
+  for (const PrecisionInfo& info : precisions()) names.emplace_back(info.name);
+  return names;
+}
+
+bool offers(const BackendEntry& backend, Precision precision) {
+  return backend.available() && std::ranges::count(backend.precisions(), precision) > 0;
+}
+
+std::string without_hyphens(std::string name) {
   std::ranges::replace(name, '-', '_');
   return name;
 }
 
+// A model and a backend.
+using Case = std::tuple<std::string, std::string>;
 class TinyModel : public testing::TestWithParam<Case> {};
 
 // Every part's output is within 1e-5 of the largest activation there.
@@ -80,26 +90,28 @@ TEST_P(TinyModel, AgreesStageByStage) {
   const auto config = ModelConfig::read(folder.config);
   const auto checkpoint =
       Checkpoint::open(folder.weights, config, ClipTokenizer::load(folder.tokenizer).vocabulary_size());
-  const auto backend = make(backend_name);
+  const BackendEntry& entry = *std::ranges::find(backends(), backend_name, &BackendEntry::name);
+  if (!entry.available()) GTEST_SKIP() << backend_name << " cannot run here";
+  const auto backend = entry.make({.precision = Precision::f32});
+  backend->attach_thread();
   Davit tower(config.image, WeightReader(checkpoint, *backend), *backend);
 
   const Image image = resize_bicubic(Image::read(golden_folder() / "synthetic/rgb.png"), config.image.width,
                                      config.image.height);
-  std::vector<float> pixels(image.pixels().size());
-  normalise(image.pixels(), {config.image.mean, config.image.std}, pixels);
+  const std::span<const uint8_t> pixels = image.pixels();
 
   const std::string prefix = "stage/synthetic/rgb.png/";
   size_t compared = 0;
-  tower.tokens({pixels.data(), config.image.height * config.image.width, 3},
-               [&](std::string_view module, ConstRows x) {
-                 const std::string stage = prefix + std::string(module);
-                 if (!golden.has(stage)) return;
-                 const auto expected = golden.values<float>(stage);
-                 ASSERT_EQ(static_cast<int64_t>(expected.size()), x.elements()) << module;
-                 const std::span<const float> actual(x.data, expected.size());
-                 EXPECT_LE(largest_difference(actual, expected), 1e-5f * largest(expected)) << module;
-                 ++compared;
-               });
+  tower.tokens({&pixels, 1}, [&](std::string_view module, ConstRows x) {
+    const std::string stage = prefix + std::string(module);
+    if (!golden.has(stage)) return;
+    const auto expected = golden.values<float>(stage);
+    ASSERT_EQ(static_cast<int64_t>(expected.size()), x.elements()) << module;
+    std::vector<float> actual(expected.size());
+    backend->download(x, actual);
+    EXPECT_LE(largest_difference(actual, expected), 1e-5f * largest(expected)) << module;
+    ++compared;
+  });
   size_t wanted = 0;
   for (const std::string& tensor : golden.names()) wanted += tensor.starts_with(prefix) ? 1 : 0;
   EXPECT_EQ(compared, wanted) << "every stage that the reference wrote down is compared";
@@ -107,16 +119,12 @@ TEST_P(TinyModel, AgreesStageByStage) {
 
 INSTANTIATE_TEST_SUITE_P(Backends, TinyModel,
                          testing::Combine(testing::Values("tiny-a", "tiny-b"),
-                                          testing::Values("cpu", "reference")),
-                         case_name);
+                                          testing::ValuesIn(names_of_backends())),
+                         [](const auto& test) {
+                           return without_hyphens(std::get<0>(test.param) + "_" + std::get<1>(test.param));
+                         });
 
-struct Limits {
-  float embedding;
-  double cosine;
-  float probability;
-};
-
-void compare_vectors(const Engine& engine, const Golden& golden, const Limits& limits) {
+void compare_vectors(const Engine& engine, const Golden& golden, const PrecisionInfo& limits) {
   const auto images = inputs(golden);
   ASSERT_FALSE(images.empty());
   const auto names = golden.strings("inputs");
@@ -130,8 +138,8 @@ void compare_vectors(const Engine& engine, const Golden& golden, const Limits& l
     const Matrix vectors = engine.encode_images({&image->second, 1});
     const auto expected = golden.values<float>("embedding/" + names[i]);
     ASSERT_EQ(expected.size(), vectors.cols());
-    EXPECT_LE(largest_difference(vectors.row(0), expected), limits.embedding) << names[i];
-    EXPECT_LE(cosine_distance(vectors.row(0), expected), limits.cosine) << names[i];
+    EXPECT_LE(largest_difference(vectors.row(0), expected), limits.difference) << names[i];
+    EXPECT_LE(cosine_distance(vectors.row(0), expected), limits.cosine_distance) << names[i];
     const Matrix one = engine.classify_vectors(vectors, labels);
     const Matrix many = engine.classify_vectors(vectors, labels, {.multilabel = true});
     EXPECT_LE(largest_difference(one.row(0), std::span(softmax).subspan(i * 7, 7)), limits.probability)
@@ -144,7 +152,7 @@ void compare_vectors(const Engine& engine, const Golden& golden, const Limits& l
   }
 }
 
-void compare_texts(const Engine& engine, const Golden& golden, const Limits& limits) {
+void compare_texts(const Engine& engine, const Golden& golden, const PrecisionInfo& limits) {
   const auto texts = golden.strings("texts");
   const auto expected = golden.values<float>("text/embedding");
   const Matrix vectors = engine.encode_texts(texts);
@@ -152,44 +160,41 @@ void compare_texts(const Engine& engine, const Golden& golden, const Limits& lim
   for (size_t t = 0; t < texts.size(); ++t) {
     if (ftfy_changes(texts[t])) continue;
     const auto row = std::span(expected).subspan(t * vectors.cols(), vectors.cols());
-    EXPECT_LE(largest_difference(vectors.row(t), row), limits.embedding) << t;
-    EXPECT_LE(cosine_distance(vectors.row(t), row), limits.cosine) << t;
+    EXPECT_LE(largest_difference(vectors.row(t), row), limits.difference) << t;
+    EXPECT_LE(cosine_distance(vectors.row(t), row), limits.cosine_distance) << t;
     worst = std::max<double>(worst, largest_difference(vectors.row(t), row));
     worst_cosine = std::max(worst_cosine, cosine_distance(vectors.row(t), row));
   }
   std::printf("%-28s max abs difference %.2e, cosine distance %.2e\n", "texts", worst, worst_cosine);
 }
 
-constexpr Limits kFloat32{3e-6f, 1e-8, 1e-3f};
-constexpr Limits kBFloat16{1, 2e-4, 1};
+// A model, a backend and a precision.
+using VectorsCase = std::tuple<std::string, std::string, std::string>;
+class TinyVectors : public testing::TestWithParam<VectorsCase> {};
 
-class TinyVectors : public testing::TestWithParam<Case> {};
-
-TEST_P(TinyVectors, AgreeWithTheReference) {
-  const auto [name, backend] = GetParam();
+TEST_P(TinyVectors, KeepWhatThePrecisionPromises) {
+  const auto [name, backend_name, precision_name] = GetParam();
+  const BackendEntry& backend = *std::ranges::find(backends(), backend_name, &BackendEntry::name);
+  const PrecisionInfo& precision = info_of(parse_precision(precision_name));
+  if (!offers(backend, precision.precision))
+    GTEST_SKIP() << backend_name << " does not offer " << precision_name << " here";
   const Golden golden(name);
   const ProceduralModel model(name);
-  const Engine engine = Engine::open(
-      model.folder(),
-      {.precision = Precision::f32, .backend = backend == "cpu" ? BackendKind::cpu : BackendKind::reference});
-  compare_vectors(engine, golden, kFloat32);
-  compare_texts(engine, golden, kFloat32);
-}
-
-TEST_P(TinyVectors, KeepTheirDirectionInBFloat16) {
-  const auto [name, backend] = GetParam();
-  if (backend != "cpu" || !cpu_has_fast_bf16()) GTEST_SKIP() << "no bf16 kernels here";
-  const Golden golden(name);
-  const ProceduralModel model(name);
-  const Engine engine = Engine::open(model.folder(), {.precision = Precision::bf16});
-  compare_vectors(engine, golden, kBFloat16);
-  compare_texts(engine, golden, kBFloat16);
+  const Engine engine =
+      Engine::open(model.folder(), {.precision = precision.precision, .backend = backend_name});
+  EXPECT_EQ(engine.info().precision, precision.precision);
+  compare_vectors(engine, golden, precision);
+  compare_texts(engine, golden, precision);
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, TinyVectors,
                          testing::Combine(testing::Values("tiny-a", "tiny-b"),
-                                          testing::Values("cpu", "reference")),
-                         case_name);
+                                          testing::ValuesIn(names_of_backends()),
+                                          testing::ValuesIn(names_of_precisions())),
+                         [](const auto& test) {
+                           return without_hyphens(std::get<0>(test.param) + "_" + std::get<1>(test.param) +
+                                                  "_" + std::get<2>(test.param));
+                         });
 
 bool room_for_full_size() {
   const auto free_disk = std::filesystem::space(std::filesystem::temp_directory_path()).available;
@@ -203,17 +208,13 @@ TEST(FullSize, AgreesWithTheReference) {
   if (!room_for_full_size()) GTEST_SKIP() << "needs 5 GiB of disk and 8 GiB of memory";
   const Golden golden("full");
   const ProceduralModel model("full");
-  {
-    const Engine engine = Engine::open(model.folder(), {.precision = Precision::f32});
+  for (const PrecisionInfo& precision : precisions()) {
+    if (!offers(find_backend("auto"), precision.precision)) continue;
+    const Engine engine = Engine::open(model.folder(), {.precision = precision.precision});
     EXPECT_EQ(engine.info().parameters, 615996417u);
     EXPECT_EQ(engine.info().tensors, 601u);
-    compare_vectors(engine, golden, kFloat32);
-    compare_texts(engine, golden, kFloat32);
-  }
-  if (cpu_has_fast_bf16()) {
-    const Engine engine = Engine::open(model.folder(), {.precision = Precision::bf16});
-    compare_vectors(engine, golden, kBFloat16);
-    compare_texts(engine, golden, kBFloat16);
+    compare_vectors(engine, golden, precision);
+    compare_texts(engine, golden, precision);
   }
 }
 

@@ -239,6 +239,27 @@ TEST(Bombs, PngDataBeyondItsRows) {
   EXPECT_THAT(refusal(bomb), HasSubstr("i"));
 }
 
+TEST(Bombs, PngDataFarBeyondItsRowsAreNotInflated) {
+  // 4 MB that unpack to 645 MB.
+  const Data bomb =
+      data_of(png_start(8, 8, 8, 2) + png_chunk("IDAT", zeros_deflated(2'500'000)) + png_chunk("IEND", ""));
+  EXPECT_THAT(refusal(bomb), HasSubstr("PNG: has more pixels than its rows need"));
+}
+
+TEST(Bombs, PngRowsThatAreNearlyTheWholeImage) {
+  const Data wide = data_of(png_start(50'000'000, 1, 8, 2) + png_chunk("IDAT", zeros_deflated(600'000)));
+  EXPECT_THAT(refusal(wide), HasSubstr("image_too_large: PNG: a row of more than 6250000 bytes"));
+}
+
+TEST(Bombs, WebPAnimationOnALargeCanvas) {
+  const auto le24 = [](uint32_t v) { return le16(v) + static_cast<char>(v >> 16); };
+  const std::string canvas = "VP8X" + le32(10) + le32(2) + le24(9999) + le24(9999);
+  const std::string body = "WEBP" + canvas + "ANIM" + le32(6) + std::string(6, '\0');
+  const Data data = data_of("RIFF" + le32(static_cast<uint32_t>(body.size())) + body);
+  EXPECT_THAT(refusal(data),
+              HasSubstr("image_too_large: the picture has 10000 x 10000 pixels, at most 20000000"));
+}
+
 TEST(Bombs, PngCompressedTextIsSkippedUnread) {
   const std::string text = "Comment" + std::string(2, '\0') + zeros_deflated(4'000'000);
   const Data bomb = data_of(png_start(8, 8, 8, 2) + png_chunk("zTXt", text) + png_chunk("IDAT", "x"));
@@ -424,6 +445,12 @@ TEST(Bmp, RunLengthDataMayNotLeaveThePicture) {
   EXPECT_THAT(first_channel(overlong), ElementsAre(20, 20, 20, 20, 10, 10, 10, 10));
   EXPECT_THAT(error_of(bmp_of_runs(std::string_view("\4\1\0\1", 4))),
               HasSubstr("run-length data ends early"));
+}
+
+TEST(Bombs, BmpRunsBeyondARow) {
+  std::string runs;
+  for (int i = 0; i < 10'000'000; ++i) runs += "\xFF\1";
+  EXPECT_THAT(refusal(bmp_of_runs(runs)), HasSubstr("invalid_image: BMP: ends early"));
 }
 
 // An odd number of literal pixels of 4 bits fills its last byte by half.

@@ -17,6 +17,7 @@
 
 #include "mii/error.h"
 
+#include "backend/cpu/cpu_backend.h"
 #include "core/file.h"
 #include "image/preprocess.h"
 #include "image/sha256.h"
@@ -25,7 +26,7 @@ namespace {
 
 using mii::Image;
 
-constexpr mii::Normalisation kImageNet{.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
+constexpr mii::PixelScale kImageNet{.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
 
 struct Request {
   size_t width = 0;
@@ -41,11 +42,13 @@ std::string describe(const Image& image) {
 
 std::string timed(const Request& request,
                   const std::function<Image(const std::vector<std::byte>&)>& prepare) {
+  static const auto backend = mii::cpu_backend().make({});
   const auto start = std::chrono::steady_clock::now();
   const std::vector<std::byte> bytes = mii::read_file(request.path, 1u << 30);
   const Image image = prepare(bytes);
-  std::vector<float> values(image.pixels().size());
-  mii::normalise(image.pixels(), kImageNet, values);
+  const auto count = static_cast<int64_t>(image.pixels().size());
+  const auto values = backend->allocate(count);
+  backend->scale_pixels(image.pixels(), kImageNet, {values.get(), 0, count / 3, 3});
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return std::to_string(seconds.count()) + " " + mii::sha256(image.pixels());
 }

@@ -111,26 +111,6 @@ TEST(Resize, EmptyTargetIsRefused) {
   EXPECT_THROW(resize_bicubic(image, SIZE_MAX / 2, 5), Error);
 }
 
-TEST(Normalise, FollowsTorchvisionsOrderOfOperations) {
-  const Normalisation normalisation{.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
-  std::vector<uint8_t> pixels(256 * 3);
-  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i / 3);
-  std::vector<float> values(pixels.size());
-  normalise(pixels, normalisation, values);
-  for (size_t i = 0; i < pixels.size(); ++i) {
-    const float scaled = static_cast<float>(pixels[i]) / 255.0f;
-    const float centred = scaled - normalisation.mean[i % 3];
-    EXPECT_EQ(values[i], centred / normalisation.std[i % 3]);
-  }
-  // torchvision 0.14: normalize(to_tensor(x), ...) of the bytes 0 and 255 in the red channel.
-  EXPECT_EQ(values[0], -2.1179039478302f);
-  EXPECT_FLOAT_EQ(values[255 * 3], 2.2489083f);
-}
-
-TEST(Normalise, SizesMustAgree) {
-  std::vector<uint8_t> pixels(6);
-  std::vector<float> values(3);
-  EXPECT_THROW(normalise(pixels, {}, values), Error);
 }
 
 }  // namespace

@@ -398,8 +398,9 @@ TEST(DicomFrame, JpegLsScansHoldEachComponentOnce) {
 TEST(DicomBomb, EmptySegmentsOfAPalette) {
   DicomSet set =
       dicom_image({.cols = 4, .allocated = 8, .stored = 8, .photometric = "PALETTE COLOR", .pixels = "abcd"});
-  std::vector<uint16_t> words{0, 0};
-  for (int i = 0; i < 100'000; ++i) words.insert(words.end(), {2, 65535, 0, 0});
+  // As many empty ones as an indirect segment can repeat, and many of those.
+  std::vector<uint16_t> words(2 * 65535);
+  for (int i = 0; i < 30'000; ++i) words.insert(words.end(), {2, 65535, 0, 0});
   for (const uint32_t tag : {0x00281101, 0x00281102, 0x00281103}) set.us(tag, {256, 0, 16});
   for (const uint32_t tag : {0x00281221, 0x00281222, 0x00281223}) set.words(tag, words);
   EXPECT_THAT(bounded_result_of(set), HasSubstr("the colour palette has an empty segment"));
@@ -549,6 +550,15 @@ TEST(DicomBomb, LengthsBeyondTheFile) {
         dicom_element({}, 0x7FE00010, "OB", dicom_element({}, 0xFFFEE000, "", "", length), kUndefinedLength));
     EXPECT_THAT(bounded_result_of(part10(kRle, pixels.bytes())), HasSubstr("missing"));
   }
+}
+
+// Its value would be read as items by a parser that knows the tag: the length in it is more than there is.
+TEST(DicomDamage, ASequenceWithoutItemsIsPassedOver) {
+  DicomSet set = dicom_image({.pixels = "xy"}, kImplicit);
+  const std::string value = dicom_element(kImplicit, 0xFFFEE0DD, "", "", 34) + "USMONOCHROME2MRYBR_ICT";
+  set.bytes_at(0x00081115, dicom_element(kImplicit, 0x00041220, "", value));
+  set.raw(0x00281053, "DS", "7");
+  EXPECT_EQ(DicomFile::open(dicom_file(set)).frame_info(0).rescale, std::pair(7.0, 0.0));
 }
 
 TEST(DicomBomb, MetaHeadersThatLie) {

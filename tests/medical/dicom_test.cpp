@@ -231,6 +231,17 @@ TEST(DicomFiles, WhatPrivateSequencesOfKnownLengthHoldIsNoMatter) {
   }
 }
 
+TEST(DicomFiles, SequencesOfVrUnAreInImplicitVrLittleEndianWhateverIsAroundThem) {
+  for (const DicomForm& form : {DicomForm{}, kBig}) {
+    const std::string items =
+        dicom_element(kImplicit, 0xFFFEE000, "", DicomSet(kImplicit).us(1, {7}).bytes()) +
+        dicom_element(kImplicit, 0xFFFEE0DD, "", "");
+    DicomSet set = dicom_image(row_of<uint16_t>({1, 2, 3}, form), form);
+    set.bytes_at(0x00082112, dicom_element(form, 0x00082112, "UN", items, kUndefinedLength));
+    EXPECT_THAT(stored(set), ElementsAre(1, 2, 3)) << form.big;
+  }
+}
+
 // Behind sequences that say they are empty, and without any.
 TEST(DicomFiles, ItemsOutsideOfASequenceArePassedOver) {
   for (const DicomForm& form : kForms) {
@@ -455,6 +466,13 @@ TEST(DicomGrey, PaddingIsAValueOrARange) {
       << "written unsigned";
   EXPECT_EQ(padding(false, plain, [](DicomSet& s) { s.us(0x00280120, {9}).us(0x00280121, {5}); }),
             std::pair(5, 9));
+}
+
+TEST(DicomGrey, NumbersBeyondThirtyTwoBitsAreNoMatter) {
+  DicomSet table, set = dicom_image(row_of<int16_t>({-2, 0, 5}, {}));
+  table.raw(0x00283002, "DS", "1e300\\-1e300\\16").words(0x00283006, {7, 200});
+  set.raw(0x00280120, "DS", "1e300").sequence(0x00283000, {table});
+  EXPECT_THAT(stored(set), ElementsAre(-2, 0, 5)) << "no table";
 }
 
 TEST(DicomGrey, WindowsAndTablesOfTheVoi) {

@@ -176,7 +176,7 @@ TEST(Serve, BeforeTheModelIsLoadedItLivesButIsNotReady) {
   std::promise<void> go;
   auto may_load = go.get_future().share();
   auto fake = std::make_shared<FakeState>();
-  Server server({.port = 0}, [](std::string_view) { return true; });
+  Server server({.port = 0, .allowed_hosts = {"t"}}, [](std::string_view) { return true; });
   std::thread thread([&] {
     server.run([&] {
       may_load.wait();

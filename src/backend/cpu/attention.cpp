@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backend/cpu/tile.h"
 #include "backend/cpu/vector_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -21,6 +22,24 @@ namespace mii {
 inline constexpr size_t kMaxLanes = 64;
 inline size_t padded(size_t n) { return (n + kMaxLanes - 1) / kMaxLanes * kMaxLanes; }
 
+// Where one head's operands lie in its scratch memory; kTileRows queries are worked on at once. One key more
+// than tokens: the padding token.
+struct HeadScratch {
+  HeadScratch(size_t tokens, size_t dim)
+      : k(padded(tokens * dim)),
+        v(k + dim * padded(tokens + 1)),
+        scores(v + padded((tokens + 1) * dim)),
+        result(scores + kTileRows * padded(tokens + 1)),
+        end(result + kTileRows * padded(dim)) {}
+
+  static constexpr size_t q = 0;
+  size_t k;
+  size_t v;
+  size_t scores;
+  size_t result;
+  size_t end;
+};
+
 #endif
 }  // namespace mii
 
@@ -36,11 +55,12 @@ class Head {
  public:
   Head(const AttentionHead& head, float* scratch)
       : head_(head), keys_(head.tokens + (head.padding_tokens > 0 ? 1 : 0)), key_lanes_(RoundUp(keys_)) {
-    q_ = scratch;
-    k_ = q_ + padded(head.tokens * head.dim);
-    v_ = k_ + head.dim * padded(head.tokens + 1);
-    scores_ = v_ + padded((head.tokens + 1) * head.dim);
-    result_ = scores_ + kTileRows * padded(head.tokens + 1);
+    const HeadScratch places(head.tokens, head.dim);
+    q_ = scratch + places.q;
+    k_ = scratch + places.k;
+    v_ = scratch + places.v;
+    scores_ = scratch + places.scores;
+    result_ = scratch + places.result;
     Gather();
   }
 
@@ -140,11 +160,7 @@ namespace mii {
 HWY_EXPORT(AttendToFloat);
 HWY_EXPORT(AttendToBFloat16);
 
-size_t attention_scratch(size_t tokens, size_t dim) {
-  constexpr size_t kQueries = 6;  // that are worked on at once
-  return padded(tokens * dim) + dim * padded(tokens + 1) + padded((tokens + 1) * dim) +
-         kQueries * padded(tokens + 1) + kQueries * padded(dim);
-}
+size_t attention_scratch(size_t tokens, size_t dim) { return HeadScratch(tokens, dim).end; }
 
 void attend(const AttentionHead& head, float* scratch, float* out, size_t out_stride) {
   HWY_DYNAMIC_DISPATCH(AttendToFloat)(head, scratch, out, out_stride);

@@ -3,15 +3,18 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <type_traits>
 
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
 #include "backend/cpu/onednn.h"
+#include "backend/cpu/team.h"
 #include "backend/cpu/vector_kernels.h"
+#include "backend/host_backend.h"
+#include "backend/precision.h"
 #include "core/aligned_buffer.h"
+#include "mii/error.h"
 
 namespace mii {
 namespace {
@@ -60,13 +63,42 @@ constexpr int64_t kChannelTokens = 256;
 
 // T: the type of the operands of matrix products.
 template <typename T>
-class CpuBackend : public Backend {
+class CpuBackend final : public HostBackend {
  public:
-  std::string description() const override { return "cpu (" + gemm_.description() + ")"; }
-  DType weight_dtype() const override { return kDType; }
+  explicit CpuBackend(const BackendOptions& options)
+      : precision_(options.precision),
+        threads_(team_size(options.threads)),
+        gemm_(info_of(options.precision).weights) {}
 
-  std::unique_ptr<PackedMatrix> pack(const TensorView& weight, WeightLayout layout) override {
-    return gemm_.pack(weight, layout);
+  std::string description() const override { return "cpu (" + gemm_.description() + ")"; }
+  Precision precision() const override { return precision_; }
+  int threads() const override { return threads_; }
+  void attach_thread() override { set_team(threads_); }
+
+  std::unique_ptr<PackedMatrix> pack(const StoredMatrix& weight) override { return gemm_.pack(weight); }
+
+  void scale_pixels(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) override {
+    float value_of[3][256];
+    for (size_t c = 0; c < 3; ++c)
+      for (size_t v = 0; v < 256; ++v)
+        value_of[c][v] = (static_cast<float>(v) / 255.0f - scale.mean[c]) / scale.std[c];
+    const Parts parts{y.rows, 4096};
+    parallel_for(parts.count(), [&](int64_t i) {
+      const uint8_t* from = rgb.data() + 3 * parts.begin(i);
+      float* to = row(y, parts.begin(i));
+      for (int64_t p = 0; p < parts.length(i); ++p, from += 3, to += 3)
+        for (size_t c = 0; c < 3; ++c) to[c] = value_of[c][from[c]];
+    });
+  }
+
+  void embed_tokens(std::span<const int32_t> ids, std::span<const int32_t> places,
+                    const TokenEmbedding& embedding, Rows y) override {
+    const auto& tokens = static_cast<const HostTable&>(*embedding.tokens);
+    // One after another: reading may throw, and few bytes are read.
+    for (int64_t r = 0; r < y.rows; ++r) {
+      tokens.copy_row(ids[size(r)], row(y, r));
+      add_to(data(embedding.places) + places[size(r)] * y.cols, size(y.cols), row(y, r));
+    }
   }
 
   void patch_conv(ConstRows x, const TokenGrid& grid, const PatchConv& conv, Rows y) override {
@@ -76,25 +108,25 @@ class CpuBackend : public Backend {
       const int64_t first = blocks.begin(i);
       parallel_for(blocks.length(i),
                    [&](int64_t r) { cut_patch(x, grid, conv, first + r, patches + r * conv.linear.in); });
-      gemm_.multiply(patches, blocks.length(i), conv.linear, {}, y.row(first));
+      gemm_.multiply(patches, blocks.length(i), conv.linear, {}, row(y, first));
     }
   }
 
   void layer_norm(ConstRows x, const LayerNorm& norm, Rows y) override {
-    norm_rows(x, norm, 0, x.rows, y.data);
+    norm_rows(x, norm, 0, x.rows, row(y, 0));
   }
 
   void depthwise_conv_add(ConstRows x, const TokenGrid& grid, const DepthwiseConv& conv, Rows y) override {
     parallel_for(grid.batch * grid.height, [&](int64_t i) {
-      const int64_t row = i % grid.height;
-      const DepthwiseRow task{.x = x.row(i * grid.width),
+      const int64_t at = i % grid.height;
+      const DepthwiseRow task{.x = row(x, i * grid.width),
                               .width = size(grid.width),
                               .channels = size(x.cols),
-                              .has_above = row > 0,
-                              .has_below = row + 1 < grid.height,
-                              .weight = conv.weight.data(),
-                              .bias = conv.bias.data()};
-      depthwise_row(task, y.row(i * grid.width));
+                              .has_above = at > 0,
+                              .has_below = at + 1 < grid.height,
+                              .weight = data(conv.weight),
+                              .bias = data(conv.bias)};
+      depthwise_row(task, row(y, i * grid.width));
     });
   }
 
@@ -103,7 +135,7 @@ class CpuBackend : public Backend {
     T* normed = operand(blocks.size * x.cols);
     for (int64_t i = 0; i < blocks.count(); ++i) {
       norm_rows(x, norm, blocks.begin(i), blocks.length(i), normed);
-      gemm_.multiply(normed, blocks.length(i), linear, {}, y.row(blocks.begin(i)));
+      gemm_.multiply(normed, blocks.length(i), linear, {}, row(y, blocks.begin(i)));
     }
   }
 
@@ -121,7 +153,7 @@ class CpuBackend : public Backend {
       list_tokens(grid, image, {top, std::min(top + window, grid.height)},
                   {left, std::min(left + window, grid.width)}, token_lists_[size(w)]);
     }
-    attend_in_lists(qkv, {heads, false, window * window, padding.data()}, proj, x);
+    attend_in_lists(qkv, {heads, false, window * window, row(padding, 0)}, proj, x);
   }
 
   void text_attention_add(ConstRows qkv, const TextAttention& attention, const Linear& proj,
@@ -142,8 +174,8 @@ class CpuBackend : public Backend {
     const int64_t image_sums = attention.groups * group_sums;
     const Parts parts{tokens, kChannelTokens};
     const auto part = [&](int64_t i) {
-      const int64_t row = i / parts.count() * tokens + parts.begin(i % parts.count());
-      return ChannelTokens{qkv.row(row), size(parts.length(i % parts.count())), size(attention.groups),
+      const int64_t first = i / parts.count() * tokens + parts.begin(i % parts.count());
+      return ChannelTokens{row(qkv, first), size(parts.length(i % parts.count())), size(attention.groups),
                            size(dim)};
     };
 
@@ -164,7 +196,7 @@ class CpuBackend : public Backend {
     T* mixed = operand(x.elements());
     parallel_for(tasks, [&](int64_t i) {
       const ChannelTokens task = part(i);
-      channel_mix(task, image_weights(i / parts.count()), mixed + (task.qkv - qkv.data) / 3);
+      channel_mix(task, image_weights(i / parts.count()), mixed + (task.qkv - row(qkv, 0)) / 3);
     });
     project_add(mixed, proj, x);
   }
@@ -179,31 +211,29 @@ class CpuBackend : public Backend {
       norm_rows(x, ff.norm, blocks.begin(i), rows, normed);
       gemm_.multiply(normed, rows, ff.fc1, {}, hidden_.data());
       activate(ff.activation, rows, ff.fc1.out, active);
-      gemm_.multiply(active, rows, ff.fc2, {.accumulate = true}, x.row(blocks.begin(i)));
+      gemm_.multiply(active, rows, ff.fc2, {.accumulate = true}, row(x, blocks.begin(i)));
     }
   }
 
   void mean_tokens(ConstRows x, Rows y) override {
     const int64_t tokens = x.rows / y.rows;
     for (int64_t b = 0; b < y.rows; ++b) {
-      std::fill_n(y.row(b), y.cols, 0.0f);
-      for (int64_t n = 0; n < tokens; ++n) add_to(x.row(b * tokens + n), size(x.cols), y.row(b));
-      for (int64_t c = 0; c < y.cols; ++c) y.row(b)[c] /= static_cast<float>(tokens);
+      std::fill_n(row(y, b), y.cols, 0.0f);
+      for (int64_t n = 0; n < tokens; ++n) add_to(row(x, b * tokens + n), size(x.cols), row(y, b));
+      for (int64_t c = 0; c < y.cols; ++c) row(y, b)[c] /= static_cast<float>(tokens);
     }
   }
 
   void l2_normalise(Rows x) override {
     for (int64_t r = 0; r < x.rows; ++r) {
       double squares = 0;
-      for (int64_t c = 0; c < x.cols; ++c) squares += double{x.row(r)[c]} * x.row(r)[c];
+      for (int64_t c = 0; c < x.cols; ++c) squares += double{row(x, r)[c]} * row(x, r)[c];
       const double norm = std::sqrt(squares);
-      for (int64_t c = 0; c < x.cols; ++c) x.row(r)[c] = static_cast<float>(x.row(r)[c] / norm);
+      for (int64_t c = 0; c < x.cols; ++c) row(x, r)[c] = static_cast<float>(row(x, r)[c] / norm);
     }
   }
 
  private:
-  static constexpr DType kDType = std::is_same_v<T, float> ? DType::f32 : DType::bf16;
-
   static size_t size(int64_t n) { return static_cast<size_t>(n); }
 
   struct Range {
@@ -230,7 +260,7 @@ class CpuBackend : public Backend {
     for (int64_t v = top; v < top + conv.size; ++v, patch += row_values) {
       std::memset(patch, 0, size(row_values) * sizeof(T));
       if (v < 0 || v >= grid.height) continue;
-      const float* from = x.row((image * grid.height + v) * grid.width + left + skipped);
+      const float* from = row(x, (image * grid.height + v) * grid.width + left + skipped);
       round_to(from, size(inside * x.cols), patch + skipped * x.cols);
     }
   }
@@ -239,11 +269,11 @@ class CpuBackend : public Backend {
   void norm_rows(ConstRows x, const LayerNorm& norm, int64_t first, int64_t rows, Out* y) {
     const Parts parts{rows, kTaskRows};
     parallel_for(parts.count(), [&](int64_t i) {
-      const LayerNormRows task{.x = x.row(first + parts.begin(i)),
+      const LayerNormRows task{.x = row(x, first + parts.begin(i)),
                                .rows = size(parts.length(i)),
                                .channels = size(x.cols),
-                               .weight = norm.weight.data(),
-                               .bias = norm.bias.data(),
+                               .weight = data(norm.weight),
+                               .bias = data(norm.bias),
                                .epsilon = norm.epsilon};
       layer_norm_rows(task, y + parts.begin(i) * x.cols);
     });
@@ -281,7 +311,7 @@ class CpuBackend : public Backend {
       const int64_t first = i % attention.heads * dim;
       const float* padding = attention.padding_qkv;
       const AttentionHead head{
-          .qkv = qkv.data,
+          .qkv = row(qkv, 0),
           .row_of = list.data(),
           .tokens = list.size(),
           .row_stride = size(qkv.cols),
@@ -306,7 +336,7 @@ class CpuBackend : public Backend {
     const Parts blocks = equal_parts(x.rows, kProductRows);
     for (int64_t i = 0; i < blocks.count(); ++i)
       gemm_.multiply(a + blocks.begin(i) * proj.in, blocks.length(i), proj, {.accumulate = true},
-                     x.row(blocks.begin(i)));
+                     row(x, blocks.begin(i)));
   }
 
   // Room for the left operand of the next product.
@@ -315,7 +345,9 @@ class CpuBackend : public Backend {
     return operand_.data();
   }
 
-  OneDnnGemm gemm_{kDType};
+  Precision precision_;
+  int threads_;
+  OneDnnGemm gemm_;
   AlignedBuffer<T> operand_;
   AlignedBuffer<float> hidden_;
   AlignedBuffer<float> sums_;
@@ -323,13 +355,30 @@ class CpuBackend : public Backend {
   std::vector<std::vector<int64_t>> token_lists_;
 };
 
-}  // namespace
-
-std::unique_ptr<Backend> make_cpu_backend(DType products) {
-  if (products == DType::bf16) return std::make_unique<CpuBackend<BFloat16>>();
-  return std::make_unique<CpuBackend<float>>();
+std::vector<Precision> precisions_here() {
+  if (OneDnnGemm::has_fast_bf16()) return {Precision::bf16, Precision::f32};
+  return {Precision::f32};
 }
 
-bool cpu_has_fast_bf16() { return OneDnnGemm::has_fast_bf16(); }
+std::unique_ptr<Backend> make(const BackendOptions& options) {
+  switch (options.precision) {
+    case Precision::f32:
+      return std::make_unique<CpuBackend<float>>(options);
+    case Precision::bf16:
+      return std::make_unique<CpuBackend<BFloat16>>(options);
+    default:
+      throw Error(ErrorCode::internal, std::string("the cpu has no ") + to_string(options.precision));
+  }
+}
+
+}  // namespace
+
+BackendEntry cpu_backend() {
+  return {.name = "cpu",
+          .description = "oneDNN and vector code",
+          .available = [] { return true; },
+          .precisions = precisions_here,
+          .make = make};
+}
 
 }  // namespace mii

@@ -1,17 +1,12 @@
 #pragma once
 
-#include <memory>
-
-#include "backend/backend.h"
-#include "core/tensor.h"
+#include "backend/registry.h"
 
 namespace mii {
 
-/// oneDNN for matrix products, vector code for the rest. products: f32 or bf16, the type of their operands.
-/// Runs on the OpenMP threads of the thread that calls it (omp_set_num_threads there sets their number).
-std::unique_ptr<Backend> make_cpu_backend(DType products);
-
-/// Whether this machine has instructions for bf16 products, so that make_cpu_backend(bf16) is the faster one.
-bool cpu_has_fast_bf16();
+/// oneDNN for matrix products, vector code for the rest; f32, and bf16 where the processor has instructions
+/// for it. The thread that computes opens all parallel regions: OpenMP keeps a team of threads for each
+/// thread that does.
+BackendEntry cpu_backend();
 
 }  // namespace mii

@@ -6,6 +6,7 @@
 #include <new>
 #include <string_view>
 
+#include "backend/host_backend.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -28,7 +29,14 @@ struct Product {
 };
 
 memory::data_type type_of(DType dtype) {
-  return dtype == DType::bf16 ? memory::data_type::bf16 : memory::data_type::f32;
+  switch (dtype) {
+    case DType::f32:
+      return memory::data_type::f32;
+    case DType::bf16:
+      return memory::data_type::bf16;
+    default:
+      throw Error(ErrorCode::internal, std::string("no products of ") + to_string(dtype));
+  }
 }
 
 memory::desc row_major(int64_t rows, int64_t cols, memory::data_type type) {
@@ -140,15 +148,13 @@ std::string OneDnnGemm::description() const {
   });
 }
 
-std::unique_ptr<PackedMatrix> OneDnnGemm::pack(const TensorView& weight, Backend::WeightLayout layout) {
+std::unique_ptr<PackedMatrix> OneDnnGemm::pack(const StoredMatrix& weight) {
   return guarded([&] {
-    const bool out_first = layout == Backend::WeightLayout::out_in;
-    const int64_t in = weight.shape[out_first ? 1 : 0];
-    const int64_t out = weight.shape[out_first ? 0 : 1];
-    const memory::desc stored({in, out}, impl_->input,
+    const bool out_first = weight.layout == StoredMatrix::Layout::out_in;
+    const memory::desc stored({weight.in(), weight.out()}, impl_->input,
                               out_first ? memory::format_tag::ba : memory::format_tag::ab);
-    memory packed(impl_->packed_layout(in, out), impl_->engine);
-    memory from = view(stored, impl_->engine, weight.data);
+    memory packed(impl_->packed_layout(weight.in(), weight.out()), impl_->engine);
+    memory from = view(stored, impl_->engine, weight.values.data);
     dnnl::reorder(from, packed).execute(impl_->stream, from, packed);
     impl_->stream.wait();
     return std::make_unique<OneDnnMatrix>(std::move(packed));
@@ -168,7 +174,7 @@ void OneDnnGemm::multiply(const void* a, int64_t rows, const Linear& linear, Opt
     };
     if (product.bias)
       arguments.emplace(DNNL_ARG_BIAS, view(row_major(1, linear.out, memory::data_type::f32), impl_->engine,
-                                            linear.bias.data()));
+                                            data(linear.bias)));
     kernel.primitive.execute(impl_->stream, arguments);
     impl_->stream.wait();
   });

@@ -24,7 +24,7 @@ class OneDnnGemm {
   /// Version and instruction set, "oneDNN 2.6.3, brg:avx512_core".
   std::string description() const;
 
-  std::unique_ptr<PackedMatrix> pack(const TensorView& weight, Backend::WeightLayout layout);
+  std::unique_ptr<PackedMatrix> pack(const StoredMatrix& weight);
 
   /// c = a W^T + bias, or c += a W^T + bias. a: [rows, linear.in] of the input type, dense; c: [rows,
   /// linear.out].

@@ -8,6 +8,8 @@
 
 #include <hwy/highway.h>
 
+#include "backend/cpu/tile.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace mii {
 namespace HWY_NAMESPACE {
@@ -28,11 +30,6 @@ struct SmallProduct {
   size_t depth;
   size_t cols;
 };
-
-// kRows x kVectors accumulators: 12 of them, with two vectors of b and one value of a, fit the 16 registers
-// of AVX2 and keep two multiply-add units busy.
-constexpr size_t kTileRows = 6;
-constexpr size_t kTileVectors = 2;
 
 template <size_t kRows, size_t kVectors, class D>
 HWY_INLINE void tile(D d, const SmallProduct& p, size_t row, size_t col) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
+#include <vector>
+
+#include "backend/host_backend.h"
 
 namespace mii {
 namespace {
@@ -20,8 +22,9 @@ class PlainMatrix : public PackedMatrix {
 // y = linear(x) for one row, or y += linear(x).
 void apply(const Linear& linear, const float* x, float* y, bool add) {
   const float* weight = static_cast<const PlainMatrix&>(*linear.weight).values().data();
+  const float* bias = data(linear.bias);
   for (int64_t o = 0; o < linear.out; ++o) {
-    double sum = linear.bias.empty() ? 0.0 : linear.bias[o];
+    double sum = bias == nullptr ? 0.0 : bias[o];
     for (int64_t i = 0; i < linear.in; ++i) sum += double{weight[o * linear.in + i]} * x[i];
     y[o] = static_cast<float>(add ? y[o] + sum : sum);
   }
@@ -36,7 +39,7 @@ void apply(const LayerNorm& norm, const float* x, int64_t channels, float* y) {
   variance /= static_cast<double>(channels);
   const double scale = 1 / std::sqrt(variance + norm.epsilon);
   for (int64_t c = 0; c < channels; ++c)
-    y[c] = static_cast<float>((x[c] - mean) * scale * norm.weight[c] + norm.bias[c]);
+    y[c] = static_cast<float>((x[c] - mean) * scale * data(norm.weight)[c] + data(norm.bias)[c]);
 }
 
 double activate(Activation activation, double x) {
@@ -84,16 +87,31 @@ struct HeadAttention {
   }
 };
 
-class ReferenceBackend : public Backend {
+class ReferenceBackend final : public HostBackend {
  public:
   std::string description() const override { return "reference (plain loops)"; }
-  DType weight_dtype() const override { return DType::f32; }
+  Precision precision() const override { return Precision::f32; }
+  int threads() const override { return 1; }
+  void attach_thread() override {}
 
-  std::unique_ptr<PackedMatrix> pack(const TensorView& weight, WeightLayout layout) override {
-    std::vector<float> values(weight.elements());
-    std::memcpy(values.data(), weight.data, weight.bytes());
-    if (layout == WeightLayout::in_out) values = transposed(values, weight.shape[0], weight.shape[1]);
+  std::unique_ptr<PackedMatrix> pack(const StoredMatrix& weight) override {
+    std::vector<float> values(weight.values.elements());
+    std::memcpy(values.data(), weight.values.data, weight.values.bytes());
+    if (weight.layout == StoredMatrix::Layout::in_out) values = transposed(values, weight.in(), weight.out());
     return std::make_unique<PlainMatrix>(std::move(values));
+  }
+
+  void scale_pixels(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) override {
+    for (int64_t i = 0; i < y.elements(); ++i)
+      row(y, 0)[i] = (static_cast<float>(rgb[i]) / 255.0f - scale.mean[i % 3]) / scale.std[i % 3];
+  }
+
+  void embed_tokens(std::span<const int32_t> ids, std::span<const int32_t> places,
+                    const TokenEmbedding& embedding, Rows y) override {
+    for (int64_t r = 0; r < y.rows; ++r) {
+      static_cast<const HostTable&>(*embedding.tokens).copy_row(ids[r], row(y, r));
+      for (int64_t c = 0; c < y.cols; ++c) row(y, r)[c] += data(embedding.places)[places[r] * y.cols + c];
+    }
   }
 
   void patch_conv(ConstRows x, const TokenGrid& grid, const PatchConv& conv, Rows y) override {
@@ -109,29 +127,29 @@ class ReferenceBackend : public Backend {
         for (int64_t u = left; u < left + conv.size; ++u, to += x.cols) {
           const bool inside = v >= 0 && v < grid.height && u >= 0 && u < grid.width;
           for (int64_t c = 0; c < x.cols; ++c)
-            to[c] = inside ? x.row((image * grid.height + v) * grid.width + u)[c] : 0.0f;
+            to[c] = inside ? row(x, (image * grid.height + v) * grid.width + u)[c] : 0.0f;
         }
-      apply(conv.linear, patch.data(), y.row(r), false);
+      apply(conv.linear, patch.data(), row(y, r), false);
     }
   }
 
   void layer_norm(ConstRows x, const LayerNorm& norm, Rows y) override {
-    for (int64_t r = 0; r < x.rows; ++r) apply(norm, x.row(r), x.cols, y.row(r));
+    for (int64_t r = 0; r < x.rows; ++r) apply(norm, row(x, r), x.cols, row(y, r));
   }
 
   void depthwise_conv_add(ConstRows x, const TokenGrid& grid, const DepthwiseConv& conv, Rows y) override {
     for (int64_t r = 0; r < x.rows; ++r) {
-      const int64_t row = r / grid.width % grid.height;
-      const int64_t col = r % grid.width;
+      const int64_t top = r / grid.width % grid.height;
+      const int64_t left = r % grid.width;
       for (int64_t c = 0; c < x.cols; ++c) {
-        double sum = double{x.row(r)[c]} + conv.bias[c];
+        double sum = double{row(x, r)[c]} + data(conv.bias)[c];
         for (int64_t dy = -1; dy <= 1; ++dy)
           for (int64_t dx = -1; dx <= 1; ++dx) {
-            if (row + dy < 0 || row + dy >= grid.height || col + dx < 0 || col + dx >= grid.width) continue;
-            sum += double{conv.weight[((dy + 1) * 3 + dx + 1) * x.cols + c]} *
-                   x.row(r + dy * grid.width + dx)[c];
+            if (top + dy < 0 || top + dy >= grid.height || left + dx < 0 || left + dx >= grid.width) continue;
+            sum += double{data(conv.weight)[((dy + 1) * 3 + dx + 1) * x.cols + c]} *
+                   row(x, r + dy * grid.width + dx)[c];
           }
-        y.row(r)[c] = static_cast<float>(sum);
+        row(y, r)[c] = static_cast<float>(sum);
       }
     }
   }
@@ -139,8 +157,8 @@ class ReferenceBackend : public Backend {
   void norm_linear(ConstRows x, const LayerNorm& norm, const Linear& linear, Rows y) override {
     std::vector<float> normed(x.cols);
     for (int64_t r = 0; r < x.rows; ++r) {
-      apply(norm, x.row(r), x.cols, normed.data());
-      apply(linear, normed.data(), y.row(r), false);
+      apply(norm, row(x, r), x.cols, normed.data());
+      apply(linear, normed.data(), row(y, r), false);
     }
   }
 
@@ -158,7 +176,7 @@ class ReferenceBackend : public Backend {
             for (int64_t u = left; u < left + window; ++u) {
               const bool inside = v < grid.height && u < grid.width;
               const int64_t r = (b * grid.height + v) * grid.width + u;
-              tokens.push_back(inside ? qkv.row(r) : padding.data());
+              tokens.push_back(inside ? row(qkv, r) : row(padding, 0));
               results.push_back(inside ? out.data() + r * x.cols : nullptr);
             }
           for (int64_t h = 0; h < heads; ++h) HeadAttention{x.cols, heads, h, false}(tokens, results);
@@ -177,11 +195,12 @@ class ReferenceBackend : public Backend {
           std::vector<double> weights(dim, 0.0);
           for (int64_t n = b * tokens; n < (b + 1) * tokens; ++n)
             for (int64_t j = 0; j < dim; ++j)
-              weights[j] += double{qkv.row(n)[first + i]} * attention.scale * qkv.row(n)[x.cols + first + j];
+              weights[j] +=
+                  double{row(qkv, n)[first + i]} * attention.scale * row(qkv, n)[x.cols + first + j];
           softmax(weights);
           for (int64_t n = b * tokens; n < (b + 1) * tokens; ++n) {
             double sum = 0;
-            for (int64_t j = 0; j < dim; ++j) sum += weights[j] * qkv.row(n)[2 * x.cols + first + j];
+            for (int64_t j = 0; j < dim; ++j) sum += weights[j] * row(qkv, n)[2 * x.cols + first + j];
             out[n * x.cols + first + i] = static_cast<float>(sum);
           }
         }
@@ -195,7 +214,7 @@ class ReferenceBackend : public Backend {
       std::vector<const float*> tokens;
       std::vector<float*> results;
       for (int64_t r = attention.offsets[t]; r < attention.offsets[t + 1]; ++r) {
-        tokens.push_back(qkv.row(r));
+        tokens.push_back(row(qkv, r));
         results.push_back(out.data() + r * x.cols);
       }
       for (int64_t h = 0; h < attention.heads; ++h)
@@ -208,10 +227,10 @@ class ReferenceBackend : public Backend {
     std::vector<float> normed(x.cols);
     std::vector<float> hidden(ff.fc1.out);
     for (int64_t r = 0; r < x.rows; ++r) {
-      apply(ff.norm, x.row(r), x.cols, normed.data());
+      apply(ff.norm, row(x, r), x.cols, normed.data());
       apply(ff.fc1, normed.data(), hidden.data(), false);
       for (float& h : hidden) h = static_cast<float>(activate(ff.activation, h));
-      apply(ff.fc2, hidden.data(), x.row(r), true);
+      apply(ff.fc2, hidden.data(), row(x, r), true);
     }
   }
 
@@ -220,15 +239,15 @@ class ReferenceBackend : public Backend {
     for (int64_t b = 0; b < y.rows; ++b)
       for (int64_t c = 0; c < x.cols; ++c) {
         double sum = 0;
-        for (int64_t n = 0; n < tokens; ++n) sum += x.row(b * tokens + n)[c];
-        y.row(b)[c] = static_cast<float>(sum / static_cast<double>(tokens));
+        for (int64_t n = 0; n < tokens; ++n) sum += row(x, b * tokens + n)[c];
+        row(y, b)[c] = static_cast<float>(sum / static_cast<double>(tokens));
       }
   }
 
   void l2_normalise(Rows x) override {
     for (int64_t r = 0; r < x.rows; ++r) {
-      const double norm = std::sqrt(HeadAttention::dot(x.row(r), x.row(r), x.cols));
-      for (int64_t c = 0; c < x.cols; ++c) x.row(r)[c] = static_cast<float>(x.row(r)[c] / norm);
+      const double norm = std::sqrt(HeadAttention::dot(row(x, r), row(x, r), x.cols));
+      for (int64_t c = 0; c < x.cols; ++c) row(x, r)[c] = static_cast<float>(row(x, r)[c] / norm);
     }
   }
 
@@ -241,12 +260,20 @@ class ReferenceBackend : public Backend {
   }
 
   static void add_projected(const std::vector<float>& out, const Linear& proj, Rows x) {
-    for (int64_t r = 0; r < x.rows; ++r) apply(proj, out.data() + r * proj.in, x.row(r), true);
+    for (int64_t r = 0; r < x.rows; ++r) apply(proj, out.data() + r * proj.in, row(x, r), true);
   }
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> make_reference_backend() { return std::make_unique<ReferenceBackend>(); }
+BackendEntry reference_backend() {
+  return {.name = "reference",
+          .description = "plain loops, slow, to compare with",
+          .available = [] { return true; },
+          .precisions = [] { return std::vector{Precision::f32}; },
+          .make = [](const BackendOptions&) -> std::unique_ptr<Backend> {
+            return std::make_unique<ReferenceBackend>();
+          }};
+}
 
 }  // namespace mii

@@ -1,0 +1,28 @@
+#include "backend/cpu/team.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include <algorithm>
+#include <thread>
+
+namespace mii {
+
+int team_size(int wanted) {
+#ifdef _OPENMP
+  return std::min(wanted == 0 ? omp_get_num_procs() : wanted, omp_get_thread_limit());
+#else
+  return wanted == 0 ? std::max(1, static_cast<int>(std::thread::hardware_concurrency())) : wanted;
+#endif
+}
+
+void set_team([[maybe_unused]] int threads) {
+#ifdef _OPENMP
+  // The work is cut for a team of this size: a smaller one would leave parts of it undone.
+  omp_set_dynamic(0);
+  omp_set_num_threads(threads);
+#endif
+}
+
+}  // namespace mii

@@ -1,0 +1,59 @@
+#include "backend/precision.h"
+
+#include "mii/error.h"
+
+namespace mii {
+namespace {
+
+constexpr const char* kAutomatic = "auto";
+
+// Unit vectors whose cosine distance is d are sqrt(2 d) apart, so no value differs by more: 0.02 for 2e-4.
+constexpr PrecisionInfo kPrecisions[] = {
+    {.precision = Precision::f32,
+     .name = "f32",
+     .weights = DType::f32,
+     .taken_by_auto = true,
+     .operand_rounding = 0x1p-24,
+     .cosine_distance = 1e-8,
+     .difference = 3e-6,
+     .probability = 1e-3},
+    {.precision = Precision::bf16,
+     .name = "bf16",
+     .weights = DType::bf16,
+     .taken_by_auto = true,
+     .operand_rounding = 0x1p-9,
+     .cosine_distance = 2e-4,
+     .difference = 0.02,
+     .probability = 1},
+};
+
+}  // namespace
+
+std::span<const PrecisionInfo> precisions() { return kPrecisions; }
+
+const PrecisionInfo& info_of(Precision precision) {
+  for (const PrecisionInfo& info : kPrecisions)
+    if (info.precision == precision) return info;
+  throw Error(ErrorCode::internal, "a precision that is not in the table");
+}
+
+std::string precision_names() {
+  std::string names(kAutomatic);
+  for (const PrecisionInfo& info : kPrecisions)
+    names += (&info == &precisions().back() ? " or " : ", ") + std::string(info.name);
+  return names;
+}
+
+const char* to_string(Precision precision) {
+  return precision == Precision::automatic ? kAutomatic : info_of(precision).name;
+}
+
+Precision parse_precision(std::string_view name) {
+  if (name == kAutomatic) return Precision::automatic;
+  for (const PrecisionInfo& info : kPrecisions)
+    if (name == info.name) return info.precision;
+  throw Error(ErrorCode::invalid_argument,
+              "precision '" + std::string(name) + "', expected " + precision_names());
+}
+
+}  // namespace mii
