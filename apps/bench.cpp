@@ -135,7 +135,7 @@ std::vector<Figure> measure_dicom(const ModelFlags& flags, const std::filesystem
     }
   });
   const double encoded = median_seconds(repeats, [&] {
-    for (const Series& series : scan.series) encode_series(engine, series.slices, {}, {});
+    for (const Series& series : scan.series) pipeline::encode_series(engine, series.slices, {}, {});
   });
   const auto n = static_cast<double>(slices);
   return {{"slices", n, ""},

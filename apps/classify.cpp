@@ -68,7 +68,8 @@ int classify(const Flags& flags) {
   const Engine engine = flags.model.open();
   const ZeroShotHead head = engine.zero_shot_head(labels, flags.classify);
   const std::string identity =
-      flags.json ? engine.identity(preprocessing_text(flags.images.decode.options())).fingerprint() : "";
+      flags.json ? engine.identity(pipeline::preprocessing_text(flags.images.decode.options())).fingerprint()
+                 : "";
   const auto sink = [&](const std::vector<size_t>& indices, const Matrix& vectors,
                         std::span<const Image> images) {
     const Matrix scores = head.score(vectors);

@@ -83,7 +83,7 @@ int embed_images(const Flags& flags) {
   const pipeline::FoundImages found = flags.images.find();
   const Engine engine = flags.model.open();
   VectorFile file =
-      open_output(flags, flags.output, engine, preprocessing_text(flags.images.decode.options()));
+      open_output(flags, flags.output, engine, pipeline::preprocessing_text(flags.images.decode.options()));
   std::optional<ProvenanceFile> provenance;
   if (flags.provenance) provenance.emplace(flags.output, flags.resume);
   std::vector<VectorSource> order, missing_sources;
@@ -136,7 +136,7 @@ VectorSource source_of(const Series& series) {
   std::vector<std::filesystem::path> files;
   for (const Slice& slice : series.slices)
     if (files.empty() || files.back() != slice.file) files.push_back(slice.file);
-  return {name_of(series), pipeline::state_of(files)};
+  return {pipeline::name_of(series), pipeline::state_of(files)};
 }
 
 // One series after another into the files of vectors.
@@ -156,7 +156,7 @@ class VolumeEmbedding {
     order_.push_back(source_of(series));
     const std::vector<Slice> chosen = flags_.volumes.chosen(series.slices);
     const size_t first = slice_order_.size();
-    for (const Slice& slice : chosen) slice_order_.push_back(source_of(name_of(slice), slice.file));
+    for (const Slice& slice : chosen) slice_order_.push_back(source_of(pipeline::name_of(slice), slice.file));
     const bool slices_kept =
         !slice_file_ ||
         std::all_of(slice_order_.begin() + static_cast<std::ptrdiff_t>(first), slice_order_.end(),
@@ -178,7 +178,7 @@ class VolumeEmbedding {
 
  private:
   std::string preprocessing() const {
-    return preprocessing_text(decode_) + "; series; slices " + flags_.volumes.slices;
+    return pipeline::preprocessing_text(decode_) + "; series; slices " + flags_.volumes.slices;
   }
 
   void encode(const std::vector<Slice>& slices) {

@@ -85,6 +85,4 @@ Image resize_bicubic(const Image& image, size_t width, size_t height) {
   return result;
 }
 
-}
-
 }  // namespace mii

@@ -35,6 +35,9 @@ VectorFile::VectorFile(fs::path path, Options options)
   check_vector_extension(path_);
   if (fs::is_directory(path_)) throw Error(ErrorCode::io, path_.string() + ": is a folder");
   const bool part = options.resume && take_part();
+  // Before anything is written: what is refused stays as it is.
+  std::optional<StoredVectors> finished;
+  if (options.resume && !part && fs::exists(path_)) finished = read_finished();
   const char* mode = part ? "ab" : "wb";
   rows_file_.reset(std::fopen(part_.c_str(), mode));
   if (rows_file_) index_file_.reset(std::fopen(part_index_.c_str(), mode));
@@ -44,7 +47,10 @@ VectorFile::VectorFile(fs::path path, Options options)
   const std::string line = first_line() + '\n';
   std::fwrite(line.data(), 1, line.size(), index_file_.get());
   flush();
-  if (options.resume && fs::exists(path_)) take_finished();
+  if (!finished) return;
+  for (size_t r = 0; r < finished->vectors.rows(); ++r)
+    append_row(finished->sources[r], finished->vectors.row(r));
+  flush();
 }
 
 std::string VectorFile::first_line() const { return identity_.json(); }
@@ -76,8 +82,8 @@ bool VectorFile::take_part() {
   return true;
 }
 
-void VectorFile::take_finished() {
-  const StoredVectors stored = read_vectors(path_);
+StoredVectors VectorFile::read_finished() const {
+  StoredVectors stored = read_vectors(path_);
   if (!stored.identity)
     throw Error(ErrorCode::io, path_.string() + ": does not say by what it was made; it cannot be resumed");
   expect_same(path_, *stored.identity, identity_);
@@ -85,8 +91,7 @@ void VectorFile::take_finished() {
     throw Error(ErrorCode::io, path_.string() + ": holds vectors of " +
                                    std::to_string(stored.vectors.cols()) + " values, this model gives " +
                                    std::to_string(dim_));
-  for (size_t r = 0; r < stored.vectors.rows(); ++r) append_row(stored.sources[r], stored.vectors.row(r));
-  flush();
+  return stored;
 }
 
 bool VectorFile::has(const VectorSource& source) const {

@@ -53,7 +53,7 @@ class VectorFile {
 
   std::string first_line() const;
   bool take_part();
-  void take_finished();
+  StoredVectors read_finished() const;
   void append_row(const VectorSource& source, std::span<const float> vector);
   void flush();
 

@@ -111,7 +111,5 @@ TEST(Resize, EmptyTargetIsRefused) {
   EXPECT_THROW(resize_bicubic(image, SIZE_MAX / 2, 5), Error);
 }
 
-}
-
 }  // namespace
 }  // namespace mii
