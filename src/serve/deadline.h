@@ -35,6 +35,7 @@ class BreakOff {
  private:
   // The timer's handler may be on its way when this goes.
   struct State {
+    explicit State(boost::beast::tcp_stream* s) : stream(s) {}
     boost::beast::tcp_stream* stream;
     bool happened = false;
   };
