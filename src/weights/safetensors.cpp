@@ -9,7 +9,7 @@
 #include <tuple>
 #include <utility>
 
-#include "core/number_text.h"
+#include "core/json_writer.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -279,24 +279,21 @@ Safetensors parse_header(std::string_view text, uint64_t file_bytes, std::string
 
 std::string describe(const std::vector<SafetensorsWriter::Entry>& entries,
                      const std::map<std::string, std::string>& metadata, uint64_t& total) {
-  std::string header;
+  JsonWriter json(JsonWriter::Style::compact);
+  json.begin_object();
   if (!metadata.empty()) {
-    header += "{\"__metadata__\":";
-    for (char separator = '{'; const auto& [key, value] : metadata) {
-      header += std::exchange(separator, ',') + json_text(key) + ":" + json_text(value);
-    }
-    header += '}';
+    json.key("__metadata__").begin_object();
+    for (const auto& [key, value] : metadata) json.member(key, value);
+    json.end_object();
   }
   for (const auto& entry : entries) {
     const uint64_t bytes = static_cast<uint64_t>(element_count(entry.shape)) * size_of(entry.dtype);
-    std::string shape = to_string(entry.shape);
-    std::erase(shape, ' ');
-    header += header.empty() ? '{' : ',';
-    header += json_text(entry.name) + ":{\"dtype\":\"" + to_string(entry.dtype) + "\",\"shape\":" + shape +
-              ",\"data_offsets\":[" + std::to_string(total) + "," + std::to_string(total + bytes) + "]}";
+    json.key(entry.name).begin_object();
+    json.member("dtype", to_string(entry.dtype)).member("shape", entry.shape);
+    json.member("data_offsets", std::array{total, total + bytes}).end_object();
     total += bytes;
   }
-  return header.empty() ? "{}" : header + "}";
+  return json.end_object().finish();
 }
 
 }  // namespace
