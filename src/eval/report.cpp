@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <span>
 
+#include "core/base64.h"
 #include "core/json_writer.h"
 
 namespace mii {
@@ -111,18 +112,6 @@ std::string escaped(const std::string& text) {
   return html;
 }
 
-std::string base64(const std::vector<std::byte>& bytes) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    unsigned block = 0;
-    for (size_t j = 0; j < 3; ++j)
-      block = block << 8 | (i + j < bytes.size() ? static_cast<unsigned>(bytes[i + j]) : 0u);
-    for (size_t j = 0; j < 4; ++j) text += i + j <= bytes.size() ? kDigits[block >> (18 - 6 * j) & 63] : '=';
-  }
-  return text;
-}
-
 std::string colour_of(size_t index) { return format("hsl(%zu,65%%,42%%)", index * 137 % 360); }
 
 // Rows: truth; columns: answers; the darker a cell, the larger its share of the row.
@@ -215,7 +204,7 @@ std::string task_html(const TaskResult& task, size_t k) {
     html += "<h3>Examples</h3><div class=\"examples\">";
     for (const Example& e : task.examples)
       html += std::string("<figure class=\"") + (e.truth == e.predicted ? "right" : "wrong") +
-              "\"><img alt=\"\" src=\"data:image/jpeg;base64," + base64(e.jpeg) + "\"><figcaption>" +
+              "\"><img alt=\"\" src=\"data:image/jpeg;base64," + encode_base64(e.jpeg) + "\"><figcaption>" +
               escaped(e.predicted) + format(" %.0f %%", 100 * e.probability) +
               (e.truth == e.predicted ? "" : "<br>is: " + escaped(e.truth)) + "</figcaption></figure>";
     html += "</div>";
