@@ -5,11 +5,10 @@
 #include <cstring>
 #include <mutex>
 
-#include <zlib.h>
-
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
 
+#include "core/inflate.h"
 #include "medical/dicom_attributes.h"
 #include "medical/dicom_codecs.h"
 #include "medical/dicom_dataset.h"
@@ -27,27 +26,14 @@ constexpr size_t kMaxInflatedBytes = 128u << 20;
 
 [[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::invalid_image, "DICOM: " + what); }
 
-// A deflated data set; PS3.5 annex A.5.
-std::vector<std::byte> inflated(Bytes deflated) {
-  z_stream stream{};
-  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
-  const std::unique_ptr<z_stream, int (*)(z_stream*)> guard(&stream, inflateEnd);
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(deflated.data()));
-  stream.avail_in = static_cast<uInt>(deflated.size());
-  std::vector<std::byte> bytes;
-  std::vector<std::byte> chunk(1 << 20);
-  int status = Z_OK;
-  while (status == Z_OK) {
-    stream.next_out = reinterpret_cast<Bytef*>(chunk.data());
-    stream.avail_out = static_cast<uInt>(chunk.size());
-    status = inflate(&stream, Z_NO_FLUSH);
-    bytes.insert(bytes.end(), chunk.begin(), chunk.end() - stream.avail_out);
-    if (bytes.size() > kMaxInflatedBytes)
-      throw Error(ErrorCode::image_too_large, "DICOM: the deflated data set has more than " +
-                                                  std::to_string(kMaxInflatedBytes >> 20) + " MiB");
-  }
-  if (status != Z_STREAM_END && status != Z_BUF_ERROR) fail("the deflated data set is damaged");
-  return bytes;
+// A deflated data set; PS3.5 annex A.5. One that ends early gives what is there.
+InflatedBytes inflated(Bytes deflated) {
+  Inflater inflater(Inflater::Format::raw, deflated, "DICOM: the deflated data");
+  InflatedBytes inflated = inflate_up_to(inflater, kMaxInflatedBytes + 1);
+  if (inflated.size > kMaxInflatedBytes)
+    throw Error(ErrorCode::image_too_large, "DICOM: the deflated data set has more than " +
+                                                std::to_string(kMaxInflatedBytes >> 20) + " MiB");
+  return inflated;
 }
 
 std::string uid_name(const std::string& uid) {
@@ -126,7 +112,7 @@ class DicomFile::Impl {
   void mark_padding(GreyFrame& grey) const;
   GreyFrame real_frame(size_t frame) const;
 
-  std::vector<std::byte> inflated_;  // when the data set was deflated
+  InflatedBytes inflated_;  // when the data set was deflated
   DicomStructure structure_;
   // DCMTK's accessors are not const, and searching moves cursors inside of its lists.
   mutable std::mutex mutex_;
@@ -142,7 +128,7 @@ void DicomFile::Impl::read_dataset(Bytes bytes) {
   const std::string& syntax = structure_.transfer_syntax;
   if (syntax == kDeflatedTransferSyntax) {
     inflated_ = inflated(bytes.subspan(structure_.dataset));
-    structure_ = walk_dicom_dataset(inflated_, true, false);
+    structure_ = walk_dicom_dataset({inflated_.bytes.get(), inflated_.size}, true, false);
     structure_.transfer_syntax = kDeflatedTransferSyntax;
   }
   read_dicom_dataset(structure_, dataset_);
