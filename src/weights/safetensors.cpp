@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
 #include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
 
+#include "core/bytes.h"
 #include "core/json_writer.h"
 #include "mii/error.h"
 
@@ -248,10 +248,9 @@ void expect_cover(const Safetensors& file, const DataPart& data, std::string_vie
 }
 
 uint64_t header_length(std::span<const std::byte> start, uint64_t file_bytes, std::string_view file_name) {
-  uint64_t length = 0;
-  if (start.size() < sizeof(length))
+  if (start.size() < sizeof(uint64_t))
     fail(file_name, "has " + std::to_string(start.size()) + " bytes, too few for a safetensors file");
-  std::memcpy(&length, start.data(), sizeof(length));  // little-endian, as every machine that we build for
+  const auto length = load_le<uint64_t>(start.data());
   if (length > kMaxHeaderBytes || length > file_bytes - sizeof(length))
     fail(file_name, "is no safetensors file, or is truncated: it announces a header of " +
                         std::to_string(length) + " bytes");
