@@ -10,6 +10,7 @@
 
 #include "core/bytes.h"
 #include "core/json_writer.h"
+#include "core/utf8.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -160,16 +161,6 @@ class HeaderReader {
       code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
     }
     append_utf8(text, code);
-  }
-
-  static void append_utf8(std::string& text, uint32_t code) {
-    if (code < 0x80) {
-      text += static_cast<char>(code);
-      return;
-    }
-    const int tail = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-    text += static_cast<char>((0xFF00 >> (tail + 1) & 0xFF) | code >> (6 * tail));
-    for (int i = tail - 1; i >= 0; --i) text += static_cast<char>(0x80 | (code >> (6 * i) & 0x3F));
   }
 
   std::string_view text_;
