@@ -181,7 +181,7 @@ void decode_colour(SampleReader& samples, Canvas& canvas) {
 
 }  // namespace
 
-void decode_pnm(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
+void image::decode_pnm(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   ByteReader in("PNM", bytes);
   const Header header = read_header(in);
   canvas.start(header.width, header.height);

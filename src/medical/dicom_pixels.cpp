@@ -7,7 +7,7 @@
 #include "medical/dicom_codecs.h"
 #include "mii/error.h"
 
-namespace mii {
+namespace mii::medical {
 namespace {
 
 using Bytes = std::span<const std::byte>;
@@ -252,4 +252,4 @@ ColourFrame to_colour(const RawFrame& frame, const PixelLayout& layout) {
   return colour;
 }
 
-}  // namespace mii
+}  // namespace mii::medical
