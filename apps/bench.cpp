@@ -10,7 +10,7 @@
 #include "backend/cpu/product_rate.h"
 #include "backend/precision.h"
 #include "commands.h"
-#include "core/number_text.h"
+#include "core/json_writer.h"
 #include "mii/error.h"
 #include "mii/series.h"
 #include "model_flags.h"
@@ -151,14 +151,14 @@ void print_table(const std::vector<Figure>& figures, const ModelFlags& flags) {
 }
 
 void print_json(const std::vector<Figure>& figures, const ModelFlags& flags) {
-  std::string text = "{\"machine\": " + json_text(processor()) +
-                     ", \"version\": \"" MII_VERSION "\", \"commit\": \"" MII_COMMIT "\", \"model\": " +
-                     json_text(flags.model) + ", \"precision\": " + json_text(flags.precision) +
-                     ", \"figures\": {";
-  for (size_t i = 0; i < figures.size(); ++i)
-    text += (i == 0 ? "" : ", ") + json_text(figures[i].name + ", " + figures[i].unit) + ": " +
-            number_text(figures[i].value);
-  std::printf("%s}}\n", text.c_str());
+  JsonWriter json(JsonWriter::Style::spaced);
+  json.begin_object();
+  json.member("machine", processor()).member("version", MII_VERSION).member("commit", MII_COMMIT);
+  json.member("model", flags.model).member("precision", flags.precision);
+  json.key("figures").begin_object();
+  for (const Figure& f : figures) json.member(f.name + ", " + f.unit, f.value);
+  json.end_object().end_object();
+  std::printf("%s\n", json.finish().c_str());
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "commands.h"
-#include "core/number_text.h"
+#include "core/json_writer.h"
 #include "core/utf8.h"
 #include "image_flags.h"
 #include "model_flags.h"
@@ -40,17 +40,15 @@ struct Scored {
 };
 
 void print_json(const Scored& scored, const std::vector<std::string>& labels, const std::string& identity) {
-  std::string line = "{\"image\": " + json_text(scored.name) + ", \"predictions\": {";
-  const char* separator = "";
-  for (const size_t k : descending(scored.scores)) {
-    line += separator + json_text(labels[k]) + ": " + number_text(scored.scores[k]);
-    separator = ", ";
-  }
-  line += "}";
+  JsonWriter json(JsonWriter::Style::spaced);
+  json.begin_object().member("image", scored.name);
+  json.key("predictions").begin_object();
+  for (const size_t k : descending(scored.scores)) json.member(labels[k], scored.scores[k]);
+  json.end_object();
   if (scored.provenance != nullptr)
-    line += ", \"provenance\": " + pipeline::provenance_json(*scored.provenance);
-  line += ", \"identity\": " + json_text(identity);
-  std::printf("%s}\n", line.c_str());
+    json.member("provenance", RawJson{pipeline::provenance_json(*scored.provenance)});
+  json.member("identity", identity).end_object();
+  std::printf("%s\n", json.finish().c_str());
 }
 
 void print_table(const Scored& scored, const std::vector<std::string>& labels) {

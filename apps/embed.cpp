@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "commands.h"
-#include "core/number_text.h"
+#include "core/json_writer.h"
 #include "core/utf8.h"
 #include "image_flags.h"
 #include "interrupt.h"
@@ -47,8 +47,10 @@ class ProvenanceFile {
 
   void add(const std::string& name, const Provenance* provenance) {
     if (provenance == nullptr) return;
-    file_ << "{\"input\": " << json_text(name)
-          << ", \"provenance\": " << pipeline::provenance_json(*provenance) << "}\n";
+    JsonWriter json(JsonWriter::Style::spaced);
+    json.begin_object().member("input", name);
+    json.member("provenance", RawJson{pipeline::provenance_json(*provenance)}).end_object();
+    file_ << json.finish() << '\n';
     if (!file_.flush()) throw Error(ErrorCode::io, path_ + ": cannot be written");
   }
 

@@ -1,10 +1,11 @@
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <memory>
 
 #include "commands.h"
 #include "core/file.h"
-#include "core/number_text.h"
+#include "core/json_writer.h"
 #include "core/reason.h"
 #include "core/utf8.h"
 #include "image/encode_png.h"
@@ -42,15 +43,17 @@ struct Flags {
 /// What is said of a file or a series, as a table for people or as JSON.
 class Description {
  public:
+  Description(const char* kind, const std::string& title) { json_.begin_object().member(kind, title); }
+
   void add(const char* name, const std::string& value) {
-    if (!value.empty()) lines_.push_back({name, value, json_text(value)});
+    if (!value.empty()) add(name, value, value);
   }
-  void add(const char* name, size_t value) {
-    lines_.push_back({name, std::to_string(value), std::to_string(value)});
-  }
-  // Ready JSON, and its form for people.
-  void add(const char* name, const std::string& text, const std::string& json) {
-    lines_.push_back({name, text, json});
+  void add(const char* name, size_t value) { add(name, std::to_string(value), value); }
+  // The form for people (empty: JSON only), and what JSON says.
+  template <typename Value>
+  void add(const char* name, const std::string& text, const Value& value) {
+    lines_.push_back({name, text});
+    json_.member(name, value);
   }
 
   void print_table(const std::string& title) const {
@@ -58,17 +61,15 @@ class Description {
     for (const Line& line : lines_)
       if (!line.text.empty()) std::printf("  %-26s %s\n", line.name.c_str(), printable(line.text).c_str());
   }
-  void print_json(const char* kind, const std::string& title) const {
-    std::string text = "{" + json_text(kind) + ": " + json_text(title);
-    for (const Line& line : lines_) text += ", " + json_text(line.name) + ": " + line.json;
-    std::printf("%s}\n", text.c_str());
-  }
+  // To be called once, at the end.
+  void print_json() { std::printf("%s\n", json_.end_object().finish().c_str()); }
 
  private:
   struct Line {
-    std::string name, text, json;
+    std::string name, text;
   };
   std::vector<Line> lines_;
+  JsonWriter json_{JsonWriter::Style::spaced};
 };
 
 std::string bits_text(const DicomInfo& info) {
@@ -83,11 +84,10 @@ std::string windows_text(const std::vector<VoiWindow>& windows) {
   return text;
 }
 
-std::string windows_json(const std::vector<VoiWindow>& windows) {
-  std::string text;
-  for (const VoiWindow& w : windows)
-    text += (text.empty() ? "" : ", ") + ("[" + number_text(w.center)) + ", " + number_text(w.width) + "]";
-  return "[" + text + "]";
+std::vector<std::array<double, 2>> centers_and_widths(const std::vector<VoiWindow>& windows) {
+  std::vector<std::array<double, 2>> pairs;
+  for (const VoiWindow& w : windows) pairs.push_back({w.center, w.width});
+  return pairs;
 }
 
 void describe_dicom(const DicomFile& file, const Flags& flags, Description& description) {
@@ -98,12 +98,12 @@ void describe_dicom(const DicomFile& file, const Flags& flags, Description& desc
   description.add("body_part", info.body_part);
   description.add("bits", bits_text(info));
   if (!frame.windows.empty())
-    description.add("windows", windows_text(frame.windows), windows_json(frame.windows));
+    description.add("windows", windows_text(frame.windows), centers_and_widths(frame.windows));
   if (!frame.voi_tables.empty()) description.add("voi_lut_tables", frame.voi_tables.size());
-  if (frame.has_modality_table) description.add("modality_lut", "yes", "true");
-  if (info.lossy) description.add("lossy_compressed", "yes", "true");
+  if (frame.has_modality_table) description.add("modality_lut", "yes", true);
+  if (info.lossy) description.add("lossy_compressed", "yes", true);
   if (info.burned_in_annotation)
-    description.add("burned_in_annotation", "YES: the pixels may name the patient", "true");
+    description.add("burned_in_annotation", "YES: the pixels may name the patient", true);
   if (!flags.phi) return;
   for (const auto& [name, value] : file.identifying_attributes()) description.add(name.c_str(), value);
 }
@@ -122,20 +122,19 @@ void describe_nifti(const NiftiVolume& volume, Description& description) {
 
 // Of what was decoded: how the middle frame, or the one asked for, is shown.
 void describe_image(const Provenance& p, Description& description) {
-  description.add("format", p.format + (p.transfer_syntax.empty() ? "" : ", " + p.transfer_syntax),
-                  json_text(p.format));
-  description.add("transfer_syntax", "", json_text(p.transfer_syntax));
+  description.add("format", p.format + (p.transfer_syntax.empty() ? "" : ", " + p.transfer_syntax), p.format);
+  description.add("transfer_syntax", "", p.transfer_syntax);
   description.add("photometric_interpretation", p.photometric_interpretation);
   description.add("size", std::to_string(p.width) + " x " + std::to_string(p.height),
-                  "[" + std::to_string(p.width) + ", " + std::to_string(p.height) + "]");
+                  std::array{p.width, p.height});
   description.add("frames", p.frames);
   if (p.rescale)
     description.add("rescale",
                     short_number(p.rescale->first) + " * stored + " + short_number(p.rescale->second),
-                    "[" + number_text(p.rescale->first) + ", " + number_text(p.rescale->second) + "]");
+                    std::array{p.rescale->first, p.rescale->second});
   description.add("shown",
                   pipeline::mapping_text(p) + (p.profile.empty() ? "" : " (profile " + p.profile + ")"),
-                  pipeline::provenance_json(p));
+                  RawJson{pipeline::provenance_json(p)});
 }
 
 // The model's input size, without loading its weights.
@@ -163,13 +162,13 @@ void inspect_file(pipeline::OpenFiles& files, const ImageInput& input, const Fla
                   size_t inputs) {
   DecodeOptions options = flags.images.decode.options();
   if (input.frame) options.frame = input.frame;
-  Description description;
+  Description description("file", input.name());
   const auto source = files.open(input.path);
   const Image image = files.image(input.path, options);
   describe_image(*image.provenance(), description);
   if (source->nifti() != nullptr) describe_nifti(*source->nifti(), description);
   if (source->dicom() != nullptr) describe_dicom(*source->dicom(), flags, description);
-  flags.json ? description.print_json("file", input.name()) : description.print_table(input.name());
+  flags.json ? description.print_json() : description.print_table(input.name());
   if (!flags.png.empty()) write_png(image, input, number, inputs, flags);
 }
 
@@ -181,29 +180,25 @@ std::string positions_text(const Series& series) {
 }
 
 void print_series(const Series& series, const Flags& flags) {
-  Description description;
+  Description description("series", name_of(series));
   description.add("modality", series.modality);
   description.add("body_part", series.body_part);
   if (series.number != 0) description.add("series_number", static_cast<size_t>(std::max(0, series.number)));
   description.add("slices", series.slices.size());
   description.add("size", std::to_string(series.cols) + " x " + std::to_string(series.rows),
-                  "[" + std::to_string(series.cols) + ", " + std::to_string(series.rows) + "]");
+                  std::array{series.cols, series.rows});
   description.add("positions", positions_text(series));
-  std::string warnings, warnings_json;
-  for (const std::string& warning : series.warnings) {
-    warnings += (warnings.empty() ? "" : "; ") + warning;
-    warnings_json += (warnings_json.empty() ? "" : ", ") + json_text(warning);
-  }
-  description.add("warnings", warnings, "[" + warnings_json + "]");
-  std::string files;
-  for (const Slice& slice : series.slices) files += (files.empty() ? "" : ", ") + json_text(name_of(slice));
-  description.add("order", "", "[" + files + "]");
+  std::string warnings;
+  for (const std::string& warning : series.warnings) warnings += (warnings.empty() ? "" : "; ") + warning;
+  description.add("warnings", warnings, series.warnings);
+  std::vector<std::string> files;
+  for (const Slice& slice : series.slices) files.push_back(name_of(slice));
+  description.add("order", "", files);
   if (flags.phi) {
     description.add("StudyInstanceUID", series.study_instance_uid);
     description.add("SeriesInstanceUID", series.series_instance_uid);
   }
-  flags.json ? description.print_json("series", name_of(series))
-             : description.print_table("series " + name_of(series));
+  flags.json ? description.print_json() : description.print_table("series " + name_of(series));
 }
 
 std::vector<pipeline::Failure> inspect_series(const std::vector<fs::path>& folders, const Flags& flags) {

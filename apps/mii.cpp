@@ -52,9 +52,7 @@ int main(int argc, char** argv) {
   mii::add_inspect(app, chosen);
   mii::add_info(app, chosen);
   mii::add_convert(app, chosen);
-#ifdef MII_WITH_DOWNLOAD
   mii::add_pull(app, chosen);
-#endif
   mii::add_serve(app, chosen);
   mii::add_bench(app, chosen);
   mii::add_eval(app, chosen);

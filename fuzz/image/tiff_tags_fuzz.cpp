@@ -355,7 +355,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const mii::DecodeOptions options{.limits = {.max_pixels = 1 << 16, .max_file_bytes = 1 << 20}};
   mii::Canvas canvas(options.limits);
   try {
-    mii::decode_tiff(std::as_bytes(std::span(data, size)), options, canvas);
+    mii::image::decode_tiff(std::as_bytes(std::span(data, size)), options, canvas);
   } catch (const mii::Error& error) {
     if (error.code() == mii::ErrorCode::internal) __builtin_trap();
     return 0;

@@ -54,6 +54,16 @@ Utf8Start utf8_start(std::string_view text) {
   return {true, character, form.length};
 }
 
+void append_utf8(std::string& text, char32_t character) {
+  if (character < 0x80) {
+    text += static_cast<char>(character);
+    return;
+  }
+  const int tail = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
+  text += static_cast<char>((0xFF00 >> (tail + 1) & 0xFF) | character >> (6 * tail));
+  for (int i = tail - 1; i >= 0; --i) text += static_cast<char>(0x80 | (character >> (6 * i) & 0x3F));
+}
+
 size_t find_invalid_utf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const Utf8Start start = utf8_start(text.substr(i));

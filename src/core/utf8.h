@@ -16,6 +16,9 @@ struct Utf8Start {
 /// text must not be empty.
 Utf8Start utf8_start(std::string_view text);
 
+/// Appends a character as UTF-8. It must be one that UTF-8 can hold: at most U+10FFFF, no surrogate.
+void append_utf8(std::string& text, char32_t character);
+
 /// The byte at which the first sequence begins that is no UTF-8; npos for a valid text.
 size_t find_invalid_utf8(std::string_view text);
 

@@ -4,7 +4,7 @@
 #include <boost/json.hpp>
 #include <utility>
 
-#include "core/number_text.h"
+#include "core/json_writer.h"
 #include "core/sha256.h"
 #include "mii/error.h"
 
@@ -24,10 +24,10 @@ constexpr size_t kFingerprintDigits = 16;
 }  // namespace
 
 std::string Identity::json() const {
-  std::string text;
-  for (const auto& [name, part] : kParts)
-    text += (text.empty() ? "{" : ", ") + json_text(name) + ": " + json_text(this->*part);
-  return text + "}";
+  JsonWriter json(JsonWriter::Style::spaced);
+  json.begin_object();
+  for (const auto& [name, part] : kParts) json.member(name, this->*part);
+  return json.end_object().finish();
 }
 
 Identity Identity::parse(std::string_view json) {

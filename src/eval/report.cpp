@@ -4,8 +4,10 @@
 #include <cmath>
 #include <cstdarg>
 #include <cstdio>
+#include <span>
 
-#include "core/number_text.h"
+#include "core/base64.h"
+#include "core/json_writer.h"
 
 namespace mii {
 namespace {
@@ -41,10 +43,50 @@ std::string signed_fraction(const Estimate& e) {
   return format("%+.4f", e.value) + (std::isnan(e.low) ? "" : format(" (%+.4f to %+.4f)", e.low, e.high));
 }
 
-std::string json(double value) { return std::isfinite(value) ? number_text(value) : "null"; }
+void add(JsonWriter& json, const char* name, const Estimate& e) {
+  json.key(name).begin_object();
+  json.member("value", e.value).member("low", e.low).member("high", e.high).end_object();
+}
 
-std::string json(const Estimate& e) {
-  return "{\"value\": " + json(e.value) + ", \"low\": " + json(e.low) + ", \"high\": " + json(e.high) + "}";
+void add_accuracies(JsonWriter& json, const std::string& name, const Estimate& top1,
+                    const Estimate& macro_auc) {
+  json.key(name).begin_object();
+  add(json, "top1", top1);
+  add(json, "macro_auc", macro_auc);
+  json.end_object();
+}
+
+void add_confusion(JsonWriter& json, const TaskResult& task) {
+  const size_t n = task.labels.size();
+  const std::span counts(task.confusion);
+  json.key("confusion").begin_array();
+  for (size_t i = 0; i < counts.size(); i += n) json.value(counts.subspan(i, n));
+  json.end_array();
+}
+
+void add_task(JsonWriter& json, const TaskResult& task) {
+  json.begin_object();
+  json.member("name", task.name).member("images", task.images).member("patients", task.groups);
+  add(json, "top1", task.top1);
+  add(json, "top5", task.top5);
+  add(json, "macro_auc", task.macro_auc);
+  json.key("nearest_neighbours").begin_object();
+  for (const NeighboursResult& n : task.neighbours) add_accuracies(json, n.vectors, n.top1, n.macro_auc);
+  json.end_object();
+  if (const auto& d = task.difference) add_accuracies(json, "difference", d->top1, d->macro_auc);
+  json.key("labels").begin_array();
+  for (const LabelResult& label : task.labels) {
+    json.begin_object().member("label", label.label).member("images", label.images);
+    json.member("sensitivity", label.recall).member("auc", label.auc).end_object();
+  }
+  json.end_array();
+  add_confusion(json, task);
+  json.key("altered").begin_array();
+  for (const CorruptionResult& c : task.corruptions) {
+    json.begin_object().member("name", c.name).member("images", c.images);
+    json.member("top1", c.accuracy).member("same_answer", c.agreement).end_object();
+  }
+  json.end_array().end_object();
 }
 
 std::string escaped(const std::string& text) {
@@ -68,18 +110,6 @@ std::string escaped(const std::string& text) {
     }
   }
   return html;
-}
-
-std::string base64(const std::vector<std::byte>& bytes) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    unsigned block = 0;
-    for (size_t j = 0; j < 3; ++j)
-      block = block << 8 | (i + j < bytes.size() ? static_cast<unsigned>(bytes[i + j]) : 0u);
-    for (size_t j = 0; j < 4; ++j) text += i + j <= bytes.size() ? kDigits[block >> (18 - 6 * j) & 63] : '=';
-  }
-  return text;
 }
 
 std::string colour_of(size_t index) { return format("hsl(%zu,65%%,42%%)", index * 137 % 360); }
@@ -174,7 +204,7 @@ std::string task_html(const TaskResult& task, size_t k) {
     html += "<h3>Examples</h3><div class=\"examples\">";
     for (const Example& e : task.examples)
       html += std::string("<figure class=\"") + (e.truth == e.predicted ? "right" : "wrong") +
-              "\"><img alt=\"\" src=\"data:image/jpeg;base64," + base64(e.jpeg) + "\"><figcaption>" +
+              "\"><img alt=\"\" src=\"data:image/jpeg;base64," + encode_base64(e.jpeg) + "\"><figcaption>" +
               escaped(e.predicted) + format(" %.0f %%", 100 * e.probability) +
               (e.truth == e.predicted ? "" : "<br>is: " + escaped(e.truth)) + "</figcaption></figure>";
     html += "</div>";
@@ -210,49 +240,13 @@ std::string to_table(const EvalReport& report) {
 }
 
 std::string to_json(const EvalReport& report) {
-  std::string text = "{\"model\": " + json_text(report.model) + ", \"data\": " + json_text(report.data) +
-                     format(", \"k\": %zu, \"tasks\": [", report.k);
-  const char* separator = "";
-  for (const TaskResult& task : report.tasks) {
-    text += separator + std::string("{\"name\": ") + json_text(task.name) +
-            format(", \"images\": %zu, \"patients\": %zu", task.images, task.groups) +
-            ", \"top1\": " + json(task.top1) + ", \"top5\": " + json(task.top5) +
-            ", \"macro_auc\": " + json(task.macro_auc) + ", \"nearest_neighbours\": {";
-    separator = "";
-    for (const NeighboursResult& n : task.neighbours) {
-      text += separator + json_text(n.vectors) + ": {\"top1\": " + json(n.top1) +
-              ", \"macro_auc\": " + json(n.macro_auc) + "}";
-      separator = ", ";
-    }
-    text += "}";
-    if (const auto& d = task.difference)
-      text +=
-          ", \"difference\": {\"top1\": " + json(d->top1) + ", \"macro_auc\": " + json(d->macro_auc) + "}";
-    text += ", \"labels\": [";
-    separator = "";
-    for (const LabelResult& label : task.labels) {
-      text += separator + std::string("{\"label\": ") + json_text(label.label) +
-              format(", \"images\": %zu", label.images) + ", \"sensitivity\": " + json(label.recall) +
-              ", \"auc\": " + json(label.auc) + "}";
-      separator = ", ";
-    }
-    text += "], \"confusion\": [";
-    for (size_t i = 0; i < task.confusion.size(); ++i) {
-      const size_t n = task.labels.size();
-      text += (i % n != 0 ? ", " : i == 0 ? "[" : "], [") + std::to_string(task.confusion[i]);
-    }
-    text += task.confusion.empty() ? "], \"altered\": [" : "]], \"altered\": [";
-    separator = "";
-    for (const CorruptionResult& c : task.corruptions) {
-      text += separator + std::string("{\"name\": ") + json_text(c.name) +
-              format(", \"images\": %zu", c.images) + ", \"top1\": " + json(c.accuracy) +
-              ", \"same_answer\": " + json(c.agreement) + "}";
-      separator = ", ";
-    }
-    text += "]}";
-    separator = ", ";
-  }
-  return text + "]}\n";
+  JsonWriter json(JsonWriter::Style::spaced);
+  json.begin_object();
+  json.member("model", report.model).member("data", report.data).member("k", report.k);
+  json.key("tasks").begin_array();
+  for (const TaskResult& task : report.tasks) add_task(json, task);
+  json.end_array().end_object();
+  return json.finish() + '\n';
 }
 
 std::string to_html(const EvalReport& report) {

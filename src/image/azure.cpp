@@ -6,8 +6,8 @@ namespace mii {
 
 Image standardised(const Image& image, const AzureStandardisation& standard) {
   Canvas canvas({});
-  decode_jpeg(encode_jpeg(resize_bicubic(image, standard.side, standard.side), standard.jpeg_quality), {},
-              canvas);
+  image::decode_jpeg(encode_jpeg(resize_bicubic(image, standard.side, standard.side), standard.jpeg_quality),
+                     {}, canvas);
   Image result = canvas.take();
   if (image.provenance() != nullptr) {
     auto provenance = std::make_shared<Provenance>(*image.provenance());

@@ -292,7 +292,7 @@ class RleDecoder {
 
 }  // namespace
 
-void decode_bmp(Bytes bytes, const DecodeOptions&, Canvas& canvas) {
+void image::decode_bmp(Bytes bytes, const DecodeOptions&, Canvas& canvas) {
   ByteReader in("BMP", bytes);
   const Header header = read_header(in);
   const Palette palette = header.bits <= 8 ? read_palette(in, header) : Palette{};

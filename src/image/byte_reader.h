@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/bytes.h"
 #include "image/codec.h"
 
 namespace mii {
@@ -27,14 +28,8 @@ class ByteReader {
     return taken;
   }
   uint8_t u8() { return take(1)[0]; }
-  uint32_t u16_le() {
-    const auto b = take(2);
-    return b[0] | static_cast<uint32_t>(b[1]) << 8;
-  }
-  uint32_t u32_le() {
-    const uint32_t low = u16_le();
-    return low | u16_le() << 16;
-  }
+  uint32_t u16_le() { return load_le<uint16_t>(take(2).data()); }
+  uint32_t u32_le() { return load_le<uint32_t>(take(4).data()); }
 
  private:
   [[noreturn]] void throw_early_end() const {

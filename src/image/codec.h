@@ -57,12 +57,14 @@ void decode_onto(ImageFormat format, Bytes bytes, const DecodeOptions& options, 
 
 // One decoder each. They throw Error{invalid_image} for damaged input and do not check the file's signature
 // again.
+namespace image {
 void decode_jpeg(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_png(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_tiff(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_webp(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_bmp(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_pnm(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
+}  // namespace image
 
 /// See DecodeOptions::azure; recorded in the picture's provenance.
 Image standardised(const Image& image, const AzureStandardisation& standard);

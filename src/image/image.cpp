@@ -42,17 +42,17 @@ Image Canvas::take() {
 void decode_onto(ImageFormat format, Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   switch (format) {
     case ImageFormat::jpeg:
-      return decode_jpeg(bytes, options, canvas);
+      return image::decode_jpeg(bytes, options, canvas);
     case ImageFormat::png:
-      return decode_png(bytes, options, canvas);
+      return image::decode_png(bytes, options, canvas);
     case ImageFormat::tiff:
-      return decode_tiff(bytes, options, canvas);
+      return image::decode_tiff(bytes, options, canvas);
     case ImageFormat::webp:
-      return decode_webp(bytes, options, canvas);
+      return image::decode_webp(bytes, options, canvas);
     case ImageFormat::bmp:
-      return decode_bmp(bytes, options, canvas);
+      return image::decode_bmp(bytes, options, canvas);
     case ImageFormat::pnm:
-      return decode_pnm(bytes, options, canvas);
+      return image::decode_pnm(bytes, options, canvas);
     case ImageFormat::dicom:
     case ImageFormat::nifti:
     case ImageFormat::unknown:

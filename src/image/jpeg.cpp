@@ -150,7 +150,7 @@ void read_rgb(JpegReader& reader, Canvas& canvas) {
 
 }  // namespace
 
-void decode_jpeg(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
+void image::decode_jpeg(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   JpegReader reader(bytes, options.limits);
   reader.read_header();
   canvas.start(reader.width(), reader.height());

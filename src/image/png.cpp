@@ -175,7 +175,7 @@ void read_grey16(PngReader& reader, Grey16 rule, Canvas& canvas) {
 
 }  // namespace
 
-void decode_png(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
+void image::decode_png(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   PngReader reader(bytes);
   reader.read_header();
   check_size(reader.width(), reader.height(), options.limits);

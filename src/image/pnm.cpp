@@ -115,7 +115,7 @@ class SampleReader {
     const size_t bytes = header_.max_value > 255 ? 2 : 1;
     const auto stored = in_.take(row.size() * bytes);
     for (size_t i = 0; i < row.size(); ++i) {
-      const uint32_t value = bytes == 1 ? stored[i] : stored[2 * i] * 256u + stored[2 * i + 1];
+      const uint32_t value = bytes == 1 ? stored[i] : load_be<uint16_t>(&stored[2 * i]);
       row[i] = static_cast<T>(scaled_[std::min(value, header_.max_value)]);
     }
   }
@@ -181,7 +181,7 @@ void decode_colour(SampleReader& samples, Canvas& canvas) {
 
 }  // namespace
 
-void decode_pnm(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
+void image::decode_pnm(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   ByteReader in("PNM", bytes);
   const Header header = read_header(in);
   canvas.start(header.width, header.height);

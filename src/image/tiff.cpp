@@ -267,7 +267,7 @@ void read_pixels(TiffFile& file, Colours colours, const DecodeOptions& options, 
 
 }  // namespace
 
-void decode_tiff(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
+void image::decode_tiff(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   TiffFile file(bytes, options.limits.max_pixels);
   const TiffLayout& layout = file.layout();
   const Colours colours = colours_of(layout);

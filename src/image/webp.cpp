@@ -46,7 +46,7 @@ void decode_first_frame(Bytes bytes, Canvas& canvas) {
 
 }  // namespace
 
-void decode_webp(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
+void image::decode_webp(Bytes bytes, const DecodeOptions& options, Canvas& canvas) {
   const WebPBitstreamFeatures features = read_features(bytes);
   const auto width = static_cast<uint64_t>(features.width), height = static_cast<uint64_t>(features.height);
   if (features.has_animation)

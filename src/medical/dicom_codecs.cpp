@@ -16,7 +16,7 @@
 #include "medical/jpeg_ls.h"
 #include "mii/error.h"
 
-namespace mii {
+namespace mii::medical {
 namespace {
 
 using Bytes = std::span<const std::byte>;
@@ -282,4 +282,4 @@ RawFrame decode_encapsulated(const std::string& transfer_syntax, const std::vect
   }
 }
 
-}  // namespace mii
+}  // namespace mii::medical

@@ -7,7 +7,7 @@
 
 #include "medical/dicom_pixels.h"
 
-namespace mii {
+namespace mii::medical {
 
 /// The name of a transfer syntax; empty for one that is not known.
 std::string transfer_syntax_name(std::string_view uid);
@@ -18,4 +18,4 @@ std::string transfer_syntax_name(std::string_view uid);
 RawFrame decode_encapsulated(const std::string& transfer_syntax, const std::vector<std::byte>& frame,
                              const PixelLayout& layout);
 
-}  // namespace mii
+}  // namespace mii::medical

@@ -5,11 +5,10 @@
 #include <cstring>
 #include <mutex>
 
-#include <zlib.h>
-
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
 
+#include "core/inflate.h"
 #include "medical/dicom_attributes.h"
 #include "medical/dicom_codecs.h"
 #include "medical/dicom_dataset.h"
@@ -27,27 +26,14 @@ constexpr size_t kMaxInflatedBytes = 128u << 20;
 
 [[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::invalid_image, "DICOM: " + what); }
 
-// A deflated data set; PS3.5 annex A.5.
-std::vector<std::byte> inflated(Bytes deflated) {
-  z_stream stream{};
-  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
-  const std::unique_ptr<z_stream, int (*)(z_stream*)> guard(&stream, inflateEnd);
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(deflated.data()));
-  stream.avail_in = static_cast<uInt>(deflated.size());
-  std::vector<std::byte> bytes;
-  std::vector<std::byte> chunk(1 << 20);
-  int status = Z_OK;
-  while (status == Z_OK) {
-    stream.next_out = reinterpret_cast<Bytef*>(chunk.data());
-    stream.avail_out = static_cast<uInt>(chunk.size());
-    status = inflate(&stream, Z_NO_FLUSH);
-    bytes.insert(bytes.end(), chunk.begin(), chunk.end() - stream.avail_out);
-    if (bytes.size() > kMaxInflatedBytes)
-      throw Error(ErrorCode::image_too_large, "DICOM: the deflated data set has more than " +
-                                                  std::to_string(kMaxInflatedBytes >> 20) + " MiB");
-  }
-  if (status != Z_STREAM_END && status != Z_BUF_ERROR) fail("the deflated data set is damaged");
-  return bytes;
+// A deflated data set; PS3.5 annex A.5. One that ends early gives what is there.
+InflatedBytes inflated(Bytes deflated) {
+  Inflater inflater(Inflater::Format::raw, deflated, "DICOM: the deflated data");
+  InflatedBytes inflated = inflate_up_to(inflater, kMaxInflatedBytes + 1);
+  if (inflated.size > kMaxInflatedBytes)
+    throw Error(ErrorCode::image_too_large, "DICOM: the deflated data set has more than " +
+                                                std::to_string(kMaxInflatedBytes >> 20) + " MiB");
+  return inflated;
 }
 
 std::string uid_name(const std::string& uid) {
@@ -122,11 +108,11 @@ class DicomFile::Impl {
   void expect_picture(const DicomLimits& limits) const;
   void expect_frame(size_t frame) const;
   DcmItem* functional_group(size_t frame, const DcmTagKey& group) const;
-  GreyFrame grey(const RawFrame& raw, const DicomFrameInfo& shown) const;
+  GreyFrame grey(const medical::RawFrame& raw, const DicomFrameInfo& shown) const;
   void mark_padding(GreyFrame& grey) const;
   GreyFrame real_frame(size_t frame) const;
 
-  std::vector<std::byte> inflated_;  // when the data set was deflated
+  InflatedBytes inflated_;  // when the data set was deflated
   DicomStructure structure_;
   // DCMTK's accessors are not const, and searching moves cursors inside of its lists.
   mutable std::mutex mutex_;
@@ -135,14 +121,14 @@ class DicomFile::Impl {
   DcmItem* shared_groups_ = nullptr;
   DicomPlace shared_place_;  // of frames that say nothing else
   DicomInfo info_;
-  PixelLayout layout_;
+  medical::PixelLayout layout_;
 };
 
 void DicomFile::Impl::read_dataset(Bytes bytes) {
   const std::string& syntax = structure_.transfer_syntax;
   if (syntax == kDeflatedTransferSyntax) {
     inflated_ = inflated(bytes.subspan(structure_.dataset));
-    structure_ = walk_dicom_dataset(inflated_, true, false);
+    structure_ = walk_dicom_dataset({inflated_.bytes.get(), inflated_.size}, true, false);
     structure_.transfer_syntax = kDeflatedTransferSyntax;
   }
   read_dicom_dataset(structure_, dataset_);
@@ -164,8 +150,8 @@ void DicomFile::Impl::find_functional_groups() {
 
 void DicomFile::Impl::fill_info(const DicomLimits& limits) {
   const std::string& syntax = structure_.transfer_syntax;
-  info_.transfer_syntax =
-      syntax.empty() ? DcmXfer(dicom_encoding(structure_)).getXferName() : transfer_syntax_name(syntax);
+  info_.transfer_syntax = syntax.empty() ? DcmXfer(dicom_encoding(structure_)).getXferName()
+                                         : medical::transfer_syntax_name(syntax);
   if (info_.transfer_syntax.empty()) info_.transfer_syntax = syntax;
   info_.sop_instance_uid = dicom_text(dataset_, DCM_SOPInstanceUID);
   info_.study_instance_uid = dicom_text(dataset_, DCM_StudyInstanceUID);
@@ -246,7 +232,7 @@ void DicomFile::Impl::expect_picture(const DicomLimits& limits) const {
     fail(std::to_string(layout_.frames) + " frames, the pixel data hold " + std::to_string(most) +
          " at the most");
   const std::string& syntax = structure_.transfer_syntax;
-  if (!syntax.empty() && transfer_syntax_name(syntax).empty())
+  if (!syntax.empty() && medical::transfer_syntax_name(syntax).empty())
     throw Error(ErrorCode::unsupported, "DICOM: unknown transfer syntax " + syntax);
 }
 
@@ -284,7 +270,7 @@ DicomFrameInfo DicomFile::Impl::frame_info(size_t frame) const {
   for (size_t i = 0; i < 16; ++i) {
     DcmItem* table = dicom_item(voi != nullptr ? *voi : dataset_, DCM_VOILUTSequence, i);
     if (table == nullptr) break;
-    if (auto read = read_lookup_table(*table, layout_.is_signed))
+    if (auto read = medical::read_lookup_table(*table, layout_.is_signed))
       shown.voi_tables.push_back(std::move(*read));
   }
   DcmItem& rescaled = values != nullptr ? *values : dataset_;
@@ -313,7 +299,7 @@ void DicomFile::Impl::mark_padding(GreyFrame& grey) const {
   grey.padding = std::minmax(first, last);
 }
 
-GreyFrame DicomFile::Impl::grey(const RawFrame& raw, const DicomFrameInfo& shown) const {
+GreyFrame DicomFile::Impl::grey(const medical::RawFrame& raw, const DicomFrameInfo& shown) const {
   GreyFrame grey;
   grey.rows = layout_.rows;
   grey.cols = layout_.cols;
@@ -323,19 +309,20 @@ GreyFrame DicomFile::Impl::grey(const RawFrame& raw, const DicomFrameInfo& shown
   const size_t pixels = layout_.pixels();
   if (raw.bits_stored - (raw.is_signed ? 1 : 0) > 31) {
     const auto [slope, intercept] = shown.rescale.value_or(std::pair(1.0, 0.0));
-    const SampleReader sample(raw);
+    const medical::SampleReader sample(raw);
     grey.reals.resize(pixels);
     for (size_t i = 0; i < pixels; ++i) grey.reals[i] = slope * static_cast<double>(sample(i)) + intercept;
     return grey;
   }
   grey.integers.resize(pixels);
-  read_integers(raw, grey.integers);
+  medical::read_integers(raw, grey.integers);
   mark_padding(grey);
   const std::lock_guard lock(mutex_);
   DcmItem* modality = dicom_item(dataset_, DCM_ModalityLUTSequence);
-  const auto table = modality != nullptr ? read_lookup_table(*modality, layout_.is_signed) : std::nullopt;
+  const auto table =
+      modality != nullptr ? medical::read_lookup_table(*modality, layout_.is_signed) : std::nullopt;
   if (table) {
-    apply_modality_table(*table, grey);
+    medical::apply_modality_table(*table, grey);
   } else if (shown.rescale) {
     grey.slope = shown.rescale->first;
     grey.intercept = shown.rescale->second;
@@ -345,7 +332,7 @@ GreyFrame DicomFile::Impl::grey(const RawFrame& raw, const DicomFrameInfo& shown
 
 // Float Pixel Data and Double Float Pixel Data; PS3.3 C.7.6.24.
 GreyFrame DicomFile::Impl::real_frame(size_t frame) const {
-  const RawFrame raw = read_frame(structure_, layout_, frame);
+  const medical::RawFrame raw = medical::read_frame(structure_, layout_, frame);
   GreyFrame grey{.rows = layout_.rows, .cols = layout_.cols};
   grey.reals.resize(layout_.pixels());
   for (size_t i = 0; i < grey.reals.size(); ++i) {
@@ -363,13 +350,13 @@ GreyFrame DicomFile::Impl::real_frame(size_t frame) const {
 Frame DicomFile::Impl::frame(size_t frame) const {
   const DicomFrameInfo shown = frame_info(frame);
   if (structure_.pixels.tag != 0x7FE00010) return real_frame(frame);
-  const RawFrame raw = read_frame(structure_, layout_, frame);
+  const medical::RawFrame raw = medical::read_frame(structure_, layout_, frame);
   if (layout_.photometric_interpretation == "PALETTE COLOR") {
     const std::lock_guard lock(mutex_);
-    return apply_palette(dataset_, raw, layout_);
+    return medical::apply_palette(dataset_, raw, layout_);
   }
   if (layout_.samples == 1) return grey(raw, shown);
-  return to_colour(raw, layout_);
+  return medical::to_colour(raw, layout_);
 }
 
 std::vector<std::pair<std::string, std::string>> DicomFile::Impl::identifying_attributes() const {

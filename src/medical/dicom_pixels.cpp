@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/bytes.h"
 #include "medical/dicom_codecs.h"
 #include "mii/error.h"
 
-namespace mii {
+namespace mii::medical {
 namespace {
 
 using Bytes = std::span<const std::byte>;
@@ -103,9 +104,7 @@ using Fragments = std::vector<Bytes>;
 
 Fragments by_offset_table(const DicomStructure& structure, size_t frame, size_t frames) {
   const auto offset = [&](size_t i) {
-    uint32_t value = 0;
-    std::memcpy(&value, structure.pixels.offset_table.data() + 4 * i, 4);
-    return size_t{value};
+    return size_t{load_le<uint32_t>(structure.pixels.offset_table.data() + 4 * i)};
   };
   const size_t begin = offset(frame);
   const size_t end = frame + 1 < frames ? offset(frame + 1) : SIZE_MAX;
@@ -253,4 +252,4 @@ ColourFrame to_colour(const RawFrame& frame, const PixelLayout& layout) {
   return colour;
 }
 
-}  // namespace mii
+}  // namespace mii::medical

@@ -9,7 +9,7 @@
 #include "medical/dicom_structure.h"
 #include "medical/frame.h"
 
-namespace mii {
+namespace mii::medical {
 
 /// How samples lie in the pixel data. Source: DICOM PS3.3 C.7.6.3 and PS3.5 section 8.
 struct PixelLayout {
@@ -63,4 +63,4 @@ void read_integers(const RawFrame& frame, std::span<int32_t> values);
 /// RGB or any YBR to 8-bit RGB. Precondition: three samples.
 ColourFrame to_colour(const RawFrame& frame, const PixelLayout& layout);
 
-}  // namespace mii
+}  // namespace mii::medical

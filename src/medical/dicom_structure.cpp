@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <limits>
 #include <string_view>
 
+#include "core/bytes.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -26,13 +26,11 @@ constexpr size_t kNoEnd = std::numeric_limits<size_t>::max();
 uint32_t byte_at(Bytes bytes, size_t at) { return std::to_integer<uint32_t>(bytes[at]); }
 
 uint32_t read_u16(Bytes bytes, size_t at, bool big) {
-  return big ? byte_at(bytes, at) << 8 | byte_at(bytes, at + 1)
-             : byte_at(bytes, at + 1) << 8 | byte_at(bytes, at);
+  return load<uint16_t>(&bytes[at], big ? std::endian::big : std::endian::little);
 }
 
 uint32_t read_u32(Bytes bytes, size_t at, bool big) {
-  const uint32_t first = read_u16(bytes, at, big), second = read_u16(bytes, at + 2, big);
-  return big ? first << 16 | second : second << 16 | first;
+  return load<uint32_t>(&bytes[at], big ? std::endian::big : std::endian::little);
 }
 
 uint32_t read_tag(Bytes bytes, size_t at, bool big) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/bytes.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -40,7 +41,7 @@ class Walk {
 
  private:
   size_t byte(size_t at) const { return std::to_integer<size_t>(bytes_[at]); }
-  size_t two_bytes(size_t at) const { return byte(at) << 8 | byte(at + 1); }
+  size_t two_bytes(size_t at) const { return load_be<uint16_t>(&bytes_[at]); }
 
   // False at the end of the picture.
   bool step() {

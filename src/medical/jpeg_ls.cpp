@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/bytes.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -328,7 +329,7 @@ class Decoder {
 
  private:
   size_t byte(size_t at) const { return std::to_integer<size_t>(bytes_[at]); }
-  size_t two_bytes(size_t at) const { return byte(at) << 8 | byte(at + 1); }
+  size_t two_bytes(size_t at) const { return load_be<uint16_t>(&bytes_[at]); }
 
   void read_preset(size_t at, size_t length) {
     if (length != 13) fail("parameters of " + std::to_string(length) + " bytes");

@@ -18,6 +18,10 @@ using Bytes = std::span<const std::byte>;
 
 constexpr size_t kHeadBytes = kNifti2HeaderBytes;
 
+constexpr size_t kTailBytes = size_t{1} << 16;  // inflated behind the voxels in search of the checksum
+
+Inflater gzip_reader(Bytes bytes) { return {Inflater::Format::gzip, bytes, "NIfTI: the gzip data"}; }
+
 // The first bytes of the file inside.
 std::vector<std::byte> head_of(Bytes bytes) {
   if (!is_gzip(bytes)) {
@@ -25,7 +29,7 @@ std::vector<std::byte> head_of(Bytes bytes) {
     return {head.begin(), head.end()};
   }
   std::vector<std::byte> head(kHeadBytes);
-  head.resize(GzipReader(bytes).read(head));
+  head.resize(gzip_reader(bytes).read(head));
   return head;
 }
 
@@ -39,6 +43,22 @@ void check_inflation(Bytes bytes, const NiftiHeader& header, const NiftiLimits& 
                 "NIfTI: " + std::to_string(bytes.size()) + " bytes of gzip data claim to hold a volume of " +
                     std::to_string(header.voxel_bytes) + " bytes, at most " +
                     std::to_string(limits.max_inflation) + " times as many are allowed");
+}
+
+// Reads on to the checksum if that is near.
+HeapBytes inflated_voxels(Bytes bytes, const NiftiHeader& header) {
+  Inflater reader = gzip_reader(bytes);
+  const size_t offset = header.voxel_offset, size = header.voxel_bytes;
+  const size_t skipped = reader.skip(offset);
+  InflatedBytes inflated;
+  if (skipped == offset) inflated = inflate_up_to(reader, size);
+  const bool enough = inflated.size == size;
+  const bool more = enough && reader.skip(kTailBytes) == kTailBytes;
+  if (!enough || (!more && !reader.complete()))
+    throw Error(ErrorCode::invalid_image,
+                "NIfTI: the gzip data end early: expected " + std::to_string(offset + size) +
+                    " bytes and a checksum, found " + std::to_string(skipped + inflated.size) + " bytes");
+  return std::move(inflated.bytes);
 }
 
 Bytes stored_voxels(Bytes bytes, const NiftiHeader& header) {
@@ -104,7 +124,7 @@ NiftiVolume NiftiVolume::open(std::span<const std::byte> bytes, const NiftiLimit
   HeapBytes owned;
   if (compressed) {
     check_inflation(bytes, header, limits);
-    owned = gunzip_range(bytes, header.voxel_offset, header.voxel_bytes);
+    owned = inflated_voxels(bytes, header);
   }
   const Bytes voxels = compressed ? Bytes(owned.get(), header.voxel_bytes) : stored_voxels(bytes, header);
   NiftiVolume volume(header, limits, std::move(owned), voxels);

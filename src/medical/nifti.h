@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "core/inflate.h"
 #include "mii/provenance.h"
 
 #include "medical/frame.h"
-#include "medical/gzip_reader.h"
 #include "medical/nifti_header.h"
 #include "medical/nifti_voxels.h"
 

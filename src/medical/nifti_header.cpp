@@ -13,6 +13,7 @@
 
 #include <nifti/nifti2_io.h>
 
+#include "core/bytes.h"
 #include "mii/error.h"
 
 #include "medical/nifti_header.h"
@@ -48,9 +49,7 @@ std::endian other(std::endian order) {
   return order == std::endian::little ? std::endian::big : std::endian::little;
 }
 
-int32_t swapped(int32_t value) {
-  return static_cast<int32_t>(__builtin_bswap32(static_cast<uint32_t>(value)));
-}
+int32_t swapped(int32_t value) { return static_cast<int32_t>(swap_bytes(static_cast<uint32_t>(value))); }
 
 bool is_header_size(std::span<const std::byte> head, int32_t size) {
   int32_t stored = 0;

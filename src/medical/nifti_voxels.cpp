@@ -1,12 +1,12 @@
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <nifti/nifti2_io.h>
 
+#include "core/bytes.h"
 #include "mii/error.h"
 
 #include "medical/nifti_voxels.h"
@@ -15,11 +15,6 @@ namespace mii {
 namespace {
 
 using Bytes = std::span<const std::byte>;
-
-uint8_t swap_bytes(uint8_t v) { return v; }
-uint16_t swap_bytes(uint16_t v) { return __builtin_bswap16(v); }
-uint32_t swap_bytes(uint32_t v) { return __builtin_bswap32(v); }
-uint64_t swap_bytes(uint64_t v) { return __builtin_bswap64(v); }
 
 template <size_t N>
 using Bits =
@@ -33,9 +28,7 @@ struct Voxels {
   /// The index-th number of type T from the start.
   template <class T>
   T at(size_t index) const {
-    Bits<sizeof(T)> bits;
-    std::memcpy(&bits, bytes.data() + index * sizeof(T), sizeof(T));
-    return std::bit_cast<T>(order == std::endian::native ? bits : swap_bytes(bits));
+    return std::bit_cast<T>(load<Bits<sizeof(T)>>(bytes.data() + index * sizeof(T), order));
   }
 };
 

@@ -7,7 +7,7 @@
 
 #include "mii/error.h"
 
-namespace mii {
+namespace mii::medical {
 namespace {
 
 [[noreturn]] void fail(const std::string& what) {
@@ -181,4 +181,4 @@ ColourFrame apply_palette(DcmItem& dataset, const RawFrame& raw, const PixelLayo
   return colour;
 }
 
-}  // namespace mii
+}  // namespace mii::medical

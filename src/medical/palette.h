@@ -6,7 +6,7 @@
 #include "medical/dicom_pixels.h"
 #include "medical/window.h"
 
-namespace mii {
+namespace mii::medical {
 
 /// A Modality or VOI LUT from an item of its sequence; nullopt when it is damaged. signed_input: how its
 /// first mapped value is written. Source: PS3.3 C.11.1.1 and C.11.2.1.1.
@@ -19,4 +19,4 @@ void apply_modality_table(const LookupTable& table, GreyFrame& frame);
 /// damaged. Source: PS3.3 C.7.6.3.1.5, C.7.6.3.1.6 and C.7.9.2.
 ColourFrame apply_palette(DcmItem& dataset, const RawFrame& raw, const PixelLayout& layout);
 
-}  // namespace mii
+}  // namespace mii::medical

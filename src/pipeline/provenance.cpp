@@ -1,30 +1,15 @@
 #include "pipeline/provenance.h"
 
+#include <array>
 #include <cstdio>
-#include <utility>
 
-#include "core/number_text.h"
+#include "core/json_writer.h"
 
 namespace mii::pipeline {
 namespace {
 
-// A JSON object, member by member.
-class JsonObject {
- public:
-  void add(const char* name, const std::string& value) {
-    text_ += (text_.empty() ? "" : ", ") + json_text(name) + ": " + value;
-  }
-  void add_text(const char* name, const std::string& value) {
-    if (!value.empty()) add(name, json_text(value));
-  }
-  std::string text() const { return "{" + text_ + "}"; }
-
- private:
-  std::string text_;
-};
-
-std::string pair_text(const std::pair<double, double>& pair) {
-  return "[" + number_text(pair.first) + ", " + number_text(pair.second) + "]";
+void add_text(JsonWriter& json, const char* name, const std::string& text) {
+  if (!text.empty()) json.member(name, text);
 }
 
 const char* name_of(VoiFunction function) {
@@ -36,37 +21,34 @@ const char* name_of(VoiFunction function) {
 }  // namespace
 
 std::string provenance_json(const Provenance& p) {
-  JsonObject json;
-  json.add_text("format", p.format);
-  json.add_text("transfer_syntax", p.transfer_syntax);
-  json.add_text("photometric_interpretation", p.photometric_interpretation);
-  json.add_text("modality", p.modality);
-  json.add_text("body_part", p.body_part);
-  json.add("width", std::to_string(p.width));
-  json.add("height", std::to_string(p.height));
-  json.add("frame", std::to_string(p.frame + 1));
-  json.add("frames", std::to_string(p.frames));
-  json.add_text("plane", p.plane);
-  json.add_text("profile", p.profile);
-  json.add_text("applied", p.applied);
+  JsonWriter json(JsonWriter::Style::spaced);
+  json.begin_object();
+  add_text(json, "format", p.format);
+  add_text(json, "transfer_syntax", p.transfer_syntax);
+  add_text(json, "photometric_interpretation", p.photometric_interpretation);
+  add_text(json, "modality", p.modality);
+  add_text(json, "body_part", p.body_part);
+  json.member("width", p.width);
+  json.member("height", p.height);
+  json.member("frame", p.frame + 1);
+  json.member("frames", p.frames);
+  add_text(json, "plane", p.plane);
+  add_text(json, "profile", p.profile);
+  add_text(json, "applied", p.applied);
   if (p.window) {
-    json.add("window_center", number_text(p.window->center));
-    json.add("window_width", number_text(p.window->width));
-    json.add_text("voi_lut_function", name_of(p.window->function));
+    json.member("window_center", p.window->center);
+    json.member("window_width", p.window->width);
+    json.member("voi_lut_function", name_of(p.window->function));
   }
-  if (p.range) json.add("value_range", pair_text(*p.range));
+  if (p.range) json.member("value_range", std::array{p.range->first, p.range->second});
   if (p.rescale) {
-    json.add("rescale_slope", number_text(p.rescale->first));
-    json.add("rescale_intercept", number_text(p.rescale->second));
+    json.member("rescale_slope", p.rescale->first);
+    json.member("rescale_intercept", p.rescale->second);
   }
-  if (p.inverted) json.add("inverted", "true");
-  if (p.azure_standardisation) json.add("azure_standardisation", "true");
-  if (!p.warnings.empty()) {
-    std::string list;
-    for (const std::string& warning : p.warnings) list += (list.empty() ? "" : ", ") + json_text(warning);
-    json.add("warnings", "[" + list + "]");
-  }
-  return json.text();
+  if (p.inverted) json.member("inverted", true);
+  if (p.azure_standardisation) json.member("azure_standardisation", true);
+  if (!p.warnings.empty()) json.member("warnings", p.warnings);
+  return json.end_object().finish();
 }
 
 std::string short_number(double value) {

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "core/file.h"
-#include "core/number_text.h"
+#include "core/json_writer.h"
 #include "mii/error.h"
 #include "weights/safetensors.h"
 
@@ -135,9 +135,8 @@ Matrix read_jsonl(const fs::path& path) {
 }
 
 std::string jsonl_line(const std::string& input, std::span<const float> vector) {
-  std::string line = "{\"input\": " + json_text(input) + ", \"embedding\": [";
-  for (size_t d = 0; d < vector.size(); ++d) line += (d == 0 ? "" : ", ") + number_text(vector[d]);
-  return line + "]}\n";
+  JsonWriter json(JsonWriter::Style::spaced);
+  return json.begin_object().member("input", input).member("embedding", vector).end_object().finish() + '\n';
 }
 
 template <typename Number>

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "mii/error.h"
-#include "serve/base64.h"
+#include "core/base64.h"
 
 namespace mii::serve {
 namespace {

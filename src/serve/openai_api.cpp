@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 
 #include "core/number_text.h"
-#include "serve/base64.h"
+#include "core/base64.h"
 
 namespace mii::serve {
 

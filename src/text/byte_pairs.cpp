@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "core/file.h"
+#include "core/utf8.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -27,11 +28,7 @@ std::array<std::string, 256> byte_spellings() {
   unsigned shifted = 0x100;
   for (unsigned b = 0; b < 256; ++b) {
     const bool printable = (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
-    const unsigned c = printable ? b : shifted++;
-    if (c < 0x80)
-      spellings[b] = std::string(1, static_cast<char>(c));
-    else
-      spellings[b] = {static_cast<char>(0xC0 | (c >> 6)), static_cast<char>(0x80 | (c & 0x3F))};
+    append_utf8(spellings[b], printable ? b : shifted++);
   }
   return spellings;
 }

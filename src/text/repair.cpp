@@ -19,13 +19,6 @@
 namespace mii {
 namespace {
 
-void append(std::string& text, UChar32 c) {
-  char bytes[U8_MAX_LENGTH];
-  int32_t n = 0;
-  U8_APPEND_UNSAFE(bytes, n, c);
-  text.append(bytes, static_cast<size_t>(n));
-}
-
 void expect(UErrorCode status) {
   if (U_FAILURE(status)) throw Error(ErrorCode::internal, std::string("ICU: ") + u_errorName(status));
 }
@@ -52,7 +45,7 @@ std::string compatible(UChar32 c) {
   const icu::Normalizer2* normalizer = icu::Normalizer2::getNFKCInstance(status);
   expect(status);
   std::string text;
-  append(text, c);
+  append_utf8(text, c);
   return normalise(*normalizer, text);
 }
 
@@ -107,9 +100,9 @@ bool is_control(int64_t c) {
 std::string numbered_character(int64_t c) {
   std::string text;
   if (c == 0 || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
-    append(text, 0xFFFD);
+    append_utf8(text, U'\uFFFD');
   else if (!is_control(c) && !is_noncharacter(c))
-    append(text, from_windows_1252(static_cast<UChar32>(c)));
+    append_utf8(text, from_windows_1252(static_cast<UChar32>(c)));
   return text;
 }
 
@@ -192,7 +185,7 @@ void append_plain(std::string& text, UChar32 c) {
   else if (is_ligature(c) || is_other_width(c))
     text += compatible(c);
   else
-    append(text, c);
+    append_utf8(text, c);
 }
 
 std::string plain_characters(std::string_view text) {
@@ -228,7 +221,7 @@ std::string without_terminal_escapes(std::string_view text) {
 std::string without_noise(std::string_view text) {
   std::string result;
   for_each_character(text, [&](UChar32 c) {
-    if (!is_noise(c)) append(result, c);
+    if (!is_noise(c)) append_utf8(result, c);
   });
   return result;
 }
@@ -260,7 +253,7 @@ std::string repair_lines(std::string_view text) {
 
 std::string plain_spaces(std::string_view text) {
   std::string result;
-  for_each_character(text, [&](UChar32 c) { append(result, u_isUWhiteSpace(c) ? ' ' : c); });
+  for_each_character(text, [&](UChar32 c) { append_utf8(result, u_isUWhiteSpace(c) ? ' ' : c); });
   return result;
 }
 

@@ -7,7 +7,7 @@
 #include <boost/json.hpp>
 
 #include "core/file.h"
-#include "core/number_text.h"
+#include "core/json_writer.h"
 #include "mii/error.h"
 #include "text/clip_tokenizer.h"
 
@@ -70,12 +70,13 @@ int64_t trim_vocabulary(const std::filesystem::path& tokenizer, const std::vecto
   vocabulary.push_back(tokens[static_cast<size_t>(full.start_id())]);
   vocabulary.push_back(tokens[static_cast<size_t>(full.end_id())]);
 
-  std::string json;
-  for (size_t id = 0; id < vocabulary.size(); ++id)
-    json += (id == 0 ? "{" : ", ") + json_text(vocabulary[id]) + ": " + std::to_string(id);
+  JsonWriter json(JsonWriter::Style::spaced);
+  json.begin_object();
+  for (size_t id = 0; id < vocabulary.size(); ++id) json.member(vocabulary[id], id);
+  json.end_object();
   std::filesystem::create_directories(out);
   for (const auto& [name, content] :
-       std::map<std::string, std::string>{{"vocab.json", json + "}"}, {"merges.txt", merges_text}}) {
+       std::map<std::string, std::string>{{"vocab.json", json.finish()}, {"merges.txt", merges_text}}) {
     AtomicFile to(out / name);
     to.write(content);
     to.commit();

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
 #include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
 
-#include "core/number_text.h"
+#include "core/bytes.h"
+#include "core/json_writer.h"
+#include "core/utf8.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -162,16 +163,6 @@ class HeaderReader {
     append_utf8(text, code);
   }
 
-  static void append_utf8(std::string& text, uint32_t code) {
-    if (code < 0x80) {
-      text += static_cast<char>(code);
-      return;
-    }
-    const int tail = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-    text += static_cast<char>((0xFF00 >> (tail + 1) & 0xFF) | code >> (6 * tail));
-    for (int i = tail - 1; i >= 0; --i) text += static_cast<char>(0x80 | (code >> (6 * i) & 0x3F));
-  }
-
   std::string_view text_;
   std::string_view file_name_;
   size_t at_ = 0;
@@ -248,10 +239,9 @@ void expect_cover(const Safetensors& file, const DataPart& data, std::string_vie
 }
 
 uint64_t header_length(std::span<const std::byte> start, uint64_t file_bytes, std::string_view file_name) {
-  uint64_t length = 0;
-  if (start.size() < sizeof(length))
+  if (start.size() < sizeof(uint64_t))
     fail(file_name, "has " + std::to_string(start.size()) + " bytes, too few for a safetensors file");
-  std::memcpy(&length, start.data(), sizeof(length));  // little-endian, as every machine that we build for
+  const auto length = load_le<uint64_t>(start.data());
   if (length > kMaxHeaderBytes || length > file_bytes - sizeof(length))
     fail(file_name, "is no safetensors file, or is truncated: it announces a header of " +
                         std::to_string(length) + " bytes");
@@ -279,24 +269,21 @@ Safetensors parse_header(std::string_view text, uint64_t file_bytes, std::string
 
 std::string describe(const std::vector<SafetensorsWriter::Entry>& entries,
                      const std::map<std::string, std::string>& metadata, uint64_t& total) {
-  std::string header;
+  JsonWriter json(JsonWriter::Style::compact);
+  json.begin_object();
   if (!metadata.empty()) {
-    header += "{\"__metadata__\":";
-    for (char separator = '{'; const auto& [key, value] : metadata) {
-      header += std::exchange(separator, ',') + json_text(key) + ":" + json_text(value);
-    }
-    header += '}';
+    json.key("__metadata__").begin_object();
+    for (const auto& [key, value] : metadata) json.member(key, value);
+    json.end_object();
   }
   for (const auto& entry : entries) {
     const uint64_t bytes = static_cast<uint64_t>(element_count(entry.shape)) * size_of(entry.dtype);
-    std::string shape = to_string(entry.shape);
-    std::erase(shape, ' ');
-    header += header.empty() ? '{' : ',';
-    header += json_text(entry.name) + ":{\"dtype\":\"" + to_string(entry.dtype) + "\",\"shape\":" + shape +
-              ",\"data_offsets\":[" + std::to_string(total) + "," + std::to_string(total + bytes) + "]}";
+    json.key(entry.name).begin_object();
+    json.member("dtype", to_string(entry.dtype)).member("shape", entry.shape);
+    json.member("data_offsets", std::array{total, total + bytes}).end_object();
     total += bytes;
   }
-  return header.empty() ? "{}" : header + "}";
+  return json.end_object().finish();
 }
 
 }  // namespace

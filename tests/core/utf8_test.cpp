@@ -25,6 +25,14 @@ TEST(Utf8, CharactersAreDecoded) {
   EXPECT_EQ(utf8_start("\xF0\x9F\xA9\xBB!").bytes, 4u);
 }
 
+TEST(Utf8, CharactersAreEncoded) {
+  std::string text;
+  for (const char32_t c :
+       {U'\0', U'\x7F', U'\x80', U'\u07FF', U'\u0800', U'\uFFFF', U'\U00010000', U'\U0010FFFF'})
+    append_utf8(text, c);
+  EXPECT_EQ(text, "\x00\x7F\xC2\x80\xDF\xBF\xE0\xA0\x80\xEF\xBF\xBF\xF0\x90\x80\x80\xF4\x8F\xBF\xBF"sv);
+}
+
 TEST(Printable, NothingReachesATerminalThatItWouldObey) {
   EXPECT_EQ(printable("a\x1b[2Jb\a\n\t\r\x7f"), R"(a\x1b[2Jb\x07\n\t\r\x7f)");
   EXPECT_EQ(printable("\xC2\x9B"), R"(\u009b)");  // CSI in one character

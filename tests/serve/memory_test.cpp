@@ -7,7 +7,7 @@
 #include <new>
 
 #include "fake_model.h"
-#include "serve/base64.h"
+#include "core/base64.h"
 #include "serve/openai_api.h"
 #include "serve/reference_api.h"
 #include "serve/score_api.h"

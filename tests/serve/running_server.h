@@ -6,7 +6,7 @@
 #include <string>
 #include <thread>
 
-#include "serve/base64.h"
+#include "core/base64.h"
 #include "serve/server.h"
 #include "fake_model.h"
 #include "http_client.h"

@@ -1,3 +1,5 @@
+#include "core/inflate.h"
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -8,19 +10,11 @@
 
 #include "mii/error.h"
 
-#include "medical/gzip_reader.h"
-
 namespace mii {
 namespace {
 
 constexpr size_t kFirstBytes = size_t{1} << 20;  // of a buffer that grows
-constexpr size_t kTailBytes = size_t{1} << 16;   // read behind the data in search of the checksum
 constexpr int kGzipOnly = 16;                    // zlib: added to the window bits
-
-[[noreturn]] void throw_damaged(const char* reason) {
-  throw Error(ErrorCode::invalid_image,
-              std::string("NIfTI: the gzip data are damaged: ") + (reason != nullptr ? reason : "unknown"));
-}
 
 uInt at_most_uint(size_t count) {
   return static_cast<uInt>(std::min<size_t>(count, std::numeric_limits<uInt>::max()));
@@ -42,22 +36,23 @@ bool is_gzip(std::span<const std::byte> bytes) {
          bytes[2] == std::byte{8};
 }
 
-struct GzipReader::Stream : z_stream {
-  Stream() : z_stream{} {
-    if (inflateInit2(this, MAX_WBITS + kGzipOnly) != Z_OK) throw std::bad_alloc();
+struct Inflater::Stream : z_stream {
+  explicit Stream(Format format) : z_stream{} {
+    if (inflateInit2(this, format == Format::gzip ? MAX_WBITS + kGzipOnly : -MAX_WBITS) != Z_OK)
+      throw std::bad_alloc();
   }
   ~Stream() { inflateEnd(this); }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 };
 
-GzipReader::GzipReader(std::span<const std::byte> bytes)
-    : rest_(bytes), stream_(std::make_unique<Stream>()) {}
+Inflater::Inflater(Format format, std::span<const std::byte> bytes, const char* what)
+    : format_(format), what_(what), rest_(bytes), stream_(std::make_unique<Stream>(format)) {}
 
-GzipReader::~GzipReader() = default;
+Inflater::~Inflater() = default;
 
 // zlib counts in 32 bits, files may be longer.
-void GzipReader::feed() {
+void Inflater::feed() {
   if (stream_->avail_in > 0) return;
   const uInt count = at_most_uint(rest_.size());
   stream_->next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(rest_.data()));  // zlib only reads it
@@ -66,7 +61,8 @@ void GzipReader::feed() {
 }
 
 // Whether another member follows the one that has just ended.
-bool GzipReader::start_next_member() {
+bool Inflater::start_next_member() {
+  if (format_ != Format::gzip) return false;
   feed();
   const std::span left(reinterpret_cast<const std::byte*>(stream_->next_in), stream_->avail_in);
   if (!is_gzip(left)) return false;
@@ -75,7 +71,7 @@ bool GzipReader::start_next_member() {
   return true;
 }
 
-size_t GzipReader::read(std::span<std::byte> out) {
+size_t Inflater::read(std::span<std::byte> out) {
   size_t done = 0;
   while (done < out.size()) {
     if (complete_ && !start_next_member()) break;
@@ -87,12 +83,14 @@ size_t GzipReader::read(std::span<std::byte> out) {
     done += room - stream_->avail_out;
     complete_ = result == Z_STREAM_END;
     if (result == Z_BUF_ERROR) break;  // no input is left
-    if (result != Z_OK && result != Z_STREAM_END) throw_damaged(stream_->msg);
+    if (result != Z_OK && result != Z_STREAM_END)
+      throw Error(ErrorCode::invalid_image, std::string(what_) + " are damaged: " +
+                                                (stream_->msg != nullptr ? stream_->msg : "unknown"));
   }
   return done;
 }
 
-size_t GzipReader::skip(size_t count) {
+size_t Inflater::skip(size_t count) {
   std::array<std::byte, 16384> part;
   size_t done = 0;
   while (done < count) {
@@ -104,22 +102,15 @@ size_t GzipReader::skip(size_t count) {
   return done;
 }
 
-HeapBytes gunzip_range(std::span<const std::byte> bytes, size_t offset, size_t size) {
-  GzipReader reader(bytes);
-  const size_t skipped = reader.skip(offset);
-  HeapBytes buffer;
-  size_t done = 0, room = 0;
-  while (done < size && done == room && skipped == offset) {
-    room = std::min(size, std::max(kFirstBytes, 2 * room));
-    buffer = resized(std::move(buffer), room);
-    done += reader.read({buffer.get() + done, room - done});
+InflatedBytes inflate_up_to(Inflater& inflater, size_t most) {
+  InflatedBytes inflated;
+  size_t room = 0;
+  while (inflated.size < most && inflated.size == room) {
+    room = std::min(most, std::max(kFirstBytes, 2 * room));
+    inflated.bytes = resized(std::move(inflated.bytes), room);
+    inflated.size += inflater.read({inflated.bytes.get() + inflated.size, room - inflated.size});
   }
-  const bool more = done == size && reader.skip(kTailBytes) == kTailBytes;
-  if (done < size || (!more && !reader.complete()))
-    throw Error(ErrorCode::invalid_image,
-                "NIfTI: the gzip data end early: expected " + std::to_string(offset + size) +
-                    " bytes and a checksum, found " + std::to_string(skipped + done) + " bytes");
-  return buffer;
+  return inflated;
 }
 
 }  // namespace mii

@@ -1,11 +1,12 @@
-#include "serve/base64.h"
+#include "core/base64.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
 #include "mii/error.h"
 
-namespace mii::serve {
+namespace mii {
 namespace {
 
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -73,4 +74,4 @@ std::string encode_base64(std::span<const std::byte> bytes) {
   return text;
 }
 
-}  // namespace mii::serve
+}  // namespace mii

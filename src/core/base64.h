@@ -6,12 +6,12 @@
 #include <string_view>
 #include <vector>
 
-namespace mii::serve {
+namespace mii {
 
-/// Decodes base64 as clients send pictures: with or without a "data:...," prefix, white space anywhere,
+/// Decodes base64 as clients send images: with or without a "data:...," prefix, white space anywhere,
 /// with or without padding. Throws Error{invalid_image} that names the offset of what is no base64.
 std::vector<std::byte> decode_base64(std::string_view text);
 
 std::string encode_base64(std::span<const std::byte> bytes);
 
-}  // namespace mii::serve
+}  // namespace mii
