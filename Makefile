@@ -44,7 +44,7 @@ bench: build
 asan:
 	@scripts/install-packages build test
 	cmake --preset asan
-	cmake --build --preset asan -j $(JOBS)
+	cmake --build --preset asan -j $(JOBS) --target tests
 	ctest --preset asan -j $(JOBS)
 
 # One OpenMP thread, whatever the engine asks for: libgomp's own synchronisation is not visible to the sanitizer.
@@ -61,7 +61,7 @@ fuzz: export ASAN_OPTIONS := quarantine_size_mb=32
 fuzz:
 	@scripts/install-packages build fuzz
 	cmake --preset fuzz
-	cmake --build --preset fuzz -j $(JOBS) $(if $(FUZZ_TARGETS),--target $(FUZZ_TARGETS))
+	cmake --build --preset fuzz -j $(JOBS) --target $(or $(FUZZ_TARGETS),fuzzers)
 	@set -o pipefail; mkdir -p build/fuzz/findings; found=; \
 	for name in $(or $(FUZZ_TARGETS),$$(cd build/fuzz/fuzz && ls -d fuzz_*)); do \
 	  corpus=build/fuzz/corpus/$$name; mkdir -p $$corpus; \
@@ -82,9 +82,11 @@ format:
 	@scripts/install-packages lint
 	clang-format -i $(SOURCES)
 
-# The trainer is left out: it is not in this build, which needs no LibTorch.
+# The trainer is left out: it needs LibTorch, which this does not install.
+LINTED = $(filter-out src/train/% apps/mii_train.cpp,$(filter src/%.cpp apps/%.cpp,$(SOURCES)))
 lint:
 	@scripts/install-packages build test lint
 	clang-format --dry-run -Werror $(SOURCES)
-	cmake --preset debug
-	clang-tidy --quiet -p build/debug $(filter-out src/train/% apps/mii_train.cpp,$(filter src/%.cpp apps/%.cpp,$(SOURCES)))
+	cmake --preset release
+	@echo "clang-tidy on $(words $(LINTED)) files"
+	@printf '%s\n' $(LINTED) | xargs -P $(JOBS) -n 1 clang-tidy --quiet -p build/release

@@ -30,6 +30,9 @@ function(mii_component name)
   target_link_libraries(mii_${name} PUBLIC ${ARG_USES} PRIVATE $<BUILD_INTERFACE:mii_options> ${ARG_LINKS})
 endfunction()
 
+add_custom_target(tests)  # all test programs
+add_custom_target(fuzzers)
+
 # mii_test(NAME SOURCES ... [USES component ...] [LINKS library ...]): a GoogleTest program, one ctest entry a test case.
 function(mii_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;USES;LINKS" ${ARGN})
@@ -38,6 +41,7 @@ function(mii_test name)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name} PRIVATE MII_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
   target_link_libraries(${name} PRIVATE mii_options ${ARG_USES} ${ARG_LINKS} GTest::gmock GTest::gtest_main)
+  add_dependencies(tests ${name})
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
 endfunction()
 
@@ -45,6 +49,7 @@ endfunction()
 function(mii_fuzzer name)
   cmake_parse_arguments(ARG "" "SOURCE" "USES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCE})
+  add_dependencies(fuzzers ${name})
   list(TRANSFORM ARG_USES PREPEND mii::)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_libraries(${name} PRIVATE mii_options ${ARG_USES} ${ARG_LINKS})
