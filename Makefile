@@ -9,7 +9,7 @@ all: build
 
 help:
 	@echo "make           build the program: build/release/mii"
-	@echo "make demo      classify and embed pictures"
+	@echo "make demo      classify and embed images"
 	@echo "make test      build and run the tests"
 	@echo "make bench     measure; writes build/bench.json"
 	@echo "make asan      the tests with AddressSanitizer and UBSan"

@@ -89,7 +89,7 @@ class Program : public testing::Test {
 };
 std::unique_ptr<ProceduralModel> Program::model_;
 
-TEST_F(Program, ClassifyPrintsOneJsonObjectAPictureInDescendingOrder) {
+TEST_F(Program, ClassifyPrintsOneJsonObjectAnImageInDescendingOrder) {
   const Result r = run("classify" + model() + picture("rgb.png") + " " + picture("rgba.png") +
                        " --labels X-Ray Ultrasound 'a \"b\"' --json");
   EXPECT_EQ(r.status, 0) << r.err;
@@ -134,7 +134,7 @@ TEST_F(Program, EmbedWritesTheEnginesVectorsInEachFormat) {
 }
 
 TEST_F(Program, EmbedLeavesOutWhatFailsAndSaysWhy) {
-  write("broken.jpg", "no picture");
+  write("broken.jpg", "no image");
   const Result r = run("embed" + model() + "--images " + picture("rgb.png") + " " + file("broken.jpg") + " " +
                        picture("grey.png") + " --output " + file("v.jsonl"));
   EXPECT_EQ(r.status, 3);
@@ -463,7 +463,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"embed --model MODEL --texts a --output OUT/v.csv", 2, "must end in"},
         Wrong{"embed --model MODEL --output OUT/v.npy", 2, "--images"},
         Wrong{"embed --model MODEL --texts a --images PICTURE --output OUT/v.npy", 2, "were given"},
-        Wrong{"embed --model MODEL --images OUT --output OUT/v.npy", 2, "no pictures"},
+        Wrong{"embed --model MODEL --images OUT --output OUT/v.npy", 2, "no images"},
         Wrong{"embed --model MODEL --texts \"$(printf 'a\\377')\" b --output OUT/v.npy", 3, "UTF-8"},
         Wrong{"convert MODEL MODEL", 2, "its own folder"}));
 

@@ -65,16 +65,16 @@ TEST(ClipTokenizer, AMegabyteOfEntitiesWithinEntitiesIsQuick) {
 
 TEST(ClipTokenizer, RepairsWhatPeoplePaste) {
   const ClipTokenizer clip = tokenizer();
-  const auto same = [&](const char* pasted, const char* plain) {
+  const auto expect_same = [&](const char* pasted, const char* plain) {
     EXPECT_EQ(clip.encode(pasted, 77), clip.encode(plain, 77)) << pasted;
   };
-  same("it\u2019s \u201cfine\u201d", "it's \"fine\"");
-  same("\ufb01brosis \ufb02uid", "fibrosis fluid");
-  same("\uff38\uff32\uff21\uff39 \uff11\uff12", "xray 12");
-  same("fish &amp; chips &lt;b&gt; &quot;x&quot; &#39;y&#39; &eacute; &#xE9;",
-       "fish & chips <b> \"x\" 'y' \u00e9 \u00e9");
-  same("\u2028line sep\u2029para", "line sep para");
-  same("bom\ufeff ctrl\u0007", "bom ctrl");
+  expect_same("it\u2019s \u201cfine\u201d", "it's \"fine\"");
+  expect_same("\ufb01brosis \ufb02uid", "fibrosis fluid");
+  expect_same("\uff38\uff32\uff21\uff39 \uff11\uff12", "xray 12");
+  expect_same("fish &amp; chips &lt;b&gt; &quot;x&quot; &#39;y&#39; &eacute; &#xE9;",
+              "fish & chips <b> \"x\" 'y' \u00e9 \u00e9");
+  expect_same("\u2028line sep\u2029para", "line sep para");
+  expect_same("bom\ufeff ctrl\u0007", "bom ctrl");
 }
 
 TEST(ClipTokenizer, LeavesEntitiesThatAreNone) {
