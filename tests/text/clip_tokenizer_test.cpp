@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <fstream>
 
 #include "golden.h"
@@ -58,9 +58,9 @@ TEST(ClipTokenizer, AMegabyteOfEntitiesWithinEntitiesIsQuick) {
   const ClipTokenizer clip = tokenizer();
   std::string text = "&";
   while (text.size() < (1 << 20) - 10) text += "amp;";
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   EXPECT_THAT(clip.encode(text, 77), SizeIs(77));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  EXPECT_LT(std::clock() - start, 20 * CLOCKS_PER_SEC);
 }
 
 TEST(ClipTokenizer, RepairsWhatPeoplePaste) {
