@@ -9,10 +9,10 @@ all: build
 
 help:
 	@echo "make           build the program: build/release/mii"
-	@echo "make demo      classify and embed pictures"
+	@echo "make demo      classify and embed images"
 	@echo "make test      build and run the tests"
 	@echo "make bench     measure; writes build/bench.json"
-	@echo "make asan      the tests with AddressSanitizer and UBSan"
+	@echo "make asan      the components' tests with AddressSanitizer and UBSan"
 	@echo "make tsan      the engine's and the service's tests with ThreadSanitizer"
 	@echo "make fuzz      each fuzz target, or FUZZ_TARGETS='fuzz_png ...', for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make soak      the HTTP service under load and faults for some minutes"
@@ -44,7 +44,7 @@ bench: build
 asan:
 	@scripts/install-packages build test
 	cmake --preset asan
-	cmake --build --preset asan -j $(JOBS)
+	cmake --build --preset asan -j $(JOBS) --target component_tests
 	ctest --preset asan -j $(JOBS)
 
 # One OpenMP thread, whatever the engine asks for: libgomp's own synchronisation is not visible to the sanitizer.
@@ -55,22 +55,12 @@ tsan:
 	OMP_THREAD_LIMIT=1 build/tsan/tests/engine/engine_test --gtest_filter=*Threads:*ManyThreads
 	OMP_THREAD_LIMIT=1 build/tsan/tests/serve/serve_test
 
-# What takes 2 s or 512 MB is a finding too; the quarantine of AddressSanitizer must not count as the target's memory.
-fuzz: SHELL := /bin/bash
-fuzz: export ASAN_OPTIONS := quarantine_size_mb=32
 fuzz:
 	@scripts/install-packages build fuzz
 	cmake --preset fuzz
-	cmake --build --preset fuzz -j $(JOBS) $(if $(FUZZ_TARGETS),--target $(FUZZ_TARGETS))
-	@set -o pipefail; mkdir -p build/fuzz/findings; found=; \
-	for name in $(or $(FUZZ_TARGETS),$$(cd build/fuzz/fuzz && ls -d fuzz_*)); do \
-	  corpus=build/fuzz/corpus/$$name; mkdir -p $$corpus; \
-	  seeds=fuzz/seeds/$$name; [ -d $$seeds ] || seeds=tests/data/golden/synthetic; \
-	  echo "== $$name"; build/fuzz/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=2 -rss_limit_mb=512 -malloc_limit_mb=512 -max_len=65536 \
-	    -artifact_prefix=build/fuzz/findings/$$name- -print_final_stats=1 $$corpus $$seeds 2>&1 \
-	    | tee build/fuzz/findings/$$name.log | tail -3 || found="$$found $$name"; \
-	done; \
-	[ -z "$$found" ] || { echo "found something:$$found; inputs and logs are in build/fuzz/findings"; exit 1; }
+	cmake --build --preset fuzz -j $(JOBS) --target $(or $(FUZZ_TARGETS),fuzzers)
+	@printf '%s\n' $(or $(FUZZ_TARGETS),$$(cd build/fuzz/fuzz && ls -d fuzz_*)) \
+	  | xargs -P $(JOBS) -I NAME scripts/fuzz-target NAME $(FUZZ_SECONDS)
 
 soak: build
 	python3 tests/serve/soak.py build/release/mii --long
@@ -82,9 +72,11 @@ format:
 	@scripts/install-packages lint
 	clang-format -i $(SOURCES)
 
-# The trainer is left out: it is not in this build, which needs no LibTorch.
+# The trainer is left out: it needs LibTorch, which this does not install.
+LINTED = $(filter-out src/train/% apps/mii_train.cpp,$(filter src/%.cpp apps/%.cpp,$(SOURCES)))
 lint:
 	@scripts/install-packages build test lint
 	clang-format --dry-run -Werror $(SOURCES)
-	cmake --preset debug
-	clang-tidy --quiet -p build/debug $(filter-out src/train/% apps/mii_train.cpp,$(filter src/%.cpp apps/%.cpp,$(SOURCES)))
+	cmake --preset release
+	@echo "clang-tidy on $(words $(LINTED)) files"
+	@printf '%s\n' $(LINTED) | xargs -P $(JOBS) -n 1 clang-tidy --quiet -p build/release

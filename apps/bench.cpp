@@ -72,7 +72,7 @@ void add_throughput(std::vector<Figure>& figures, const std::string& name, doubl
   figures.push_back({name + " share of the product rate", 100 * images * operations / seconds / rate, "%"});
 }
 
-// Products and images by turns, so that a change of the machine's speed meets both.
+// Products and images alternate, so that a change of the machine's speed affects both.
 std::vector<Figure> measure(const ModelFlags& flags, size_t batch, int repeats) {
   std::vector<Figure> figures;
   std::unique_ptr<Engine> engine;
@@ -172,8 +172,8 @@ void add_bench(CLI::App& app, Command& chosen) {
     bool json = false;
   };
   auto flags = std::make_shared<BenchFlags>();
-  CLI::App* command =
-      app.add_subcommand("bench", "Measure the towers beside this machine's rate of large matrix products");
+  CLI::App* command = app.add_subcommand(
+      "bench", "Measure the towers, and compare them with this machine's rate for large matrix products");
   command->add_option("--batch", flags->batch, "Images of the larger batch")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
@@ -182,7 +182,7 @@ void add_bench(CLI::App& app, Command& chosen) {
       ->capture_default_str();
   command
       ->add_option("--dicom", flags->dicom,
-                   "Measure instead how fast the DICOM series in a folder are read, and encoded")
+                   "Measure how fast the DICOM series in a folder are read and encoded instead")
       ->check(CLI::ExistingDirectory);
   command->add_flag("--json", flags->json, "One JSON object with machine and commit");
   flags->model.add_to(*command);

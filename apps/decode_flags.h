@@ -8,7 +8,7 @@
 
 namespace mii {
 
-/// The flags that say how files become pictures.
+/// The flags that say how files become images.
 struct DecodeFlags {
   std::string profile = "auto";
   std::string frame = "middle";  ///< "middle", "all" or a number from 1

@@ -62,7 +62,7 @@ class ProvenanceFile {
 void say_what_was_written(const Flags& flags, const Engine& engine, size_t rows, size_t inputs) {
   if (interrupted())
     say("interrupted; " + std::to_string(rows) + " of " + std::to_string(inputs) + " rows are in " +
-        flags.output + ", --resume goes on");
+        flags.output + ", --resume continues");
   else if (!flags.model.quiet)
     std::fprintf(stderr, "%zu vectors of %zu values in %s\n", rows, engine.info().embedding_dim,
                  printable(flags.output).c_str());
@@ -236,9 +236,10 @@ void add_embed(CLI::App& app, Command& chosen) {
       command->add_option("--texts-file", flags->texts_file, "Texts, one a line; -: standard input");
   texts->excludes(texts_file);
   command
-      ->add_option("--output", flags->output,
-                   "FILE.npy, FILE.safetensors or FILE.jsonl; FILE.index.tsv says which row is whose, "
-                   "FILE.identity.json by what they were made")
+      ->add_option(
+          "--output", flags->output,
+          "FILE.npy, FILE.safetensors or FILE.jsonl; FILE.index.tsv says which input each row belongs to, "
+          "FILE.identity.json by what they were made")
       ->required();
   command->add_flag("--resume", flags->resume,
                     "Keep the rows that an earlier run wrote, of files that have not changed since");

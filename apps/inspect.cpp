@@ -40,7 +40,7 @@ struct Flags {
   bool phi = false;
 };
 
-/// What is said of a file or a series, as a table for people or as JSON.
+/// The description of a file or a series, as a table or as JSON.
 class Description {
  public:
   Description(const char* kind, const std::string& title) { json_.begin_object().member(kind, title); }
@@ -117,7 +117,7 @@ void describe_nifti(const NiftiVolume& volume, Description& description) {
   description.add("datatype", info.datatype);
   description.add("spacing_mm", spacing);
   description.add("orientation",
-                  info.orientation + (info.orientation_known ? "" : " (not said by the file)"));
+                  info.orientation + (info.orientation_known ? "" : " (not given by the file)"));
 }
 
 // Of what was decoded: how the middle frame, or the one asked for, is shown.
@@ -253,7 +253,7 @@ void add_inspect(CLI::App& app, Command& chosen) {
       "inspect", "Say what files are and how they are shown to the model; of folders, the series in them");
   flags->images.add_to(*command, "paths");
   command->add_option("--png", flags->png,
-                      "Write the image that the model would see; of several files: a folder of them");
+                      "Write the image that the model would see; for several files, a folder of images");
   command->add_flag("--full-size", flags->full_size, "With --png: before the resize to the model's input");
   command->add_option("--model", flags->model, "Whose input size --png takes [the built-in model]")
       ->envname("MII_MODEL");

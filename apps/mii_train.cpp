@@ -1,4 +1,4 @@
-// The trainer: a program of its own because LibTorch is its only dependency beside a JPEG decoder. `mii
+// The trainer: a program of its own because LibTorch is its only dependency besides a JPEG decoder. `mii
 // train` checks the flags and starts it.
 #include <unistd.h>
 
@@ -128,8 +128,8 @@ void restart_with_settings(char** argv) {
     execv(self, argv);  // where it fails, training is only slower
 }
 
-// Tensors of a few megabytes come and go by the thousand: memory that goes back to the system between them is
-// cleared anew each time: a sixth of a step.
+// Tensors of a few megabytes come and go by the thousand: memory returned to the system in between is cleared
+// again each time, which takes a sixth of a step.
 void keep_memory() {
 #ifdef __GLIBC__
   mallopt(M_MMAP_MAX, 0);
@@ -149,7 +149,7 @@ int main(int argc, char** argv) {
     std::signal(SIGINT, ask_to_stop);
     std::signal(SIGTERM, ask_to_stop);
     if (mii::train(options, [] { return g_stop != 0; })) return 0;
-    std::fprintf(stderr, "mii-train: stopped; go on with --resume\n");
+    std::fprintf(stderr, "mii-train: stopped; continue with --resume\n");
     return 130;
   } catch (const mii::Error& error) {
     std::fprintf(stderr, "mii-train: %s\n", mii::printable(error.what()).c_str());

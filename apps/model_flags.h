@@ -23,7 +23,7 @@ struct ModelFlags {
   bool quiet = false;
 
   void add_to(CLI::App& command);
-  /// Warnings, and which model is taken when none is named, go to stderr unless quiet. cache_texts = false:
+  /// Warnings, and which model is used when none is named, go to stderr unless quiet. cache_texts = false:
   /// every text is computed again (for measurements). warn: takes the warnings instead, quiet or not.
   Engine open(bool cache_texts = true, const std::function<void(std::string_view)>& warn = {}) const;
 };

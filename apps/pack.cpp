@@ -31,13 +31,13 @@ void add_pack_flags(CLI::App& command, PackFlags& flags) {
   command
       .add_option("--captions", flags.pack.captions, "Templates and synonyms (YAML) [training/captions.yaml]")
       ->check(CLI::ExistingFile);
-  command.add_option("--model", flags.pack.model, "Go on from this model folder")
+  command.add_option("--model", flags.pack.model, "Continue from this model folder")
       ->check(CLI::ExistingDirectory);
-  command.add_option("--config", flags.pack.config, "Start from nothing: a config.yaml")
+  command.add_option("--config", flags.pack.config, "Train from scratch: a config.yaml")
       ->check(CLI::ExistingFile);
   command
       .add_option("--tokenizer", flags.pack.tokenizer,
-                  "Start from nothing: folder with vocab.json and merges.txt")
+                  "Train from scratch: folder with vocab.json and merges.txt")
       ->check(CLI::ExistingDirectory);
   command.add_flag("--trim-vocabulary", flags.pack.trim_vocabulary,
                    "Keep only the tokens that the captions use");
@@ -63,7 +63,7 @@ void add_pack(CLI::App& app, Command& chosen) {
     std::filesystem::path out;
   };
   auto flags = std::make_shared<Flags>();
-  flags->pack.pack.margin_percent = 37;  // a pack is to be carried: a third of the bytes
+  flags->pack.pack.margin_percent = 37;  // the pack is meant to be moved: a third of the bytes
   flags->pack.pack.quality = 40;
   CLI::App* command = app.add_subcommand("pack", "Decode, resize and label images once, for training");
   command

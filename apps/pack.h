@@ -8,7 +8,7 @@
 namespace mii {
 
 /// The flags that `mii pack` and `mii train` share. Their defaults are for a pack that stays where it was
-/// made; `mii pack`, whose packs travel, has smaller ones of its own.
+/// made; `mii pack`, whose packs are moved, has smaller ones.
 struct PackFlags {
   pipeline::PackOptions pack;
   bool quiet = false;

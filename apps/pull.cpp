@@ -25,7 +25,7 @@ void add_pull(CLI::App& app, Command& chosen) {
   };
   auto flags = std::make_shared<Flags>();
   CLI::App* command =
-      app.add_subcommand("pull", "Download the published model (2.5 GB); goes on where it was broken off");
+      app.add_subcommand("pull", "Download the published model (2.5 GB); an interrupted download is resumed");
   command->add_option("OUT", flags->out, "Folder to write")->required();
   command->add_option("--url", flags->url, "Where the folder is published")->capture_default_str();
   command->add_flag("--quiet", flags->quiet, "No progress");

@@ -53,7 +53,7 @@ class LineFile {
   int descriptor_ = STDERR_FILENO;
 };
 
-// As many descriptors as the system gives, and no more connections than they carry.
+// As many descriptors as the system allows, and no more connections than fit them.
 void fit_connections(size_t& connections) {
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
@@ -64,7 +64,7 @@ void fit_connections(size_t& connections) {
   if (files.rlim_cur > kOtherFiles) connections = std::min<size_t>(connections, files.rlim_cur - kOtherFiles);
 }
 
-// OpenMP's threads spin while they wait for each other. Beside decoding, or anything else that runs here,
+// OpenMP's threads spin while they wait for each other. When decoding or anything else runs at the same time,
 // that makes a computation many times slower, so here they sleep. The library reads this before main(), so
 // that the program starts itself once more.
 void wait_without_spinning() {

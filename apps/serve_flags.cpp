@@ -129,7 +129,7 @@ void ServeFlags::add_to(CLI::App& command) {
       ->default_str(options.profile.name)
       ->group("Work");
   work.add_seconds("deadline", options.deadline, 0, "For a request without X-Request-Timeout; 0: none");
-  work.add_seconds("drain", options.drain, 0, "What SIGTERM leaves to requests under way");
+  work.add_seconds("drain", options.drain, 0, "Time that SIGTERM leaves for requests under way");
   work.add_seconds("watchdog-interval", options.watchdog_interval, 0.1,
                    "The service sends itself a request this often");
   work.add_seconds("stuck-after", options.stuck_after, 0.1,
@@ -144,7 +144,8 @@ void ServeFlags::add_to(CLI::App& command) {
   limits.add_count("max-images", options.limits.images, {1, kMaxCount}, "Of one request");
   limits.add_count("max-labels", options.limits.texts, {1, kMaxCount}, "Labels or texts of one request");
   limits.add_count("max-text-bytes", options.limits.text_bytes, {1, 1 << 20}, "Of one label or text");
-  limits.add_count("max-json-depth", options.limits.json_depth, {4, 256}, "Lists and objects in each other");
+  limits.add_count("max-json-depth", options.limits.json_depth, {4, 256},
+                   "Nesting depth of lists and objects");
   limits.add_count("max-connections", options.limits.connections, {1, kMaxCount}, "Open at once");
   limits.add_count("max-connections-per-client", options.limits.client_connections, {0, kMaxCount},
                    "Of one address, or one /64 of IPv6; beyond: 429; 0: no bound");
@@ -155,7 +156,7 @@ void ServeFlags::add_to(CLI::App& command) {
   limits.add("rate-burst", options.limits.client_burst, "Requests of a client that may come at once")
       ->check(number(1, 1e6));
   limits.add_count("max-pixels", options.limits.image_pixels, {1, 100'000'000'000},
-                   "Width times height of one picture");
+                   "Width times height of one image");
   limits.add_count("max-volume-bytes", options.limits.volume_bytes, {1, 1ull << 40},
                    "Of a NIfTI volume, inflated");
   limits.add_seconds("header-timeout", options.limits.header_time, 0.001, "For the head of a request");

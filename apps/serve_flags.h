@@ -8,8 +8,8 @@
 
 namespace mii {
 
-/// What `mii serve` is told. Each option is also an environment variable and a line of the configuration
-/// file; a flag goes before the environment, the environment before the file.
+/// The options of `mii serve`. Each option is also an environment variable and a line of the configuration
+/// file; a flag takes precedence over the environment, and the environment over the file.
 struct ServeFlags {
   ModelFlags model;
   serve::ServeOptions options;

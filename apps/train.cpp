@@ -90,34 +90,36 @@ void add_train(CLI::App& app, Command& chosen) {
       ->capture_default_str();
   command
       ->add_option("--optimizer", flags->optimizer,
-                   "What matrices learn by: muon, adamw, auto (muon from nothing, adamw with --model)")
+                   "Optimizer for matrices: muon, adamw, auto (muon from scratch, adamw with --model)")
       ->check(CLI::IsMember({"auto", "adamw", "muon"}))
       ->capture_default_str();
   command->add_option("--device", flags->device, "auto, cpu or cuda")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
-  command->add_flag("--resume", flags->resume, "Go on from the last checkpoint of OUT");
+  command->add_flag("--resume", flags->resume, "Resume from the last checkpoint of OUT");
   command->add_flag("--calibrate", flags->calibrate,
-                    "In the end, fit the temperature to single labels on augmented training images");
+                    "At the end, fit the temperature to single labels on augmented training images");
   const std::pair<const char*, const char*> numbers[] = {
       {"--epochs", "Passes over the images [12]"},
-      {"--batch", "Images of a step [64]"},
+      {"--batch", "Images per step [64]"},
       {"--learning-rate", "Highest learning rate of AdamW; Muon's is 40 times it [0.0005]"},
       {"--weight-decay", "[0.05]"},
       {"--warm-up", "Share of the steps with a rising learning rate [0.05]"},
       {"--drop-path", "Highest rate of residual branches left out [0.05]"},
       {"--clip-norm", "Longest gradient [1]"},
-      {"--average-decay", "Of the moving average of the weights [0.998]"},
+      {"--average-decay", "Decay of the moving average of the weights [0.998]"},
       {"--balance", "Values of n images are drawn n^balance times, field by field [0.5]"},
-      {"--label-weight", "Weight of telling the labels of each field apart, beside captions' of 1 [1]"},
+      {"--label-weight", "Weight of telling the labels of each field apart; that of the captions is 1 [1]"},
       {"--class-weight",
-       "Weight of the same with free vectors, dropped in the end, instead of labels' texts [1]"},
+       "Weight of the same with free vectors, instead of the labels' texts; the vectors are dropped at the "
+       "end [1]"},
       {"--start", "Share of the side and of the augmentation to begin with; both grow to 1 [1]"},
       {"--augmentation",
-       "How strong and how often images are changed, from 0 to 1; grey ones come as often in any case [1]"},
-      {"--end", "Share of --augmentation to end with; it falls to it from step to step [1]"},
+       "How strong and how often images are changed, from 0 to 1; loss of colour is as frequent in any case "
+       "[1]"},
+      {"--end", "Share of --augmentation to end with; it falls to that step by step [1]"},
       {"--seed", "[1]"},
-      {"--threads", "Of the arithmetic; 0: all cores [0]"},
+      {"--threads", "For arithmetic; 0: all cores [0]"},
       {"--loaders", "Threads that augment [1]"},
       {"--save-every", "Seconds between checkpoints [300]"},
       {"--validate-every", "Epochs between validations, after which last/ and best/ are written [1]"}};

@@ -5,9 +5,9 @@ add_library(mii SHARED ${PROJECT_SOURCE_DIR}/cmake/empty.cpp)
 add_library(mii::mii ALIAS mii)
 # Whole, because nothing inside the library calls the functions that it is there for.
 target_link_libraries(mii PRIVATE
-  -Wl,--whole-archive $<TARGET_FILE:mii_core> $<TARGET_FILE:mii_medical> $<TARGET_FILE:mii_image> $<TARGET_FILE:mii_engine> -Wl,--no-whole-archive
-  mii_engine)
-add_dependencies(mii mii_core mii_medical mii_image mii_engine)
+  -Wl,--whole-archive $<TARGET_FILE:mii_core> $<TARGET_FILE:mii_medical> $<TARGET_FILE:mii_image> $<TARGET_FILE:mii_engine>
+  $<TARGET_FILE:mii_pipeline> -Wl,--no-whole-archive mii_pipeline)
+add_dependencies(mii mii_core mii_medical mii_image mii_engine mii_pipeline)
 target_compile_features(mii INTERFACE cxx_std_20)
 target_include_directories(mii INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 set_target_properties(mii PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)

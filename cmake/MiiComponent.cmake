@@ -30,14 +30,21 @@ function(mii_component name)
   target_link_libraries(mii_${name} PUBLIC ${ARG_USES} PRIVATE $<BUILD_INTERFACE:mii_options> ${ARG_LINKS})
 endfunction()
 
-# mii_test(NAME SOURCES ... [USES component ...] [LINKS library ...]): a GoogleTest program, one ctest entry a test case.
+add_custom_target(component_tests)
+add_custom_target(fuzzers)
+
+# mii_test(NAME [OF_PROGRAM] SOURCES ... [USES component ...] [LINKS library ...]): a GoogleTest program, one ctest entry a test case.
+# OF_PROGRAM: it runs mii, so that it is not one of the target component_tests, which needs no apps/.
 function(mii_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;USES;LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "OF_PROGRAM" "" "SOURCES;USES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   list(TRANSFORM ARG_USES PREPEND mii::)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name} PRIVATE MII_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
   target_link_libraries(${name} PRIVATE mii_options ${ARG_USES} ${ARG_LINKS} GTest::gmock GTest::gtest_main)
+  if(NOT ARG_OF_PROGRAM)
+    add_dependencies(component_tests ${name})
+  endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
 endfunction()
 
@@ -45,6 +52,7 @@ endfunction()
 function(mii_fuzzer name)
   cmake_parse_arguments(ARG "" "SOURCE" "USES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCE})
+  add_dependencies(fuzzers ${name})
   list(TRANSFORM ARG_USES PREPEND mii::)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   target_link_libraries(${name} PRIVATE mii_options ${ARG_USES} ${ARG_LINKS})

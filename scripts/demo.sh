@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 golden=tests/data/golden
 published=build/demo-model
-pictures=build/demo-pictures
+images=build/demo-images
 dicom=build/demo-dicom
 nifti=build/demo-nifti
 
@@ -21,15 +21,15 @@ unpack() {
   (cd build/demo-package && apt-get download -qq "$1" 2>/dev/null && dpkg -x "$1"_*.deb .)
 }
 packages=build/demo-package/usr/lib/python3/dist-packages
-if [[ ! -d $pictures ]]; then
+if [[ ! -d $images ]]; then
   echo "getting images (20 MB) ..."
   if unpack python3-skimage; then
-    mkdir -p $pictures
+    mkdir -p $images
     data=$packages/skimage/data
-    cp $data/retina.jpg $data/ihc.png $pictures
+    cp $data/retina.jpg $data/ihc.png $images
   else
     echo "no images: the Debian package python3-skimage is not available here; using drawn ones, whose answers mean nothing" >&2
-    pictures=$golden/synthetic
+    images=$golden/synthetic
   fi
 fi
 if [[ ! -d $dicom ]]; then
@@ -54,7 +54,7 @@ fi
 
 run() { printf '$'; printf ' %q' "$@"; echo; "$@"; }
 run build/release/mii info
-run build/release/mii classify $pictures --labels X-Ray Ultrasound "Computed Tomography" "Magnetic Resonance Imaging" \
+run build/release/mii classify $images --labels X-Ray Ultrasound "Computed Tomography" "Magnetic Resonance Imaging" \
   "Fundus Photography" Histopathology Microscopy Dermoscopy
 medical=()
 if [[ -d $dicom ]]; then medical+=("$dicom"/{CT_small,693_J2KI,MR_small}.dcm); fi
@@ -64,8 +64,8 @@ if [[ ${#medical[@]} -gt 0 ]]; then
   run build/release/mii classify "${medical[@]}" --labels X-Ray Ultrasound "Computed Tomography" "Magnetic Resonance Imaging" \
     --provenance
 fi
-run build/release/mii embed --images $pictures --output build/demo.npy
-if [[ -d $dicom && $pictures == build/* ]]; then
+run build/release/mii embed --images $images --output build/demo.npy
+if [[ -d $dicom && $images == build/* ]]; then
   echo "The built-in model gets one wrong: ihc.png is histopathology."
 fi
 echo "The built-in model is small and for demonstration; what it can and cannot do: docs/models/starter.md"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Trains models/starter from a manifest of images and writes OUT/starter: from nothing, then two gentler parts, with
+# Trains models/starter from a manifest of images and writes OUT/starter: from scratch, then two gentler parts, with
 # images that look like scanners' screens (screens.py) in addition to the manifest's. After a stop, the same command
 # resumes. See docs/models/starter.md.
 #   training/starter.sh MANIFEST CLIP OUT [option of `mii train`, such as --where]...

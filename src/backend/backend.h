@@ -11,11 +11,11 @@
 #include "core/tensor.h"
 #include "mii/precision.h"
 
-// The operators that the two towers are made of, each fused as far as every backend can profit from it.
+// The operators that the two towers are made of, each fused as far as all backends benefit.
 //
 // Glossary: B batch, H W token grid, N = H*W tokens, C channels, R rows (B*N, or all tokens of several
-// texts). Activations are float32 and row-major; what a backend uses inside an operator (bf16, say) is its
-// own affair. Where they lie is, too: see storage.h.
+// texts). Activations are float32 and row-major; what a backend uses inside an operator (bf16, say) is up to
+// the backend. Where they lie is, too: see storage.h.
 
 namespace mii {
 
@@ -135,13 +135,13 @@ struct BackendOptions {
 };
 
 /// Computes the operators. One computation at a time: a backend owns scratch memory.
-/// Shapes are the caller's business and are not checked. Outputs never overlap inputs but where an operator
-/// adds to x.
+/// The caller ensures that shapes fit; they are not checked. Outputs never overlap inputs, except where an
+/// operator adds to x.
 class Backend {
  public:
   virtual ~Backend() = default;
 
-  /// What it is and on what it runs, for people.
+  /// The backend and the instruction set, for display.
   virtual std::string description() const = 0;
   virtual Precision precision() const = 0;
   virtual int threads() const = 0;

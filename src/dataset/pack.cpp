@@ -248,7 +248,7 @@ void write_pack(const Pack& pack, const std::filesystem::path& folder, uint64_t 
   std::filesystem::remove(folder / "pack.safetensors");  // the index comes last: without it there is no pack
   write_images(pack, folder, max_shard_bytes);
 
-  std::vector<uint8_t> validation, truth, distractor, drawn_by(pack.truth.size());
+  std::vector<uint8_t> validation, truth, distractor, drawn_by(pack.label_sets.size() * pack.concepts.size());
   std::vector<int32_t> label_set, field, caption_concept, caption_length, caption_ids;
   std::vector<int64_t> bytes;
   std::vector<float> weight;

@@ -19,8 +19,8 @@ class ComputeThread {
   ComputeThread(const ComputeThread&) = delete;
   ComputeThread& operator=(const ComputeThread&) = delete;
 
-  /// Runs work there, after what others have asked for before, and returns when it is done. Rethrows what it
-  /// throws.
+  /// Runs work on that thread after all work queued earlier, and returns when it is done. Rethrows its
+  /// exception.
   void run(const std::function<void()>& work);
 
  private:

@@ -125,7 +125,7 @@ class Engine::Impl {
 
   // Used on the compute thread only.
   std::optional<Davit> image_tower_;
-  std::optional<TextTransformer> text_tower_;  // made when the first text comes
+  std::optional<TextTransformer> text_tower_;  // created with the first text
 
   Impl(const ModelFolder& folder, const EngineOptions& options);
 };

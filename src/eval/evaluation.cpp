@@ -89,7 +89,7 @@ Asked asked_of(const EvalTask& task, const EncodedRows& data) {
   return asked;
 }
 
-/// What the images of a task were answered.
+/// The answers for the images of a task.
 struct Answers {
   Asked asked;
   Matrix scores;  ///< zero-shot
@@ -140,7 +140,7 @@ class Evaluation::Impl {
   using Statistic = std::function<double(const Matrix& scores, std::span<const size_t> truth)>;
 
   // The tasks' mean of a statistic of these answers, with its interval: patients are drawn from all tasks
-  // together. Less that of other answers of the same draws, where there are some.
+  // together. Minus that of other answers on the same draws, where given.
   Estimate estimate(std::span<const Answers> tasks, const Statistic& statistic, Matrix Answers::*answers,
                     Matrix Answers::*others = nullptr) const {
     std::vector<std::string> groups;

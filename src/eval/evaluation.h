@@ -45,7 +45,7 @@ class Evaluation {
   /// Nothing when no image has one of the task's labels.
   std::optional<TaskResult> run(EvalTask task);
 
-  /// Of the tasks so far that share a mean, where there are several.
+  /// The means of those tasks so far that share one, where there are several.
   std::vector<TaskResult> means() const;
 
  private:

@@ -10,7 +10,7 @@ namespace mii {
 namespace {
 
 constexpr size_t kFileHeaderBytes = 14;
-constexpr size_t kMasksOffset = kFileHeaderBytes + 40;  // within longer headers, behind the short one
+constexpr size_t kMasksOffset = kFileHeaderBytes + 40;  // in longer headers, after the short one
 
 enum Compression : uint32_t { kRaw = 0, kRle8 = 1, kRle4 = 2, kBitFields = 3 };
 

@@ -9,7 +9,7 @@
 
 namespace mii {
 
-/// Reads a file in memory from front to back. Throws Error{invalid_image} where it would read behind the end.
+/// Reads a file in memory from front to back. Throws Error{invalid_image} where it would read past the end.
 class ByteReader {
  public:
   ByteReader(const char* format, Bytes bytes) : format_(format), bytes_(bytes) {}

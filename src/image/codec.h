@@ -21,28 +21,28 @@ inline const uint8_t* as_u8(Bytes bytes) { return reinterpret_cast<const uint8_t
 /// Throws Error{invalid_image, "PNG: ..."}.
 [[noreturn]] void throw_invalid(const char* format, const std::string& what);
 
-/// Throws Error{invalid_image} for a picture without pixels, Error{image_too_large} for one beyond the
+/// Throws Error{invalid_image} for an image without pixels, Error{image_too_large} for one beyond the
 /// limits.
 void check_size(uint64_t width, uint64_t height, const DecodeLimits& limits);
 
-/// The RGB picture that a decoder paints.
+/// The RGB image that a decoder paints.
 class Canvas {
  public:
   explicit Canvas(const DecodeLimits& limits) : limits_(limits) {}
 
-  /// To be called once, when the size is known and before memory is taken that depends on it. Returns room
-  /// for [height, width, 3], not initialised: pages that a truncated file never fills cost nothing. Throws as
-  /// check_size does.
+  /// Call this once, when the size is known and before any memory that depends on it is allocated. Returns
+  /// room for [height, width, 3], not initialised: pages that a truncated file never fills cost nothing.
+  /// Throws as check_size does.
   uint8_t* start(uint64_t width, uint64_t height);
 
   size_t width() const { return width_; }
   size_t height() const { return height_; }
   uint8_t* row(size_t y) { return pixels_.get() + y * width_ * 3; }
 
-  /// How the picture came about; width and height are filled in by take().
+  /// How the image was made; width and height are filled in by take().
   Provenance provenance;
 
-  /// The finished picture. Precondition: start() was called and every row was painted.
+  /// The finished image. Precondition: start() was called and every row was painted.
   Image take();
 
  private:
@@ -66,7 +66,7 @@ void decode_bmp(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 void decode_pnm(Bytes bytes, const DecodeOptions& options, Canvas& canvas);
 }  // namespace image
 
-/// See DecodeOptions::azure; recorded in the picture's provenance.
+/// See DecodeOptions::azure; recorded in the image's provenance.
 Image standardised(const Image& image, const AzureStandardisation& standard);
 
 }  // namespace mii

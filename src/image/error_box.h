@@ -5,7 +5,7 @@
 
 namespace mii {
 
-/// Carries the first exception out of an OpenMP region, which no exception may leave by itself.
+/// Carries the first exception out of an OpenMP region, which an exception must not leave.
 class ErrorBox {
  public:
   template <class Work>
@@ -18,7 +18,7 @@ class ErrorBox {
     }
   }
 
-  /// To be called behind the region.
+  /// Call this after the region.
   void rethrow() const {
     if (first_ != nullptr) std::rethrow_exception(first_);
   }

@@ -16,9 +16,9 @@ void throw_invalid(const char* format, const std::string& what) {
 void check_size(uint64_t width, uint64_t height, const DecodeLimits& limits) {
   const std::string size = std::to_string(width) + " x " + std::to_string(height);
   if (width == 0 || height == 0)
-    throw Error(ErrorCode::invalid_image, "the picture is empty: " + size + " pixels");
+    throw Error(ErrorCode::invalid_image, "the image is empty: " + size + " pixels");
   if (width > limits.max_pixels / height) {
-    throw Error(ErrorCode::image_too_large, "the picture has " + size + " pixels, at most " +
+    throw Error(ErrorCode::image_too_large, "the image has " + size + " pixels, at most " +
                                                 std::to_string(limits.max_pixels) + " are decoded");
   }
 }
@@ -76,7 +76,7 @@ Image Image::read(const std::filesystem::path& path, const DecodeOptions& option
 Image Image::from_rgb(size_t width, size_t height, std::span<const uint8_t> pixels) {
   if (width == 0 || height == 0 || pixels.size() / 3 / width != height ||
       pixels.size() != width * height * 3) {
-    throw Error(ErrorCode::invalid_argument, "an RGB picture of " + std::to_string(width) + " x " +
+    throw Error(ErrorCode::invalid_argument, "an RGB image of " + std::to_string(width) + " x " +
                                                  std::to_string(height) + " pixels cannot have " +
                                                  std::to_string(pixels.size()) + " bytes");
   }
@@ -87,7 +87,7 @@ Image Image::from_rgb(size_t width, size_t height, std::span<const uint8_t> pixe
 
 Image Image::adopt_rgb(size_t width, size_t height, std::unique_ptr<uint8_t[]> pixels) {
   if (width == 0 || height == 0 || pixels == nullptr) {
-    throw Error(ErrorCode::invalid_argument, "an RGB picture without pixels");
+    throw Error(ErrorCode::invalid_argument, "an RGB image without pixels");
   }
   return Image(width, height, std::move(pixels));
 }

@@ -4,7 +4,7 @@ namespace mii {
 
 class ImageFile::Impl {
  public:
-  explicit Impl(FrameSource source) : source(std::move(source)) {}
+  explicit Impl(FrameSource opened) : source(std::move(opened)) {}
 
   FrameSource source;
 };

@@ -13,7 +13,7 @@
 namespace mii {
 namespace {
 
-// Each scan of a progressive picture is a pass over all of it, however few bytes it has. Encoders write about
+// Each scan of a progressive image is a pass over all of it, however few bytes it has. Encoders write about
 // ten: two thousand million samples are ten scans of 100 megapixels with their colour at half the size, and
 // take a second.
 constexpr int kMaxScans = 100;
@@ -52,7 +52,7 @@ void count_scans(j_common_ptr common) {
 
 void ignore_source_event(j_decompress_ptr) {}
 
-// The whole file lies in the buffer, so a wish for more means that it was cut short.
+// The whole file lies in the buffer, so a request for more means that the file is truncated.
 boolean refuse_more(j_decompress_ptr info) {
   ERREXIT(info, JERR_INPUT_EOF);
   return FALSE;  // not reached
@@ -82,7 +82,7 @@ class JpegReader {
     guarded([this] { jpeg_create_decompress(&info_); });
     info_.src = &source_;
     info_.progress = &progress_;
-    // A progressive picture is kept as 16-bit coefficients, three a pixel, until its last scan.
+    // A progressive image is kept as 16-bit coefficients, three a pixel, until its last scan.
     info_.mem->max_memory_to_use = static_cast<long>(limits.max_pixels * 8 + (64u << 20));
   }
   ~JpegReader() { jpeg_destroy_decompress(&info_); }
@@ -136,7 +136,8 @@ void read_cmyk(JpegReader& reader, Canvas& canvas) {
   std::vector<uint8_t> inks(reader.width() * 4);
   for (size_t y = 0; y < reader.height(); ++y) {
     reader.read_rows(inks.data(), inks.size(), 1);
-    // Adobe's programs store CMYK inverted; like Pillow we take every such file for one of theirs.
+    // Adobe's programs store CMYK inverted; like Pillow, we assume this for every CMYK file with their
+    // marker.
     for (uint8_t& ink : inks) ink = static_cast<uint8_t>(255 - ink);
     cmyk_to_rgb(inks.data(), reader.width(), canvas.row(y));
   }
@@ -155,7 +156,7 @@ void image::decode_jpeg(Bytes bytes, const DecodeOptions& options, Canvas& canva
   reader.read_header();
   canvas.start(reader.width(), reader.height());
   reader.start();
-  // A missing end marker behind a complete picture is let pass, as Pillow does: jpeg_finish_decompress is not
+  // A missing end marker after a complete image is accepted, as in Pillow: jpeg_finish_decompress is not
   // called.
   reader.is_cmyk() ? read_cmyk(reader, canvas) : read_rgb(reader, canvas);
 }

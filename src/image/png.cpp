@@ -17,7 +17,7 @@ namespace {
 constexpr png_alloc_size_t kMaxChunkBytes = 8u << 20;
 // Compressed pixels behind the last row would be inflated to nothing: few of their bytes are read.
 constexpr size_t kMaxBytesBehindRows = 256u << 10;
-// libpng keeps several rows at once: of the bytes that a picture's pixels may have, a row may take this
+// libpng keeps several rows at once: of the bytes that an image's pixels may have, a row may take this
 // share.
 constexpr uint64_t kRowShare = 16;
 
@@ -99,7 +99,7 @@ class PngReader {
     });
   }
 
-  // Asks for grey of 16 bits in the machine's byte order where that is what is stored, else for 8-bit RGB.
+  // Asks for grey of 16 bits in the machine's byte order where the file stores that, else for 8-bit RGB.
   void choose_output() {
     guarded([this] {
       if (is_grey16()) {
@@ -118,13 +118,13 @@ class PngReader {
     if (png_get_rowbytes(png_, info_) != expected) throw_invalid("PNG", "an unexpected layout of its rows");
   }
 
-  // Reads one row in this pass; an interlaced picture gives each row in each of its passes.
+  // Reads one row in this pass; an interlaced image gives each row in each of its passes.
   void read_row(void* row, int pass, size_t y) {
     if (pass + 1 == passes_ && y + 1 == height()) expect_last_row();
     guarded([&] { png_read_row(png_, static_cast<png_bytep>(row), nullptr); });
   }
 
-  // Reads up to the end chunk, so that checksums behind the last row count too.
+  // Reads up to the end chunk, so that checksums after the last row are checked too.
   void read_end() {
     guarded([this] { png_read_end(png_, nullptr); });
   }

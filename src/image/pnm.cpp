@@ -29,7 +29,7 @@ class TokenReader {
  public:
   explicit TokenReader(ByteReader& in) : in_(in) {}
 
-  // Leaves the reader behind the one white space that ends the number, as the binary kinds need it.
+  // Leaves the reader just after the single white space that ends the number, as the binary kinds need it.
   uint32_t number() {
     uint8_t c = next();
     if (std::isdigit(c) == 0)
@@ -100,7 +100,7 @@ std::vector<uint16_t> scale_table(uint32_t max_value, uint32_t out_max) {
   return table;
 }
 
-/// Gives a row of samples after the other, scaled.
+/// Reads the samples row by row and scales them.
 class SampleReader {
  public:
   SampleReader(ByteReader& in, const Header& header)

@@ -24,7 +24,7 @@ RgbRows rows_of(const uint8_t* pixels, size_t width, size_t height) {
   return {pixels, 3 * width, width, height};
 }
 
-// Calls run(weights) for one block of the axis' outputs after the other.
+// Calls run(weights) for each block of the axis's outputs in turn.
 template <class Run>
 void for_each_block(size_t in_size, size_t out_size, const Run& run) {
   const size_t step = AxisWeights::block_outputs(in_size, out_size);
@@ -35,7 +35,7 @@ void for_each_block(size_t in_size, size_t out_size, const Run& run) {
 
 Pixels resize_width(const RgbRows& in, size_t width) {
   Pixels out = room_for(width, in.height);
-  // Small enough to share the rows out evenly, large enough to be worth a thread's turn.
+  // Small enough to share the rows out evenly, large enough to be worth scheduling.
   constexpr size_t kRowsPerTask = 16;
   const size_t tasks = (in.height + kRowsPerTask - 1) / kRowsPerTask;
   for_each_block(in.width, width, [&](const AxisWeights& weights) {
@@ -63,7 +63,7 @@ Pixels resize_height(const RgbRows& in, size_t height) {
 
 void check_target(size_t width, size_t height) {
   if (width == 0 || height == 0 || width > SIZE_MAX / 3 / height) {
-    throw Error(ErrorCode::invalid_argument, "cannot resize a picture to " + std::to_string(width) + " x " +
+    throw Error(ErrorCode::invalid_argument, "cannot resize an image to " + std::to_string(width) + " x " +
                                                  std::to_string(height) + " pixels");
   }
 }

@@ -30,7 +30,7 @@ constexpr size_t kRowsAtOnce = 1;
 using PixelBytes = hn::FixedTag<uint8_t, 16 * kRowsAtOnce>;
 using PixelSums = hn::FixedTag<int32_t, 4 * kRowsAtOnce>;
 
-// The rows of one step, copied to where reading behind their end is harmless.
+// The rows of one step, copied to a buffer in which reading past their end is safe.
 struct RowSet {
   const uint8_t* rows[kRowsAtOnce];
 };
@@ -88,7 +88,7 @@ void ResampleRowSet(const RowSet& set, const AxisWeights& weights, uint8_t* cons
 
 void ResampleRows(const RgbRows& in, const AxisWeights& weights, size_t first_row, size_t last_row,
                   uint8_t* out, size_t out_stride) {
-  // Weights of 0 may read behind the last pixel: so far.
+  // Taps of weight 0 may read past the last pixel, by up to this much.
   const size_t padded = 3 * (in.width + weights.taps()) + 16;
   std::vector<uint8_t> copies(kRowsAtOnce * padded);
   RowSet set;

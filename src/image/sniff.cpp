@@ -36,15 +36,15 @@ struct Mark {
 };
 
 constexpr Mark kUnreadable[] = {
-    {0, "GIF8"sv, "a GIF picture"},
-    {4, "ftypheic"sv, "a HEIC picture"},
-    {4, "ftypheix"sv, "a HEIC picture"},
-    {4, "ftypmif1"sv, "a HEIF picture"},
-    {4, "ftypavif"sv, "an AVIF picture"},
-    {0, "\0\0\0\x0CjP  \r\n\x87\n"sv, "a JPEG 2000 picture"},
+    {0, "GIF8"sv, "a GIF image"},
+    {4, "ftypheic"sv, "a HEIC image"},
+    {4, "ftypheix"sv, "a HEIC image"},
+    {4, "ftypmif1"sv, "a HEIF image"},
+    {4, "ftypavif"sv, "an AVIF image"},
+    {0, "\0\0\0\x0CjP  \r\n\x87\n"sv, "a JPEG 2000 image"},
     {0, "\xFF\x4F\xFF\x51"sv, "a JPEG 2000 codestream"},
-    {0, "\0\0\0\x0CJXL "sv, "a JPEG XL picture"},
-    {0, "\xFF\x0A"sv, "a JPEG XL picture"},
+    {0, "\0\0\0\x0CJXL "sv, "a JPEG XL image"},
+    {0, "\xFF\x0A"sv, "a JPEG XL image"},
     {0, "%PDF"sv, "a PDF document"},
     {0, "PK\3\4"sv, "a ZIP archive"},
     {0, "\x1F\x8B"sv, "gzip-compressed data"},
@@ -98,7 +98,7 @@ const char* to_string(ImageFormat format) {
 }
 
 std::string describe_unknown(std::span<const std::byte> bytes) {
-  const std::string expected = "expected a JPEG, PNG, TIFF, WebP, BMP, PNM, DICOM or NIfTI picture, found ";
+  const std::string expected = "expected a JPEG, PNG, TIFF, WebP, BMP, PNM, DICOM or NIfTI image, found ";
   if (bytes.empty()) return expected + "nothing: 0 bytes";
   for (const Mark& mark : kUnreadable) {
     if (has_at(as_text(bytes), mark.offset, mark.bytes)) return expected + "what seems to be " + mark.name;

@@ -14,7 +14,7 @@ const char* to_string(ImageFormat format);
 /// Tells the format by the first bytes.
 ImageFormat sniff(std::span<const std::byte> bytes);
 
-/// For bytes of no readable format: one sentence that says what they seem to be, for a person.
+/// For bytes of no readable format: one sentence for people that says what they seem to be.
 std::string describe_unknown(std::span<const std::byte> bytes);
 
 }  // namespace mii

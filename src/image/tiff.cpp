@@ -13,11 +13,11 @@ namespace mii {
 namespace {
 
 constexpr uint16_t kMaxSamples = 8;
-// Measured values, and what the library paints, take several times the memory of RGB bytes: a picture of them
+// Measured values, and what the library paints, take several times the memory of RGB bytes: an image of them
 // may have a fifth of the pixels.
 constexpr uint64_t kFewerPixels = 5;
 
-// How stored samples become a picture.
+// How stored samples become an image.
 enum class Colours { grey, grey16, measured, palette, rgb, cmyk, library };
 
 bool is_read(uint16_t compression) {
@@ -39,13 +39,13 @@ Colours grey_or_palette(const TiffLayout& layout) {
   if (layout.photometric != PHOTOMETRIC_PALETTE && is_measured(layout)) return Colours::measured;
   if (layout.photometric != PHOTOMETRIC_PALETTE && (bits == 12 || bits == 16)) return Colours::grey16;
   if (layout.photometric != PHOTOMETRIC_PALETTE && small) return Colours::grey;
-  throw_not_read("a grey or palette picture with bits a sample of", bits);
+  throw_not_read("a grey or palette image with bits a sample of", bits);
 }
 
 Colours full_colours(const TiffLayout& layout, Colours colours, uint16_t channels) {
   if (layout.bits != 8 && layout.bits != 16)
-    throw_not_read("a colour picture with bits a sample of", layout.bits);
-  if (layout.samples < channels) throw_not_read("a colour picture with samples a pixel of", layout.samples);
+    throw_not_read("a colour image with bits a sample of", layout.bits);
+  if (layout.samples < channels) throw_not_read("a colour image with samples a pixel of", layout.samples);
   return colours;
 }
 
@@ -109,7 +109,7 @@ size_t samples_wanted(const TiffLayout& layout, Colours colours) {
   return 1;
 }
 
-/// Turns rows of stored samples into rows of the picture.
+/// Turns rows of stored samples into rows of the image.
 class RowPainter {
  public:
   RowPainter(const TiffFile& file, Colours colours)
@@ -207,7 +207,7 @@ class RowPainter {
   std::array<std::array<uint8_t, 3>, 256> shades_{};
 };
 
-/// Puts a row's pixels where they belong in the turned picture.
+/// Puts a row's pixels where they belong in the turned image.
 void place(const uint8_t* row, const TiffRow& from, const Turn& turn, uint8_t* rgb) {
   auto index = static_cast<ptrdiff_t>(turn.index_of(from.x, from.y));
   for (size_t i = 0; i < from.pixels; ++i, index += turn.step()) std::memcpy(rgb + 3 * index, row + 3 * i, 3);

@@ -77,7 +77,7 @@ void TiffFile::open(uint64_t max_bytes) {
   TIFFOpenOptionsSetErrorHandlerExtR(options.get(), keep_error, &trouble_);
   TIFFOpenOptionsSetWarningHandlerExtR(options.get(), ignore_warning, &trouble_);
   tiff_.reset(
-      TIFFClientOpenExt("picture", "r", &memory_, read, write, seek, close, size, map, unmap, options.get()));
+      TIFFClientOpenExt("image", "r", &memory_, read, write, seek, close, size, map, unmap, options.get()));
   if (tiff_ == nullptr) fail("its directory cannot be read");
 }
 
@@ -145,7 +145,7 @@ void TiffFile::read_rgba(std::span<uint32_t> rgba) const {
       TIFFRGBAImageBegin(&image, tiff_.get(), 1, message) == 0) {
     fail(std::string("its colours cannot be converted: ") + message);
   }
-  // No flips here: the orientation is seen to for all kinds of pictures alike.
+  // No flips here: the orientation is handled in one place for all kinds of images.
   image.orientation = ORIENTATION_TOPLEFT;
   image.req_orientation = ORIENTATION_TOPLEFT;
   const int done = rgba.size() == size_t{image.width} * image.height

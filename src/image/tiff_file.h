@@ -14,7 +14,7 @@
 
 namespace mii {
 
-/// The tags that decide how the pixels of the first picture are laid out.
+/// The tags that decide how the pixels of the first image are laid out.
 struct TiffLayout {
   uint32_t width = 0;
   uint32_t height = 0;
@@ -80,7 +80,7 @@ class TiffFile {
   /// decoded again from its start.
   void read_row(uint32_t y, uint16_t plane, ZeroedBytes& out) const;
 
-  /// Decodes the whole picture by the library's own colour conversion. rgba: width * height pixels.
+  /// Decodes the whole image by the library's own colour conversion. rgba: width * height pixels.
   void read_rgba(std::span<uint32_t> rgba) const;
 
   [[noreturn]] void fail(const std::string& what) const;

@@ -29,7 +29,7 @@ template <class T>
 constexpr bool is_integers =
     std::is_same_v<T, int8_t> || std::is_same_v<T, int16_t> || std::is_same_v<T, int32_t>;
 
-/// Calls put(index in the turned picture, value) for the first sample of each pixel.
+/// Calls put(index in the turned image, value) for the first sample of each pixel.
 template <class T, class Put>
 void for_each_value(const TiffFile& file, const DecodeLimits& limits, const Put& put) {
   const Turn turn(file.layout());

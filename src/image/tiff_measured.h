@@ -5,7 +5,7 @@
 
 namespace mii {
 
-/// Whether a file's samples are measured values that no 8-bit or 16-bit picture holds: signed numbers,
+/// Whether a file's samples are measured values that no 8-bit or 16-bit image holds: signed numbers,
 /// numbers of 32 or 64 bits, floating-point numbers. Their colours are not looked at.
 bool is_measured(const TiffLayout& layout);
 

@@ -12,7 +12,7 @@
 
 namespace mii {
 
-/// What a file's strips or tiles may unpack to, for each pixel that a picture may have.
+/// What a file's strips or tiles may unpack to, for each pixel that an image may have.
 constexpr uint64_t kMaxTiffBytesPerPixel = 8;
 
 /// Throws Error{invalid_image} for strips or tiles without a size, Error{image_too_large} beyond the limits.
@@ -21,7 +21,7 @@ void check_blocks(const TiffLayout& layout, const DecodeLimits& limits);
 /// Pixels of a row that are handed on at once, at most.
 constexpr uint32_t kMaxTiffPieceWidth = 4096;
 
-/// A piece of a row of the picture.
+/// A piece of a row of the image.
 struct TiffRow {
   uint32_t x = 0;
   uint32_t y = 0;
@@ -30,7 +30,7 @@ struct TiffRow {
   std::vector<const uint8_t*> planes;
 };
 
-/// Unpacks strips and tiles as a whole where they take no more than a byte for each pixel that a picture may
+/// Unpacks strips and tiles as a whole where they take no more than a byte for each pixel that an image may
 /// have; a larger strip row by row. Throws Error{image_too_large} for what can be read in neither way.
 class TiffRows {
  public:
@@ -63,7 +63,7 @@ class TiffRows {
   TiffRow row_;
 };
 
-/// Where a stored picture's pixels go for a value of the orientation tag (TIFF 6.0, section 8).
+/// Where a stored image's pixels go for a value of the orientation tag (TIFF 6.0, section 8).
 class Turn {
  public:
   explicit Turn(const TiffLayout& layout);
@@ -71,7 +71,7 @@ class Turn {
   size_t width() const { return transposed_ ? stored_height_ : stored_width_; }
   size_t height() const { return transposed_ ? stored_width_ : stored_height_; }
 
-  /// The index of a stored pixel in the turned picture, and how far the next one of its row is from there.
+  /// The index of a stored pixel in the turned image, and how far the next one of its row is from there.
   size_t index_of(size_t x, size_t y) const;
   ptrdiff_t step() const;
 

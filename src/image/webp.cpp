@@ -24,14 +24,14 @@ void decode_still(Bytes bytes, Canvas& canvas) {
   if (painted == nullptr) throw_invalid("WebP", "its pixels are damaged or end early");
 }
 
-// The library keeps two pictures of four bytes a pixel of an animation: it may have a fifth of the pixels.
+// The library keeps two images of four bytes a pixel of an animation: it may have a fifth of the pixels.
 constexpr uint64_t kFewerPixels = 5;
 
 struct DeleteAnimation {
   void operator()(WebPAnimDecoder* decoder) const { WebPAnimDecoderDelete(decoder); }
 };
 
-// The first frame, on a transparent black ground.
+// The first frame, on a transparent black background.
 void decode_first_frame(Bytes bytes, Canvas& canvas) {
   const WebPData data{as_u8(bytes), bytes.size()};
   const std::unique_ptr<WebPAnimDecoder, DeleteAnimation> decoder(WebPAnimDecoderNew(&data, nullptr));

@@ -1,6 +1,6 @@
 #pragma once
 
-// Values of a parsed data set, with every way in which they can be wrong or absent turned into a default.
+// Values of a parsed data set; anything wrong or absent becomes a default.
 
 #include <optional>
 #include <string>

@@ -58,8 +58,8 @@ std::string colour_space_of(const JpegHeader& header, const PixelLayout& layout)
 
 // Lossless JPEG has a bit for each sample; others one for each block of 64; JPEG-LS next to none.
 size_t least_jpeg_bytes(const JpegHeader& header) {
-  const size_t pixels = header.picture.rows * header.picture.cols;
-  if (header.marker == 0xC3) return pixels * header.picture.samples / 8;
+  const size_t pixels = header.image.rows * header.image.cols;
+  if (header.marker == 0xC3) return pixels * header.image.samples / 8;
   return header.marker == kJpegLs ? 0 : pixels / 64 / 8;
 }
 
@@ -69,7 +69,7 @@ std::string described(size_t cols, size_t rows, size_t samples) {
 }
 
 void expect_same(const JpegHeader& header, const PixelLayout& layout) {
-  const ExpectedPicture& found = header.picture;
+  const ExpectedImage& found = header.image;
   if (found.rows != layout.rows || found.cols != layout.cols || found.samples != layout.samples)
     fail("a JPEG of " + described(found.cols, found.rows, found.samples) + ", expected " +
          described(layout.cols, layout.rows, layout.samples));
@@ -78,20 +78,19 @@ void expect_same(const JpegHeader& header, const PixelLayout& layout) {
          " are allocated");
 }
 
-// Each scan of a progressive picture is a pass over all of it, however few bytes it has. Encoders write about
-// ten; a thousand million samples take half a second. In every other picture a component is in one scan.
+// Each scan of a progressive image is a pass over all of it, however few bytes it has. Encoders write about
+// ten; a thousand million samples take half a second. In every other image a component is in one scan.
 void expect_few_scans(const JpegHeader& header) {
   constexpr size_t kProgressive = 0xC2, kMostScans = 100, kMostSamples = 1'000'000'000;
-  const ExpectedPicture& picture = header.picture;
-  const size_t most =
-      header.marker != kProgressive
-          ? picture.samples
-          : std::min(kMostScans, kMostSamples / (picture.rows * picture.cols * picture.samples));
+  const ExpectedImage& image = header.image;
+  const size_t most = header.marker != kProgressive
+                          ? image.samples
+                          : std::min(kMostScans, kMostSamples / (image.rows * image.cols * image.samples));
   if (header.scans > most)
     fail("a JPEG of " + std::to_string(header.scans) + " scans, expected at most " + std::to_string(most));
 }
 
-// What the densest code of a format needs for a frame; less is damage, and is found before memory is taken.
+// The fewest bytes that a format can need for a frame. Fewer mean damage, found before memory is allocated.
 void expect_bytes(Bytes frame, size_t least, const char* format) {
   if (frame.size() < least)
     fail(std::string(format) + " ends early: " + std::to_string(frame.size()) + " bytes, at least " +
@@ -150,7 +149,7 @@ RawFrame by_rle(Bytes frame, const PixelLayout& layout) {
   return raw;
 }
 
-// A data set with the one frame, as the decoders want it.
+// A data set with this one frame, as the decoders need it.
 void describe(const PixelLayout& layout, int bits_allocated, DcmDataset& dataset) {
   dataset.putAndInsertUint16(DCM_SamplesPerPixel, static_cast<Uint16>(layout.samples));
   dataset.putAndInsertString(DCM_PhotometricInterpretation, layout.photometric_interpretation.c_str());
@@ -172,7 +171,7 @@ RawFrame by_dcmtk(E_TransferSyntax syntax, const std::vector<std::byte>& frame, 
   auto sequence = std::make_unique<DcmPixelSequence>(DcmTag(DCM_PixelData, EVR_OB));
   sequence->insert(new DcmPixelItem(DcmTag(DCM_PixelItemTag, EVR_OB)));
   auto item = std::make_unique<DcmPixelItem>(DcmTag(DCM_PixelItemTag, EVR_OB));
-  // An odd length is padded; DCMTK wants an even one.
+  // DCMTK needs an even length, so an odd one is padded.
   std::vector<Uint8> even(frame.size() + frame.size() % 2);
   std::memcpy(even.data(), frame.data(), frame.size());
   item->putUint8Array(even.data(), static_cast<unsigned long>(even.size()));
@@ -215,16 +214,16 @@ RawFrame by_jpeg_ls(const std::vector<std::byte>& frame, const JpegHeader& heade
 }
 
 RawFrame by_openjpeg(const std::vector<std::byte>& frame, const PixelLayout& layout) {
-  const Jpeg2000Picture picture = decode_jpeg2000(frame, {layout.rows, layout.cols, layout.samples});
+  const Jpeg2000Image image = decode_jpeg2000(frame, {layout.rows, layout.cols, layout.samples});
   RawFrame raw;
   raw.bytes_per_sample = 4;
-  const size_t size = picture.values.size() * 4;
+  const size_t size = image.values.size() * 4;
   raw.owned = std::make_unique_for_overwrite<uint8_t[]>(size);
   raw.bytes = {raw.owned.get(), size};
-  std::memcpy(raw.owned.get(), picture.values.data(), size);
-  // The bits count as the data set says, not as the codestream does, where the two disagree on the sign.
-  raw.bits_stored = picture.precision;
-  raw.high_bit = picture.precision - 1;
+  std::memcpy(raw.owned.get(), image.values.data(), size);
+  // Where data set and codestream disagree on the sign, the data set counts.
+  raw.bits_stored = image.precision;
+  raw.high_bit = image.precision - 1;
   raw.is_signed = layout.is_signed;
   const bool transformed = layout.photometric_interpretation.starts_with("YBR_ICT") ||
                            layout.photometric_interpretation.starts_with("YBR_RCT");

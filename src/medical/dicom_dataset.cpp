@@ -9,7 +9,7 @@
 namespace mii {
 namespace {
 
-// DCMTK writes to stderr by default, and would name values.
+// By default DCMTK writes to stderr, and its messages contain values.
 void silence_dcmtk() {
   static std::once_flag once;
   std::call_once(once, [] { OFLog::configure(OFLogger::OFF_LOG_LEVEL); });

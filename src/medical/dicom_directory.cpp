@@ -27,7 +27,7 @@ fs::path path_of(const std::string& file_id) {
   return path;
 }
 
-// Discs are written in capitals and often copied in small letters.
+// File names on discs are in capitals; copies often have them in lower case.
 fs::path existing(const fs::path& folder, const fs::path& listed) {
   std::error_code error;
   if (fs::exists(folder / listed, error)) return folder / listed;

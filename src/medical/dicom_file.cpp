@@ -56,7 +56,7 @@ std::vector<VoiWindow> windows_of(DcmItem& item) {
   return windows;
 }
 
-// Absent or no number: one. What does not fit the type is more than any file can hold.
+// One when absent or not a number. A value that does not fit the type is more than any file can hold.
 size_t number_of_frames(const std::string& text) {
   size_t frames = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), frames);
@@ -64,7 +64,7 @@ size_t number_of_frames(const std::string& text) {
   return std::max<size_t>(frames, 1);
 }
 
-// What the groups of a plane say, over what is known without them.
+// The values in a plane's functional groups, which take precedence over the rest.
 void add_place(DcmItem* position_group, DcmItem* orientation_group, DicomPlace& place) {
   if (position_group != nullptr) {
     const auto p = dicom_numbers(*position_group, DCM_ImagePositionPatient);
@@ -105,7 +105,7 @@ class DicomFile::Impl {
   void find_functional_groups();
   void fill_info(const DicomLimits& limits);
   void fill_layout();
-  void expect_picture(const DicomLimits& limits) const;
+  void expect_image(const DicomLimits& limits) const;
   void expect_frame(size_t frame) const;
   DcmItem* functional_group(size_t frame, const DcmTagKey& group) const;
   GreyFrame grey(const medical::RawFrame& raw, const DicomFrameInfo& shown) const;
@@ -171,7 +171,7 @@ void DicomFile::Impl::fill_info(const DicomLimits& limits) {
   info_.series_number = dicom_integer(dataset_, DCM_SeriesNumber, 0);
   info_.instance_number = dicom_integer(dataset_, DCM_InstanceNumber, 0);
   fill_layout();
-  expect_picture(limits);
+  expect_image(limits);
 }
 
 void DicomFile::Impl::fill_layout() {
@@ -197,14 +197,14 @@ void DicomFile::Impl::fill_layout() {
   info_.photometric_interpretation = layout_.photometric_interpretation;
 }
 
-void DicomFile::Impl::expect_picture(const DicomLimits& limits) const {
+void DicomFile::Impl::expect_image(const DicomLimits& limits) const {
   if (structure_.pixels.tag == 0 && layout_.rows == 0) {
     if (info_.sop_class.empty() && info_.modality.empty())
       fail("no attributes of an image, a damaged or foreign file");
     if (info_.sop_class.find("ImageStorage") != std::string::npos) fail("has no pixel data");
     std::string what = info_.sop_class.empty() ? "an object" : info_.sop_class;
     if (!info_.modality.empty()) what += " (modality " + info_.modality + ")";
-    fail("holds no picture: it is " + what);
+    fail("holds no image: it is " + what);
   }
   if (structure_.pixels.tag == 0) fail("has no pixel data");
   if (layout_.rows == 0 || layout_.cols == 0)
@@ -286,7 +286,7 @@ void DicomFile::Impl::mark_padding(GreyFrame& grey) const {
   const std::lock_guard lock(mutex_);
   const auto value = dicom_number(dataset_, DCM_PixelPaddingValue);
   if (!value) return;
-  // Written as US or SS, and by some as the other one of the two.
+  // Stored as US or SS; some writers use the wrong one.
   const auto as_stored = [&](double v) {
     const int32_t whole = whole_number(v);
     if (layout_.is_signed && whole > 32767) return whole - 65536;

@@ -61,10 +61,10 @@ struct DicomFrameInfo : DicomPlace {
 /// Safe to read from several threads at once.
 class DicomFile {
  public:
-  /// Part 10 files and bare data sets, in any transfer syntax of PS3.5 annex A but video.
-  /// Throws Error{invalid_image} for damage and for objects without pixels, which it names (a structured
-  /// report, a waveform); Error{unsupported} for a transfer syntax that it cannot decode;
-  /// Error{image_too_large} beyond the limits. bytes must outlive the object.
+  /// Part 10 files and bare data sets, in any transfer syntax of PS3.5 annex A except video. Throws
+  /// Error{invalid_image} for damage and for objects without pixels, which it names (a structured report, a
+  /// waveform); Error{unsupported} for a transfer syntax that it cannot decode; Error{image_too_large} beyond
+  /// the limits. bytes must outlive the object.
   static DicomFile open(std::span<const std::byte> bytes, const DicomLimits& limits = {});
 
   DicomFile(DicomFile&&) noexcept;
@@ -73,7 +73,7 @@ class DicomFile {
   const DicomInfo& info() const;
   /// Throws Error{invalid_argument} for a frame beyond the last.
   DicomFrameInfo frame_info(size_t frame) const;
-  /// Only the place, at a cost that does not grow with the frames before or the size of the object.
+  /// Only the position; the cost does not depend on the frame's number or the object's size.
   DicomPlace place(size_t frame) const;
   /// The pixels: grey as stored, with the modality LUT or the rescale's numbers; colour as 8-bit RGB,
   /// whatever the photometric interpretation. Overlays are left off. Throws Error{invalid_image} for damage.

@@ -39,7 +39,7 @@ struct RawFrame {
   std::string photometric_interpretation;  ///< after decoding: "RGB" where a codec has converted
 };
 
-/// The frame as the transfer syntax hides it. Throws Error{invalid_image} for damage or missing bytes,
+/// One frame, decoded from its transfer syntax. Throws Error{invalid_image} for damage or missing bytes,
 /// Error{unsupported} for what cannot be decoded.
 RawFrame read_frame(const DicomStructure& structure, const PixelLayout& layout, size_t frame);
 
@@ -53,7 +53,7 @@ class SampleReader {
   const uint8_t* bytes_;
   int bytes_per_sample_;
   int shift_up_,
-      shift_down_;  // of a 64-bit value: what lies above the stored bits goes, then what lies below
+      shift_down_;  // of a 64-bit value: shift out the bits above the stored ones, then those below
   bool is_signed_;
 };
 

@@ -17,7 +17,7 @@ using namespace std::string_view_literals;
 constexpr size_t kMaxDepth = 64;
 constexpr size_t kMaxElements = 1'000'000;     // DCMTK takes some 230 bytes for one
 constexpr size_t kMaxElementsInSet = 100'000;  // it looks for one from the first on
-// Elements that those out of order have to be put before, one by one.
+// Elements that DCMTK must step over to insert those out of order.
 constexpr size_t kMaxMoves = 10'000'000;
 constexpr uint32_t kUndefined = 0xFFFFFFFF;
 constexpr uint32_t kItem = 0xFFFEE000, kItemEnd = 0xFFFEE00D, kSequenceEnd = 0xFFFEE0DD;
@@ -224,7 +224,7 @@ class Walk {
     levels_.pop_back();
   }
 
-  // Of a value that begins at `from`; what reaches beyond the file ends with it.
+  // Of a value that begins at `from`; a value that extends beyond the file ends with the file.
   size_t end_of(size_t from, uint32_t length) const {
     return length == kUndefined ? kNoEnd : from + std::min<size_t>(length, bytes_.size() - from);
   }
@@ -383,7 +383,7 @@ size_t meta_header(Bytes bytes, size_t at, DicomStructure& found) {
 void detect_encoding(Bytes bytes, DicomStructure& found) {
   const size_t at = found.dataset;
   if (bytes.size() - std::min(at, bytes.size()) < 8) return;
-  // No group is beyond 00FF at the start of a data set, so the order of its bytes shows.
+  // A data set starts with a group up to 00FF, which shows the byte order.
   found.big_endian = byte_at(bytes, at) == 0 && byte_at(bytes, at + 1) != 0;
   found.explicit_vr = is_vr(text_at(bytes, at + 4, 2));
 }

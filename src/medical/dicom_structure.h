@@ -40,8 +40,8 @@ bool looks_like_dicom(std::span<const std::byte> bytes);
 
 /// Walks a file without recursion; copies only the attributes. Source: DICOM PS3.5 section 7, PS3.10
 /// section 7. Throws Error{invalid_image} for a file that nests deeper, has more elements or more of them out
-/// of order than any real one: what parses it after this can be driven out of memory or time by none of
-/// these. Of a deflated data set only the start is found.
+/// of order than any real one, so none of these can exhaust the memory or time of the parser that follows. Of
+/// a deflated data set only the start is found.
 DicomStructure walk_dicom(std::span<const std::byte> bytes);
 
 /// The same for a data set without a meta header.

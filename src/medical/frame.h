@@ -9,8 +9,8 @@
 
 namespace mii {
 
-/// One grey picture as it was measured, before it is mapped to what a screen shows.
-/// Exactly one of `integers` and `reals` holds [rows, cols] values, row-major, top row first.
+/// One grey frame of measured values, before they are mapped to display grey. Exactly one of `integers` and
+/// `reals` holds [rows, cols] values, row-major, top row first.
 struct GreyFrame {
   size_t rows = 0;
   size_t cols = 0;
@@ -24,7 +24,7 @@ struct GreyFrame {
   /// counts in no statistics.
   std::vector<double> reals;
 
-  /// Stored values from first to second, both included, mark pixels outside of the picture. Integers only.
+  /// Stored values from first to second, both included, mark pixels outside of the image. Integers only.
   std::optional<std::pair<int32_t, int32_t>> padding;
 
   /// Bits that a stored value may use, and whether it is signed: the range of the profile "stored".
@@ -39,7 +39,7 @@ struct GreyFrame {
   }
 };
 
-/// One colour picture: [rows, cols, 3] RGB, row-major, top row first.
+/// One colour image: [rows, cols, 3] RGB, row-major, top row first.
 struct ColourFrame {
   size_t rows = 0;
   size_t cols = 0;

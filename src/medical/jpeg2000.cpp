@@ -59,8 +59,8 @@ struct CloseImage {
   void operator()(opj_image_t* image) const { opj_image_destroy(image); }
 };
 
-void expect_same(const ExpectedPicture& found, const ExpectedPicture& expected) {
-  const auto size = [](const ExpectedPicture& p) {
+void expect_same(const ExpectedImage& found, const ExpectedImage& expected) {
+  const auto size = [](const ExpectedImage& p) {
     return std::to_string(p.cols) + " x " + std::to_string(p.rows) + " pixels of " +
            std::to_string(p.samples);
   };
@@ -105,7 +105,7 @@ Bytes codestream_of(Bytes bytes) {
 // for what they announce. Source: ITU-T T.800 annex A.
 class HeaderWalk {
  public:
-  HeaderWalk(Bytes bytes, const ExpectedPicture& expected) : bytes_(bytes), expected_(expected) {}
+  HeaderWalk(Bytes bytes, const ExpectedImage& expected) : bytes_(bytes), expected_(expected) {}
 
   void run() {
     if (word(2, 2) != kSize) fail("damaged header");
@@ -122,7 +122,7 @@ class HeaderWalk {
 
   bool at_end() const { return word(at_, 2) == kEnd && at_ == part_end_; }
 
-  // In a marker that it does not know OpenJPEG looks for ones that it knows; no picture has such a marker.
+  // In a marker that it does not know OpenJPEG looks for ones that it knows; no image has such a marker.
   static bool is_known(uint32_t marker) {
     static constexpr std::string_view kKnown =
         "\x50\x51\x52\x53\x55\x57\x58\x59\x5C\x5D\x5E\x5F\x60\x61\x63\x64\x74\x75\x77\x78\x90";
@@ -182,10 +182,10 @@ class HeaderWalk {
   // OpenJPEG takes memory for every code block and precinct before it reads any: some hundred bytes each.
   // Encoders make blocks of 32 x 32 or 64 x 64 samples. style: where SPcod or SPcoc begins; annex A.6.
   void expect_usual_blocks(size_t style, bool has_precincts) {
-    constexpr uint32_t kLeast = 4, kWhole = 15;  // log2 of 16; of more than pictures have
+    constexpr uint32_t kLeast = 4, kWhole = 15;  // log2 of 16; of more than images have
     const uint32_t levels = word(style, 1);
     if (levels > kMostLevels) fail(std::to_string(levels) + " levels");
-    // Both are stored less 2.
+    // Both are stored minus 2.
     bool usual = word(style + 1, 1) + word(style + 2, 1) + 4 >= 2 * kLeast;
     size_t precincts = 0;
     std::array<uint32_t, 2> steps{31, 31};  // log2 of the shortest way between precincts
@@ -216,7 +216,7 @@ class HeaderWalk {
   }
 
   Bytes bytes_;
-  const ExpectedPicture& expected_;
+  const ExpectedImage& expected_;
   size_t at_ = 2, part_end_ = 0, segments_ = 0;
   bool in_part_ = false;  // within the header of a tile's part
   uint64_t tiles_ = 1;
@@ -224,8 +224,9 @@ class HeaderWalk {
   size_t most_layers_ = 1, most_precincts_ = 1, most_places_ = 1;
 };
 
-// There is no least number of bytes for a picture of one grey; but large ones are none.
-void expect_bytes(Bytes bytes, const ExpectedPicture& expected) {
+// An image of a single grey has no minimum size in bytes, so small images pass; large ones with too few bytes
+// are refused.
+void expect_bytes(Bytes bytes, const ExpectedImage& expected) {
   constexpr size_t kFreeSamples = 1 << 24, kMostSamplesPerByte = 1000;
   const size_t samples = expected.rows * expected.cols * expected.samples;
   if (samples > kFreeSamples && samples / kMostSamplesPerByte > bytes.size())
@@ -235,7 +236,7 @@ void expect_bytes(Bytes bytes, const ExpectedPicture& expected) {
 
 }  // namespace
 
-Jpeg2000Picture decode_jpeg2000(Bytes file, const ExpectedPicture& expected) {
+Jpeg2000Image decode_jpeg2000(Bytes file, const ExpectedImage& expected) {
   const Bytes bytes = codestream_of(file);
   HeaderWalk(bytes, expected).run();
   expect_bytes(bytes, expected);
@@ -263,15 +264,15 @@ Jpeg2000Picture decode_jpeg2000(Bytes file, const ExpectedPicture& expected) {
   if (opj_decode(codec.get(), stream.get(), image.get()) != OPJ_TRUE) fail("damaged or ends early");
 
   const size_t pixels = expected.rows * expected.cols;
-  Jpeg2000Picture picture{std::vector<int32_t>(pixels * expected.samples),
-                          static_cast<int>(image->comps[0].prec), image->comps[0].sgnd != 0};
+  Jpeg2000Image decoded{std::vector<int32_t>(pixels * expected.samples),
+                        static_cast<int>(image->comps[0].prec), image->comps[0].sgnd != 0};
   for (size_t c = 0; c < expected.samples; ++c) {
     const opj_image_comp_t& component = image->comps[c];
     if (component.data == nullptr || component.w != expected.cols || component.h != expected.rows)
       fail("a component is missing");
-    for (size_t i = 0; i < pixels; ++i) picture.values[i * expected.samples + c] = component.data[i];
+    for (size_t i = 0; i < pixels; ++i) decoded.values[i * expected.samples + c] = component.data[i];
   }
-  return picture;
+  return decoded;
 }
 
 }  // namespace mii

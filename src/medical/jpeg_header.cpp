@@ -43,7 +43,7 @@ class Walk {
   size_t byte(size_t at) const { return std::to_integer<size_t>(bytes_[at]); }
   size_t two_bytes(size_t at) const { return load_be<uint16_t>(&bytes_[at]); }
 
-  // False at the end of the picture.
+  // False at the end of the image.
   bool step() {
     const size_t marker = next_marker();
     if (marker == kEnd && header_.scans > 0) return false;
@@ -79,14 +79,14 @@ class Walk {
       fail("a frame header of " + std::to_string(length) + " bytes");
     header_.marker = marker;
     header_.precision = static_cast<int>(byte(at_ + 2));
-    header_.picture = {two_bytes(at_ + 3), two_bytes(at_ + 5), byte(at_ + 7)};
+    header_.image = {two_bytes(at_ + 3), two_bytes(at_ + 5), byte(at_ + 7)};
   }
 
   bool starts_with(std::string_view text, size_t length) const {
     return length >= 2 + text.size() && std::memcmp(bytes_.data() + at_ + 2, text.data(), text.size()) == 0;
   }
 
-  // Others than the coding parameters map values or give the picture another size.
+  // Others than the coding parameters map values or give the image another size.
   void expect_plain_preset(size_t length) const {
     if (length < 3 || byte(at_ + 2) != 1) fail("JPEG-LS parameters of an unknown kind");
   }

@@ -11,7 +11,7 @@ namespace mii {
 struct JpegHeader {
   size_t marker = 0;  ///< second byte of the frame header's marker, 0xC0 to 0xC3 or 0xF7: how it is coded
   int precision = 0;
-  ExpectedPicture picture;
+  ExpectedImage image;
   size_t scans = 0;
   bool is_jfif = false;  ///< it has the marker of a JFIF file
 };

@@ -310,7 +310,7 @@ class Decoder {
   Decoder(Bytes bytes, const JpegHeader& header, uint8_t* out) : bytes_(bytes), header_(header), out_(out) {}
 
   void run() {
-    const size_t samples = header_.picture.samples;
+    const size_t samples = header_.image.samples;
     for (size_t at = 2; done_ < samples && bytes_.size() - at >= 4;) {
       if (byte(at + 1) == 0xFF) {  // a fill byte
         ++at;
@@ -339,7 +339,7 @@ class Decoder {
 
   // Returns where the next marker may be. at: of the header's length; data: behind the header.
   size_t read_scan(size_t at, size_t length, size_t data) {
-    const size_t components = length < 6 ? 0 : byte(at + 2), rest = header_.picture.samples - done_;
+    const size_t components = length < 6 ? 0 : byte(at + 2), rest = header_.image.samples - done_;
     if (components == 0 || components > rest || length != 6 + 2 * components) fail("a damaged scan header");
     const size_t near = byte(data - 3), interleave = byte(data - 2), transform = byte(data - 1);
     if (interleave > 2 || (interleave == 0) != (components == 1) || transform != 0)
@@ -348,14 +348,14 @@ class Decoder {
     size_t end = data;
     while (end + 1 < bytes_.size() && !(byte(end) == 0xFF && byte(end + 1) >= 0x80)) ++end;
     const Coding coding = coding_of(preset_, header_.precision, static_cast<int>(near));
-    Scan scan(coding, bytes_.subspan(data, end - data), header_.picture.cols, components);
-    for (size_t y = 0; y < header_.picture.rows; ++y) store(scan.next_line(interleave == 2), y);
+    Scan scan(coding, bytes_.subspan(data, end - data), header_.image.cols, components);
+    for (size_t y = 0; y < header_.image.rows; ++y) store(scan.next_line(interleave == 2), y);
     done_ += components;
     return end;
   }
 
   void store(const std::vector<Line>& lines, size_t y) {
-    const auto& [rows, cols, samples] = header_.picture;
+    const auto& [rows, cols, samples] = header_.image;
     for (size_t i = 0; i < lines.size(); ++i)
       for (size_t x = 0; x < cols; ++x) {
         const size_t to = (y * cols + x) * samples + done_ + i;
@@ -380,7 +380,7 @@ class Decoder {
 
 void decode_jpeg_ls(Bytes bytes, const JpegHeader& header, uint8_t* out) {
   if (header.marker != 0xF7 || header.precision < 2 || header.precision > 16)
-    fail("a picture of " + std::to_string(header.precision) + " bits");
+    fail("an image of " + std::to_string(header.precision) + " bits");
   Decoder(bytes, header, out).run();
 }
 

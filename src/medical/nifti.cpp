@@ -35,7 +35,7 @@ std::vector<std::byte> head_of(Bytes bytes) {
 
 constexpr uint64_t kFreelyInflated = 256ull << 20;
 
-// Told from the header alone, so that a bomb costs nothing.
+// Decided by the header alone, so that a bomb costs nothing.
 void check_inflation(Bytes bytes, const NiftiHeader& header, const NiftiLimits& limits) {
   if (header.voxel_bytes <= kFreelyInflated) return;
   if (header.voxel_bytes / bytes.size() > limits.max_inflation)
@@ -90,7 +90,7 @@ double millimetres(int space_units) {
   return space_units == NIFTI_UNITS_MICRON ? 0.001 : 1;
 }
 
-// How a plane's pictures lie in space: which directions (0 right, 1 anterior, 2 superior) the slices, rows
+// How a plane's images lie in space: which directions (0 right, 1 anterior, 2 superior) the slices, rows
 // and columns are numbered along. Rows and columns run against theirs: superior or anterior is on top, the
 // patient's right or anterior on the left.
 struct Layout {
@@ -140,7 +140,7 @@ NiftiVolume::NiftiVolume(const NiftiHeader& header, const NiftiLimits& limits, H
   find_directions();
 }
 
-// The voxel axis that is most clearly along one direction is named first, then the others among what is left.
+// The voxel axis closest to one direction is assigned first, then the others among the remaining directions.
 // Source: nibabel.orientations.io_orientation.
 void NiftiVolume::find_directions() {
   nifti_dmat33 rotation = closest_rotation(header_.axes);

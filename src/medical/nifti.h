@@ -36,16 +36,15 @@ struct NiftiInfo {
 /// A volume of a single-file NIfTI-1 or -2 (.nii, .nii.gz), of either byte order, cut into slices in the
 /// radiological convention:
 ///
-///   plane     left of the picture   top        first to last slice
+///   plane     left of the image   top        first to last slice
 ///   axial     patient's right       anterior   inferior to superior
 ///   coronal   patient's right       superior   posterior to anterior
 ///   sagittal  anterior              superior   right to left
 ///
 /// Directions come from the sform if its code is above 0, else from the qform, else from the voxel size
 /// alone, which says i leads right, j anterior and k superior (nifti1.h, methods 3, 2, 1). A form that is
-/// flat or not finite is passed over. A volume that was taken obliquely is cut along its voxel axes, each
-/// under the name of the direction that it is closest to, as nibabel's as_closest_canonical assigns them:
-/// nothing is resampled.
+/// degenerate or not finite is ignored. An oblique volume is cut along its voxel axes, each under the name of
+/// the direction that it is closest to, as nibabel's as_closest_canonical assigns them: nothing is resampled.
 ///
 /// A file of one or two dimensions has no directions: it has one slice, the stored plane with j = 0 on top
 /// and i = 0 on the left, in whichever plane it is asked for. Dimensions beyond the fourth are counted as
@@ -76,7 +75,7 @@ class NiftiVolume {
   Frame slice(SlicePlane plane, size_t index, size_t time = 0) const;
 
  private:
-  /// A voxel axis, and whether its index falls where its direction rises.
+  /// A voxel axis, and whether it runs against its direction.
   struct Direction {
     size_t axis = 0;
     bool reversed = false;

@@ -1,7 +1,7 @@
 // nifticlib gives the header's layout, byte swapping, sizes and names of types and units, and the
 // quaternion's matrix. Its nifti_convert_n1hdr2nim and nifti_convert_n2hdr2nim are not used: they print
 // whatever they refuse, refuse binary voxels, turn numbers that are not finite into 0, let dimensions
-// overflow and convert vox_offset without a look at its range. What is called here is silent at nifticlib's
+// overflow, and convert vox_offset without a range check. What is called here is silent at nifticlib's
 // default debug level, never exits and writes no global.
 
 #include <algorithm>
@@ -86,7 +86,7 @@ Fields native_fields(std::span<const std::byte> head, Raw& raw) {
   return fields;
 }
 
-// Copies the fields that are read; the texts stay behind.
+// Copies the fields that are used; the free texts are left out.
 template <class Fields>
 void widen(const Fields& from, nifti_2_header& to) {
   to.datatype = from.datatype;
@@ -161,7 +161,7 @@ void read_datatype(const nifti_2_header& raw, NiftiHeader& header) {
                   std::to_string(header.bits_per_voxel), std::to_string(raw.bitpix));
 }
 
-// CIFTI-2 puts matrices of brain connectivity into NIfTI-2 files: there is no picture in them.
+// CIFTI-2 puts matrices of brain connectivity into NIfTI-2 files: there is no image in them.
 void check_intent(const nifti_2_header& raw) {
   if (raw.intent_code >= 3000 && raw.intent_code < 3100)
     throw_invalid("intent_code", "a volume", "a CIFTI-2 matrix, code " + std::to_string(raw.intent_code));
@@ -179,7 +179,7 @@ void read_dims(const nifti_2_header& raw, NiftiHeader& header) {
   }
 }
 
-// Voxels are counted only as far as the limit goes, so that no product overflows.
+// Voxels are counted only up to the limit, so that no product overflows.
 void read_volume_size(const NiftiLimits& limits, NiftiHeader& header) {
   const uint64_t max_bytes = std::min<uint64_t>(limits.max_volume_bytes, uint64_t{1} << 56);
   const uint64_t max_voxels = max_bytes * 8 / header.bits_per_voxel;
@@ -196,7 +196,7 @@ void read_volume_size(const NiftiLimits& limits, NiftiHeader& header) {
 }
 
 void read_voxel_offset(const Raw& raw, const NiftiLimits& limits, NiftiHeader& header) {
-  // Four bytes behind the header say whether extensions follow.
+  // Four bytes after the header say whether extensions follow.
   const size_t least = (raw.version == 1 ? kNifti1HeaderBytes : kNifti2HeaderBytes) + 4;
   if (!(raw.vox_offset >= static_cast<double>(least)) || std::isinf(raw.vox_offset))
     throw_invalid("vox_offset", "at least " + std::to_string(least), std::to_string(raw.vox_offset));
@@ -208,8 +208,8 @@ void read_voxel_offset(const Raw& raw, const NiftiLimits& limits, NiftiHeader& h
   header.voxel_offset = static_cast<uint64_t>(raw.vox_offset);
 }
 
-// A slope that is 0 or not finite means: not scaled. An intercept that is not finite beside a good slope is
-// damage. Both as in nibabel's get_slope_inter. Scaling does not apply to colours.
+// A slope that is 0 or not finite means: not scaled. A non-finite intercept with a valid slope is damage.
+// Both as in nibabel's get_slope_inter. Scaling does not apply to colours.
 void read_scaling(const nifti_2_header& raw, NiftiHeader& header) {
   if (raw.datatype == DT_RGB24 || raw.datatype == DT_RGBA32) return;
   if (raw.scl_slope == 0 || !std::isfinite(raw.scl_slope)) return;

@@ -9,7 +9,7 @@
 
 namespace mii {
 
-/// Where a picture lies among the voxels: pixel [r, c] is voxel first + r * down + c * right, all of them
+/// Where an image lies among the voxels: pixel [r, c] is voxel first + r * down + c * right, all of them
 /// inside of the volume.
 struct VoxelCut {
   size_t rows = 0, cols = 0;

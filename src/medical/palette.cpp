@@ -138,7 +138,8 @@ std::optional<LookupTable> read_lookup_table(DcmItem& item, bool signed_input) {
                     std::clamp(descriptor->bits, 8, 16)};
   if (table.entries.empty()) return std::nullopt;
   table.entries.resize(std::min(table.entries.size(), descriptor->entries));
-  // Some writers announce more bits than their entries use; a picture an eighth as bright is not meant.
+  // Some writers announce more bits than their entries use; taken literally, the image would be an eighth as
+  // bright.
   const uint16_t most = *std::ranges::max_element(table.entries);
   table.bits = std::clamp(static_cast<int>(std::bit_width(most)), 8, 16);
   return table;
@@ -160,7 +161,7 @@ void apply_modality_table(const LookupTable& table, GreyFrame& frame) {
 
 ColourFrame apply_palette(DcmItem& dataset, const RawFrame& raw, const PixelLayout& layout) {
   if (layout.samples != 1)
-    fail("belongs to a picture of " + std::to_string(layout.samples) + " samples a pixel");
+    fail("belongs to an image of " + std::to_string(layout.samples) + " samples a pixel");
   const std::array channels{
       read_channel(dataset, DCM_RedPaletteColorLookupTableDescriptor, DCM_RedPaletteColorLookupTableData,
                    DCM_SegmentedRedPaletteColorLookupTableData, raw.is_signed),

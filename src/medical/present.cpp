@@ -79,7 +79,7 @@ ChosenMapping choose_mapping(const Profile& profile, const GreyFrame& frame, con
     case Kind::voi:
       break;
   }
-  // PS3.3 C.11.2: where both are there, either may be taken; a table says more.
+  // PS3.3 C.11.2: where both are present, either may be used; the table is more specific.
   if (!hints.voi_tables.empty()) return {hints.voi_tables.front(), "voi-lut"};
   if (!hints.windows.empty()) return {hints.windows.front(), "voi-window"};
   throw Error(ErrorCode::invalid_image, "the profile 'voi' needs a window or VOI LUT, and the file has none");

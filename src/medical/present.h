@@ -11,7 +11,7 @@
 
 namespace mii {
 
-/// What a file says about how a grey frame of it is to be shown.
+/// What a file says about how to display one of its grey frames.
 struct DisplayHints {
   std::string modality;   ///< DICOM's code, "CT"; empty when not known
   std::string body_part;  ///< in capitals
@@ -23,8 +23,8 @@ struct DisplayHints {
 
 DisplayHints display_hints(const DicomFile& file, const DicomFrameInfo& frame);
 
-/// What a profile comes to for a frame. applied: "window", "voi-window", "voi-lut", "percentile", "minmax",
-/// "stored". Throws Error{invalid_image} for the profile "voi" where there is none.
+/// The mapping that a profile chooses for a frame. applied: "window", "voi-window", "voi-lut", "percentile",
+/// "minmax", "stored". Throws Error{invalid_image} for the profile "voi" where there is none.
 struct ChosenMapping {
   Mapping mapping;
   std::string applied;

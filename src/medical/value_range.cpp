@@ -69,7 +69,7 @@ double ValueStatistics::bin_value(size_t bin) const {
 }
 
 double ValueStatistics::at(double percentile) const {
-  // Counted from the lowest real value: a negative slope turns the order of the stored values round.
+  // Counted from the lowest real value: a negative slope reverses the order of the stored values.
   const bool reversed = integers_ && slope_ < 0;
   const double rank = percentile / 100 * static_cast<double>(total_ - 1);
   const auto below_rank = static_cast<uint64_t>(rank);

@@ -13,7 +13,8 @@ namespace mii {
 /// Percentiles of real values, from frames that are given one after another, in memory that does not grow
 /// with them. Padding and NaN are left out; infinite values too. Linear interpolation between ranks, as
 /// numpy.percentile does by default. Exact while all frames hold integers under one rescale that span at most
-/// 2^24 values; else values are told apart to 1 / 65536 of a range that add_range must have heard of before.
+/// 2^24 values; otherwise values are resolved to 1 / 65536 of the range, which add_range must have seen
+/// before.
 class ValueStatistics {
  public:
   /// First pass: the range of a frame's values.

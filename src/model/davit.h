@@ -72,7 +72,7 @@ class Davit {
   LayerNorm norm_;
   Linear projection_;
 
-  // The activations: x_ is the residual stream, the buffers hold it, its next value, and q|k|v.
+  // The activations: x_ is the residual stream, the buffers hold it, its next value and q|k|v.
   Rows x_;
   Buffer stream_;
   Buffer next_;

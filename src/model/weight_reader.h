@@ -22,7 +22,7 @@ class WeightReader {
 
   /// `prefix`.weight [out, in] and `prefix`.bias [out].
   Linear linear(const std::string& prefix) const;
-  /// The same from two names that follow no pattern.
+  /// The same, from two names without a common prefix.
   Linear linear(const std::string& weight, const std::string& bias) const;
   /// A projection stored as [in, out], without a bias.
   Linear projection(const std::string& name) const;

@@ -5,7 +5,7 @@
 namespace mii {
 
 /// Floating-point operations that one image needs: products of the convolutions, linear layers and attentions
-/// of the real tokens (a multiply-add counts as two). What a padded window would add is not counted.
+/// of the real tokens (a multiply-add counts as two). Padding of windows is not counted.
 double image_tower_operations(const ImageTowerConfig& config);
 
 }  // namespace mii

@@ -6,7 +6,7 @@
 
 namespace mii::pipeline {
 
-/// How an image came about, as a JSON object. Frames are counted from 1, as DICOM does.
+/// How an image was made, as a JSON object. Frames are counted from 1, as DICOM does.
 std::string provenance_json(const Provenance& provenance);
 /// The same in words: "window 40/400".
 std::string mapping_text(const Provenance& provenance);

@@ -14,9 +14,9 @@
 
 namespace mii::pipeline {
 
-/// What a slice is called in outputs: the path, and "#12" for a frame of several.
+/// The name of a slice in outputs: the path, with "#12" for one frame of several.
 std::string name_of(const Slice& slice);
-/// A series is called by the file of its first slice.
+/// The name of a series: that of its first slice's file.
 std::string name_of(const Series& series);
 
 /// The images of one series. Profiles that look at values look at those of all slices together, for which all

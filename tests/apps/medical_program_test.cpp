@@ -101,7 +101,7 @@ class MedicalProgram : public testing::Test {
     return found;
   }
 
-  // What the engine gives for pictures, read one by one.
+  // What the engine gives for images, read one by one.
   static Matrix encoded(const std::vector<std::string>& paths, const DecodeOptions& options = {}) {
     std::vector<Image> images;
     for (const std::string& path : paths) images.push_back(Image::read(path, options));
@@ -186,7 +186,7 @@ TEST_F(MedicalProgram, InspectWarnsOfABurnedInAnnotation) {
   EXPECT_THAT(run("inspect " + file("series/1.dcm")).out, Not(HasSubstr("burned")));
 }
 
-TEST_F(MedicalProgram, InspectNamesWhatIsNoPicture) {
+TEST_F(MedicalProgram, InspectNamesWhatIsNoImage) {
   DicomSet report;
   report.raw(0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.88.11")
       .raw(0x00080060, "CS", "SR")
@@ -194,12 +194,12 @@ TEST_F(MedicalProgram, InspectNamesWhatIsNoPicture) {
   write("report.dcm", dicom_file(report));
   const Result r = run("inspect " + file("report.dcm") + " " + file("series/1.dcm"));
   EXPECT_EQ(r.status, 3);
-  EXPECT_THAT(r.err, HasSubstr("report.dcm: DICOM: holds no picture: it is BasicTextSR"));
+  EXPECT_THAT(r.err, HasSubstr("report.dcm: DICOM: holds no image: it is BasicTextSR"));
   EXPECT_THAT(r.out, HasSubstr("CHEST")) << "the other file is described";
   EXPECT_THAT(r.out + r.err, Not(HasSubstr("Jane")));
 }
 
-TEST_F(MedicalProgram, InspectWritesThePictureThatTheModelSees) {
+TEST_F(MedicalProgram, InspectWritesTheImageThatTheModelSees) {
   const std::string input = file("series/1.dcm");
   const std::string folder = " --model " + model_->folder().string();
   EXPECT_EQ(run("inspect " + input + folder + " --png " + file("seen.png")).status, 0);
@@ -212,7 +212,7 @@ TEST_F(MedicalProgram, InspectWritesThePictureThatTheModelSees) {
   EXPECT_TRUE(std::ranges::equal(Image::read(file("full.png")).pixels(), Image::read(input).pixels()));
 }
 
-TEST_F(MedicalProgram, ClassifyRecordsHowAFileBecameAPicture) {
+TEST_F(MedicalProgram, ClassifyRecordsHowAFileBecameAnImage) {
   const Result r = run("classify" + model() + file("series/1.dcm") + " --labels a b --json --provenance");
   EXPECT_EQ(r.status, 0) << r.err;
   const auto record = boost::json::parse(r.out).as_object().at("provenance").as_object();

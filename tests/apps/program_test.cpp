@@ -99,7 +99,7 @@ class Program : public testing::Test {
 };
 std::unique_ptr<ProceduralModel> Program::model_;
 
-TEST_F(Program, ClassifyPrintsOneJsonObjectAPictureInDescendingOrder) {
+TEST_F(Program, ClassifyPrintsOneJsonObjectAnImageInDescendingOrder) {
   const Result r = run("classify" + model() + picture("rgb.png") + " " + picture("rgba.png") +
                        " --labels X-Ray Ultrasound 'a \"b\"' --json");
   EXPECT_EQ(r.status, 0) << r.err;
@@ -143,7 +143,7 @@ TEST_F(Program, EmbedWritesTheEnginesVectorsInEachFormat) {
 }
 
 TEST_F(Program, EmbedLeavesOutWhatFailsAndSaysWhy) {
-  write("broken.jpg", "no picture");
+  write("broken.jpg", "no image");
   const Result r = run("embed" + model() + "--images " + picture("rgb.png") + " " + file("broken.jpg") + " " +
                        picture("grey.png") + " --output " + file("v.jsonl"));
   EXPECT_EQ(r.status, 3);

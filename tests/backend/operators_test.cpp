@@ -254,7 +254,7 @@ std::vector<Case> cases() {
     const std::string d = " d" + std::to_string(dim);
     add("window exact" + d, [=](Backend& b) { return window_attention(b, {2, 8, 4}, 2, dim, 4); });
     add("window padded" + d, [=](Backend& b) { return window_attention(b, {2, 7, 5}, 2, dim, 4); });
-    add("window larger than the picture" + d, [=](Backend& b) {
+    add("window larger than the grid" + d, [=](Backend& b) {
       return window_attention(b, {1, 3, 2}, 2, dim, 12);
     });
     add("channel" + d, [=](Backend& b) { return channel_attention(b, {2, 5, 7}, 3, dim); });

@@ -246,7 +246,7 @@ TEST_F(EngineTest, ThreadsChangeNoMoreThanRounding) {
   EXPECT_LE(largest_difference(one.values(), two.values()), 2e-6f);
 }
 
-// The published model has four stages, square pictures and a text tower that sees both ways. Folders with
+// The published model has four stages, square images and a text tower that sees both ways. Folders with
 // other numbers are promised as well: here the fast backend against the plain one.
 TEST(OtherLayouts, GiveTheSameVectorsOnBothBackends) {
   const std::filesystem::path folder =

@@ -12,7 +12,7 @@
 #include "mii/engine.h"
 #include "model/davit.h"
 #include "procedural_model.h"
-#include "real_pictures.h"
+#include "real_images.h"
 #include "weights/model_folder.h"
 
 namespace mii {
@@ -47,8 +47,8 @@ std::map<std::string, Image> inputs(const Golden& golden) {
     const bool synthetic = name.starts_with("synthetic/");
     if (synthetic)
       images.emplace(name, Image::read(golden_folder() / name));
-    else if (!real_pictures().empty())
-      images.emplace(name, Image::read(real_pictures() / name));
+    else if (!real_images().empty())
+      images.emplace(name, Image::read(real_images() / name));
     else
       std::cout << name
                 << " is not compared: it is not here, and MII_SHARED_GOLDEN names no folder with it\n";
@@ -124,7 +124,7 @@ INSTANTIATE_TEST_SUITE_P(Backends, TinyModel,
                            return without_hyphens(std::get<0>(test.param) + "_" + std::get<1>(test.param));
                          });
 
-void compare_vectors(const Engine& engine, const Golden& golden, const PrecisionInfo& limits) {
+void expect_close_vectors(const Engine& engine, const Golden& golden, const PrecisionInfo& limits) {
   const auto images = inputs(golden);
   ASSERT_FALSE(images.empty());
   const auto names = golden.strings("inputs");
@@ -152,7 +152,7 @@ void compare_vectors(const Engine& engine, const Golden& golden, const Precision
   }
 }
 
-void compare_texts(const Engine& engine, const Golden& golden, const PrecisionInfo& limits) {
+void expect_close_texts(const Engine& engine, const Golden& golden, const PrecisionInfo& limits) {
   const auto texts = golden.strings("texts");
   const auto expected = golden.values<float>("text/embedding");
   const Matrix vectors = engine.encode_texts(texts);
@@ -183,8 +183,8 @@ TEST_P(TinyVectors, KeepWhatThePrecisionPromises) {
   const Engine engine =
       Engine::open(model.folder(), {.precision = precision.precision, .backend = backend_name});
   EXPECT_EQ(engine.info().precision, precision.precision);
-  compare_vectors(engine, golden, precision);
-  compare_texts(engine, golden, precision);
+  expect_close_vectors(engine, golden, precision);
+  expect_close_texts(engine, golden, precision);
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, TinyVectors,
@@ -213,8 +213,8 @@ TEST(FullSize, AgreesWithTheReference) {
     const Engine engine = Engine::open(model.folder(), {.precision = precision.precision});
     EXPECT_EQ(engine.info().parameters, 615996417u);
     EXPECT_EQ(engine.info().tensors, 601u);
-    compare_vectors(engine, golden, precision);
-    compare_texts(engine, golden, precision);
+    expect_close_vectors(engine, golden, precision);
+    expect_close_texts(engine, golden, precision);
   }
 }
 

@@ -12,7 +12,7 @@ Image picture(bool colour) {
   return Image::from_rgb(40, 20, pixels);
 }
 
-TEST(Alter, OnlyPicturesWithoutColourAreInverted) {
+TEST(Alter, OnlyImagesWithoutColourAreInverted) {
   for (const Alteration alteration : all_alterations()) {
     EXPECT_TRUE(applies(alteration, picture(false))) << to_string(alteration);
     EXPECT_EQ(applies(alteration, picture(true)), alteration != Alteration::inverted)

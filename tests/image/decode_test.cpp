@@ -1,7 +1,6 @@
-// What the decoders do with pictures that are built here byte by byte, and with input that is no picture.
+// What the decoders do with images that are built here byte by byte, and with input that is no image.
 
 #include <array>
-#include <chrono>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
@@ -29,14 +28,14 @@ using testing::HasSubstr;
 
 using Data = std::vector<std::byte>;
 
-const fs::path kPictures = fs::path(MII_TEST_DATA) / "golden" / "synthetic";
+const fs::path kImages = fs::path(MII_TEST_DATA) / "golden" / "synthetic";
 
 Data data_of(std::string_view text) {
   const auto bytes = std::as_bytes(std::span(text.data(), text.size()));
   return {bytes.begin(), bytes.end()};
 }
 
-Data picture(const std::string& name) { return read_file(kPictures / name, 1 << 24); }
+Data picture(const std::string& name) { return read_file(kImages / name, 1 << 24); }
 
 std::string le16(uint32_t v) { return {static_cast<char>(v), static_cast<char>(v >> 8)}; }
 std::string le32(uint32_t v) { return le16(v) + le16(v >> 16); }
@@ -59,12 +58,12 @@ long peak_memory_kib() {
   return usage.ru_maxrss;
 }
 
-// Refused at once: in less than a second and without 64 MiB of memory.
+// Refused at once: in less than a second of processor time and without 64 MiB of memory.
 std::string refusal(const Data& data, const DecodeOptions& options = {}) {
   const long before = peak_memory_kib();
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   std::string error = error_of(data, options);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+  EXPECT_LT(std::clock() - start, CLOCKS_PER_SEC);
   EXPECT_LT(peak_memory_kib() - before, 64 * 1024);
   return error;
 }
@@ -72,18 +71,18 @@ std::string refusal(const Data& data, const DecodeOptions& options = {}) {
 TEST(Decode, SaysWhatTheBytesSeemToBe) {
   EXPECT_THAT(error_of({}), HasSubstr("nothing: 0 bytes"));
   EXPECT_THAT(error_of(data_of("hello")), HasSubstr("5 bytes of no known format"));
-  EXPECT_THAT(error_of(data_of("GIF89a....")), HasSubstr("a GIF picture"));
+  EXPECT_THAT(error_of(data_of("GIF89a....")), HasSubstr("a GIF image"));
   EXPECT_THAT(error_of(data_of("%PDF-1.7")), HasSubstr("a PDF document"));
   EXPECT_THAT(error_of(data_of("<!DOCTYPE html>")), HasSubstr("an HTML page"));
   EXPECT_THAT(error_of(data_of(std::string(128, '\0') + "DICM")),
               HasSubstr("invalid_image: DICOM: no attributes of an image"));
-  EXPECT_THAT(error_of(data_of(std::string(3, '\0') + " ftypheic")), HasSubstr("a HEIC picture"));
+  EXPECT_THAT(error_of(data_of(std::string(3, '\0') + " ftypheic")), HasSubstr("a HEIC image"));
   EXPECT_THAT(error_of(data_of("GIF89a....")),
-              HasSubstr("invalid_image: expected a JPEG, PNG, TIFF, WebP, BMP, PNM, DICOM or NIfTI picture"));
+              HasSubstr("invalid_image: expected a JPEG, PNG, TIFF, WebP, BMP, PNM, DICOM or NIfTI image"));
 }
 
 TEST(Decode, ReadNamesTheFile) {
-  const fs::path path = fs::path(testing::TempDir()) / "not-a-picture.png";
+  const fs::path path = fs::path(testing::TempDir()) / "not-an-image.png";
   std::ofstream(path) << "hello";
   try {
     Image::read(path);
@@ -103,7 +102,7 @@ TEST(Decode, ReadNamesTheFile) {
 
 TEST(Decode, NameDoesNotMatter) {
   const fs::path path = fs::path(testing::TempDir()) / "really-a-jpeg.png";
-  fs::copy_file(kPictures / "baseline.jpg", path, fs::copy_options::overwrite_existing);
+  fs::copy_file(kImages / "baseline.jpg", path, fs::copy_options::overwrite_existing);
   EXPECT_EQ(Image::read(path).width(), 200u);
   fs::remove(path);
 }
@@ -111,22 +110,21 @@ TEST(Decode, NameDoesNotMatter) {
 TEST(Decode, FileLimitIsKept) {
   const DecodeOptions options{.limits = {.max_file_bytes = 1000}};
   EXPECT_THAT(error_of(picture("rgb.png"), options), HasSubstr("image_too_large"));
-  EXPECT_THROW(Image::read(kPictures / "rgb.png", options), Error);
+  EXPECT_THROW(Image::read(kImages / "rgb.png", options), Error);
 }
 
 TEST(Decode, PixelLimitIsKeptByEveryFormat) {
   const DecodeOptions options{.limits = {.max_pixels = 200 * 137 - 1}};
   for (const char* name : {"baseline.jpg", "progressive.jpg", "cmyk.jpg", "rgb.png", "lossless.webp",
                            "lzw.tiff", "rgb.bmp", "rgb.ppm"}) {
-    EXPECT_THAT(refusal(picture(name), options),
-                HasSubstr("image_too_large: the picture has 200 x 137 pixels"))
+    EXPECT_THAT(refusal(picture(name), options), HasSubstr("image_too_large: the image has 200 x 137 pixels"))
         << name;
     EXPECT_EQ(error_of(picture(name), {.limits = {.max_pixels = 200 * 137}}), "no error") << name;
   }
 }
 
-TEST(Decode, TruncatedPicturesAreRefused) {
-  for (const auto& entry : fs::directory_iterator(kPictures)) {
+TEST(Decode, TruncatedImagesAreRefused) {
+  for (const auto& entry : fs::directory_iterator(kImages)) {
     const Data whole = read_file(entry.path(), 1 << 24);
     for (size_t step = 0; step < 60; ++step) {
       const size_t size = step < 30 ? step : whole.size() * (step - 30) / 30;
@@ -152,9 +150,9 @@ TEST(Decode, MislabelledBytesAreRefused) {
   }
 }
 
-TEST(Decode, DamagedPicturesThrowOrDecodeButNeverCrash) {
+TEST(Decode, DamagedImagesThrowOrDecodeButNeverCrash) {
   std::mt19937 random(1);
-  for (const auto& entry : fs::directory_iterator(kPictures)) {
+  for (const auto& entry : fs::directory_iterator(kImages)) {
     const Data whole = read_file(entry.path(), 1 << 24);
     for (int round = 0; round < 40; ++round) {
       Data data = whole;
@@ -225,7 +223,7 @@ std::string zeros_deflated(size_t blocks) {
 TEST(Bombs, PngHeaderAlone) {
   const Data huge = data_of(png_start(60000, 60000, 8, 2) + png_chunk("IDAT", "x"));
   EXPECT_THAT(refusal(huge),
-              HasSubstr("image_too_large: the picture has 60000 x 60000 pixels, at most 100000000"));
+              HasSubstr("image_too_large: the image has 60000 x 60000 pixels, at most 100000000"));
   const Data allowed = data_of(png_start(10000, 10000, 16, 6) + png_chunk("IDAT", "x"));
   EXPECT_THAT(refusal(allowed), HasSubstr("invalid_image"));
   const Data grey16 = data_of(png_start(10000, 10000, 16, 0) + png_chunk("IDAT", "x"));
@@ -257,7 +255,7 @@ TEST(Bombs, WebPAnimationOnALargeCanvas) {
   const std::string body = "WEBP" + canvas + "ANIM" + le32(6) + std::string(6, '\0');
   const Data data = data_of("RIFF" + le32(static_cast<uint32_t>(body.size())) + body);
   EXPECT_THAT(refusal(data),
-              HasSubstr("image_too_large: the picture has 10000 x 10000 pixels, at most 20000000"));
+              HasSubstr("image_too_large: the image has 10000 x 10000 pixels, at most 20000000"));
 }
 
 TEST(Bombs, PngCompressedTextIsSkippedUnread) {
@@ -280,7 +278,7 @@ TEST(Bombs, JpegHeaderAlone) {
 }
 
 TEST(Bombs, JpegOfManyScans) {
-  // The scans of a progressive picture over and over again.
+  // The scans of a progressive image over and over again.
   const Data whole = picture("progressive.jpg");
   const Data mark = data_of("\xFF\xDA");
   const auto scan = std::ranges::search(whole, mark).begin();
@@ -289,7 +287,7 @@ TEST(Bombs, JpegOfManyScans) {
   EXPECT_THAT(error_of(data), HasSubstr("invalid_image"));
 }
 
-// Scans that change nothing, of a progressive picture of one grey: each is a pass over all of it.
+// Scans that change nothing, of a progressive image of one grey: each is a pass over all of it.
 Data empty_scans(uint32_t side, int scans) {
   const std::string one_code = std::string(1, '\1') + std::string(16, '\0');  // of one bit, for zero
   std::string jpeg = "\xFF\xD8\xFF\xDB" + be16(67) + std::string(1, '\0') + std::string(64, '\1') +
@@ -322,7 +320,7 @@ TEST(Bombs, WebPHeaderAlone) {
     return data_of("RIFF" + le32(static_cast<uint32_t>(12 + body.size())) + "WEBPVP8L" +
                    le32(static_cast<uint32_t>(body.size())) + body);
   };
-  EXPECT_THAT(refusal(start(16383)), HasSubstr("image_too_large: the picture has 16383 x 16383"));
+  EXPECT_THAT(refusal(start(16383)), HasSubstr("image_too_large: the image has 16383 x 16383"));
   EXPECT_THAT(refusal(start(9000)), HasSubstr("i"));
 }
 
@@ -373,7 +371,7 @@ TEST(Bombs, BmpAndPnmHeadersAlone) {
   EXPECT_THAT(refusal(data_of("P6 10000 10000 255\n")), HasSubstr("invalid_image: PNM: ends early"));
   EXPECT_THAT(refusal(data_of("P5 10000 10000 65535\n")), HasSubstr("invalid_image: PNM: ends early"));
   EXPECT_THAT(refusal(data_of("P5 99999999999 1 255\n")), HasSubstr("invalid_image"));
-  EXPECT_THAT(refusal(data_of("P5 0 7 255\n")), HasSubstr("the picture is empty"));
+  EXPECT_THAT(refusal(data_of("P5 0 7 255\n")), HasSubstr("the image is empty"));
 }
 
 std::string png_grey16(std::initializer_list<uint16_t> values) {
@@ -407,7 +405,7 @@ TEST(Grey16, IsScaledByItsOwnRangeOrItsHighByte) {
               ElementsAre(3, 3, 4, 5, 3));
 }
 
-TEST(Grey16, ConstantPictureBecomesBlack) {
+TEST(Grey16, ConstantImageBecomesBlack) {
   EXPECT_THAT(first_channel(Image::decode(data_of(png_grey16({40000, 40000})))), ElementsAre(0, 0));
   EXPECT_THAT(first_channel(Image::decode(data_of("P5 2 1 65535\n\x12\x34\x12\x34"))), ElementsAre(0, 0));
 }
@@ -425,7 +423,7 @@ TEST(Grey16, TiffWithWhiteAsZeroIsInverted) {
   EXPECT_THAT(first_channel(Image::decode(data)), ElementsAre(255, 205, 0));
 }
 
-// A picture of 4 x 2 pixels and three shades: 0, 10 and 20.
+// An image of 4 x 2 pixels and three shades: 0, 10 and 20.
 Data bmp_of_runs(std::string_view runs) {
   const std::string palette = le32(0) + le32(0x0A0A0A) + le32(0x141414);
   return data_of("BM" + le32(0) + le32(0) + le32(54 + 12) + le32(40) + le32(4) + le32(2) + le16(1) + le16(8) +
@@ -438,7 +436,7 @@ TEST(Bmp, RunLengthJumpsLeaveTheFirstColour) {
   EXPECT_THAT(first_channel(image), ElementsAre(0, 0, 0, 20, 10, 10, 0, 0));
 }
 
-TEST(Bmp, RunLengthDataMayNotLeaveThePicture) {
+TEST(Bmp, RunLengthDataMayNotLeaveTheImage) {
   const Image jumped = Image::decode(bmp_of_runs(std::string_view("\2\1\0\2\1\7", 6)));
   EXPECT_THAT(first_channel(jumped), ElementsAre(0, 0, 0, 0, 10, 10, 0, 0));
   const Image overlong = Image::decode(bmp_of_runs(std::string_view("\xFF\1\0\0\xFF\2\xFF\1", 8)));

@@ -1,4 +1,4 @@
-// DICOM files as pictures: recognised by content, shown by a profile, with a record of how.
+// DICOM files as images: recognised by content, shown by a profile, with a record of how.
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-// Pictures and their bytes as Pillow 9.4 gives them: tests/data/golden/image_cases.json.
+// Images and their bytes as Pillow 9.4 gives them: tests/data/golden/image_cases.json.
 
 #include <algorithm>
 #include <filesystem>
@@ -11,7 +11,7 @@
 #include "core/file.h"
 #include "image/preprocess.h"
 #include "image/sha256.h"
-#include "real_pictures.h"
+#include "real_images.h"
 
 namespace mii {
 namespace {
@@ -46,19 +46,19 @@ void expect_case(const fs::path& path, const json::object& expected) {
   expect_resizes(image, expected.at("resized").as_object());
 }
 
-TEST(PillowDecode, SyntheticPicturesAreBitExact) {
+TEST(PillowDecode, SyntheticImagesAreBitExact) {
   for (const auto& [name, expected] : cases().at("decode").as_object()) {
     expect_case(kGolden / "synthetic" / std::string(name), expected.as_object());
   }
 }
 
-struct RealPicture {
+struct RealImage {
   const char* name;
   const char* rgb_sha256;
   const char* resized_480_sha256;
 };
 
-constexpr RealPicture kRealPictures[] = {
+constexpr RealImage kRealImages[] = {
     {"computed-tomography.jpg", "abe94dd030c88f9b94afda37f8c7966103f9556e8eba082fd9c2d03d05039290",
      "ff74bdd25f762d91777f7cc5056b5eeac208549ea1ee3c2164f7dc277e3801f3"},
     {"ultrasound.jpg", "3a201921b756d342acc3bd4fc2f05217434f24a2e406afc4e6d9153af09f3a98",
@@ -67,21 +67,21 @@ constexpr RealPicture kRealPictures[] = {
      "0950cffa45b10601aee033c10220e58b850d265d7a09db45c018f85b787454df"},
 };
 
-TEST(PillowDecode, RealPicturesAreBitExact) {
-  if (real_pictures().empty())
-    GTEST_SKIP() << "the real pictures are not here; MII_SHARED_GOLDEN names their folder";
-  for (const RealPicture& picture : kRealPictures) {
+TEST(PillowDecode, RealImagesAreBitExact) {
+  if (real_images().empty())
+    GTEST_SKIP() << "the real images are not here; MII_SHARED_GOLDEN names their folder";
+  for (const RealImage& picture : kRealImages) {
     SCOPED_TRACE(picture.name);
-    const Image image = Image::read(real_pictures() / "real" / picture.name);
+    const Image image = Image::read(real_images() / "real" / picture.name);
     EXPECT_EQ(sha256(image.pixels()), picture.rgb_sha256);
     EXPECT_EQ(sha256(resize_bicubic(image, 480, 480).pixels()), picture.resized_480_sha256);
   }
 }
 
-// The picture by formula that tests/data/golden was made with: a sum of two triangle waves and noise.
-class FormulaPicture {
+// The image by formula that tests/data/golden was made with: a sum of two triangle waves and noise.
+class FormulaImage {
  public:
-  FormulaPicture(size_t width, size_t height) : width_(width), height_(height) {}
+  FormulaImage(size_t width, size_t height) : width_(width), height_(height) {}
 
   Image paint() const {
     std::vector<uint8_t> pixels(width_ * height_ * 3);
@@ -115,13 +115,13 @@ class FormulaPicture {
   size_t height_;
 };
 
-TEST(PillowResize, FormulaPicturesAreBitExact) {
+TEST(PillowResize, FormulaImagesAreBitExact) {
   for (const json::value& item : cases().at("resize").as_array()) {
     SCOPED_TRACE(json::serialize(item.at("input")) + " -> " + json::serialize(item.at("output")));
     const auto size = [&item](const char* key, size_t i) {
       return item.at(key).as_array()[i].to_number<size_t>();
     };
-    const Image image = FormulaPicture(size("input", 1), size("input", 0)).paint();
+    const Image image = FormulaImage(size("input", 1), size("input", 0)).paint();
     ASSERT_EQ(sha256(image.pixels()), text(item.at("input_sha256")));
     const Image resized = resize_bicubic(image, size("output", 1), size("output", 0));
     EXPECT_EQ(sha256(resized.pixels()), text(item.at("output_sha256")));

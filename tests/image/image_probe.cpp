@@ -1,8 +1,8 @@
-// A small server for scripts that compare this library's pictures with another's. Reads one command a line:
+// A small server for scripts that compare this library's images with another's. Reads one command a line:
 //   decode PATH            prints "WIDTH HEIGHT SHA256" of the RGB bytes
 //   grey PATH              the same with Grey16::high_byte
 //   write OUT PATH         the same, and writes the RGB bytes to the file OUT
-//   resize W H PATH        the same of the decoded and resized picture
+//   resize W H PATH        the same of the decoded and resized image
 //   time W H PATH          reads, decodes, resizes, normalises; prints "SECONDS SHA256", the hash of the
 // and "error CODE MESSAGE" where the library throws.
 

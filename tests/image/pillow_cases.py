@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes a few hundred pictures and compares how this library and Pillow 9.4 decode them.
+"""Makes a few hundred images and compares how this library and Pillow 9.4 decode them.
 
 usage: pillow_cases.py IMAGE_PROBE [FOLDER]
 
 Pillow writes what it can write; PNG, TIFF, BMP and PNM variants that it cannot write are put together here.
 Exit status: 0 all equal, 1 differences (each is printed), 77 skipped because Pillow 9.4 or numpy is missing.
-FOLDER keeps the pictures; otherwise they go to a temporary folder.
+FOLDER keeps the images; otherwise they go to a temporary folder.
 """
 
 import hashlib
@@ -56,13 +56,13 @@ def as_bytes(values, bits, order=">"):
 # --- what Pillow writes -------------------------------------------------------------------------------------
 
 
-def saved(picture, form, **options):
+def saved(image, form, **options):
     out = io.BytesIO()
-    picture.save(out, form, **options)
+    image.save(out, form, **options)
     return out.getvalue()
 
 
-def pictures(width, height):
+def images(width, height):
     rgb = Image.fromarray(samples(width, height, 3, 255).astype(np.uint8), "RGB")
     rgba = Image.fromarray(samples(width, height, 4, 255).astype(np.uint8), "RGBA")
     grey = rgb.convert("L")
@@ -80,7 +80,7 @@ def pictures(width, height):
 
 
 def pillow_files(size):
-    made = pictures(*size)
+    made = images(*size)
     tag = "%dx%d" % size
     for mode, quality, sub in itertools.product(["L", "RGB", "CMYK"], [35, 92], [0, 1, 2]):
         for progressive in (False, True):
@@ -376,7 +376,7 @@ BEYOND_PILLOW = ("tiff-cmyk16",)
 def pillow_line(path):
     try:
         rgb = pillow_pixels(path)
-    except Exception as error:  # whatever Pillow raises, it means that it does not read the picture
+    except Exception as error:  # whatever Pillow raises, it means that it does not read the image
         return f"error {type(error).__name__} {error}"
     return "%d %d %s" % (rgb.shape[1], rgb.shape[0], hashlib.sha256(np.ascontiguousarray(rgb).tobytes()).hexdigest())
 
@@ -407,7 +407,7 @@ def main():
                 wrong += 1
                 print(f"DIFFERENT {name}: Pillow {theirs}; here {ours}")
     equal = len(paths) - wrong - beyond
-    print(f"{len(paths)} pictures: {equal} equal, {wrong} different, {beyond} read here but not by Pillow")
+    print(f"{len(paths)} images: {equal} equal, {wrong} different, {beyond} read here but not by Pillow")
     return 1 if wrong else 0
 
 

@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kPictures = fs::path(MII_TEST_DATA) / "golden" / "synthetic";
+const fs::path kImages = fs::path(MII_TEST_DATA) / "golden" / "synthetic";
 
 std::vector<uint8_t> noise(size_t width, size_t height) {
   std::mt19937 random(static_cast<uint32_t>(width * 1000 + height));
@@ -94,7 +94,7 @@ TEST(Resize, TablesInBlocksGiveTheSameWeights) {
 }
 
 // Their weights do not fit one table of bounded size.
-TEST(Resize, VeryLongPicturesAreResizedInPieces) {
+TEST(Resize, VeryLongImagesAreResizedInPieces) {
   const size_t length = 1'500'003;
   ASSERT_LT(AxisWeights::block_outputs(length, 7), 7u);
   const std::vector<uint8_t> pixels = noise(length, 1);

@@ -272,7 +272,7 @@ TEST(MeasuredTiff, MayHaveAFifthOfThePixels) {
       .width = 10, .height = 10, .bits = 32, .sample_format = 3, .blocks = {std::string(400, '\0')}};
   EXPECT_EQ(error_of(writer.bytes(), {.limits = {.max_pixels = 500}}), "no error");
   EXPECT_THAT(error_of(writer.bytes(), {.limits = {.max_pixels = 499}}),
-              HasSubstr("image_too_large: the picture has 10 x 10 pixels, at most 99 are decoded"));
+              HasSubstr("image_too_large: the image has 10 x 10 pixels, at most 99 are decoded"));
 }
 
 TEST(MeasuredTiff, SaysWhatItDoesNotRead) {

@@ -214,7 +214,7 @@ TEST(DicomFrame, AMarkerOutOfPlaceInAJpegIsDamage) {
   }
 }
 
-// The walk took the bytes behind RST0 for its length and found a small picture where libjpeg sees a comment.
+// The walk took the bytes behind RST0 for its length and found a small image where libjpeg sees a comment.
 TEST(DicomFrame, ADecoyFrameHeaderIsNotFound) {
   std::string jpeg = lossless_jpeg();
   const std::string decoy = jpeg.substr(jpeg.find("\xFF\xC3"), 13);
@@ -268,7 +268,7 @@ std::string many_scans(uint16_t side, int frame_marker, int scans) {
   return jpeg + "\xFF\xD9";
 }
 
-TEST(DicomFrame, AsManyScansAsAPictureNeeds) {
+TEST(DicomFrame, AsManyScansAsAnImageNeeds) {
   const auto result = [](uint16_t side, int frame_marker, int scans) {
     const DicomSet set = small_frame(many_scans(side, frame_marker, scans), side);
     return bounded_result_of(part10(kJpegBaseline, set.bytes()));
@@ -374,7 +374,7 @@ TEST(DicomFrame, JpegLsParametersAreInTheirRange) {
                                               {255, 3, 7, 21, 65535}})
     EXPECT_THAT(result(preset(values)), HasSubstr("parameters out of range"))
         << values[0] << " " << values[4];
-  // Tables that values are mapped by, and another size of the picture.
+  // Tables that values are mapped by, and another size of the image.
   for (const char kind : {'\0', '\2', '\3', '\4'})
     EXPECT_THAT(result(std::string(1, kind) + std::string(10, '\1')), HasSubstr("of an unknown kind"));
 }
@@ -636,7 +636,7 @@ TEST(DicomDamage, EveryFileIsWholeBeforehand) {
   for (const Data& data : files()) EXPECT_EQ(result_of(data), "no error");
 }
 
-TEST(DicomDamage, ATruncatedFileGivesAnErrorOrThePicture) {
+TEST(DicomDamage, ATruncatedFileGivesAnErrorOrTheImage) {
   for (const Data& whole : files()) {
     for (size_t n = 0; n < whole.size(); ++n) {
       const std::string result =
@@ -646,7 +646,7 @@ TEST(DicomDamage, ATruncatedFileGivesAnErrorOrThePicture) {
   }
 }
 
-TEST(DicomDamage, ChangedBytesGiveAnErrorOrAPicture) {
+TEST(DicomDamage, ChangedBytesGiveAnErrorOrAnImage) {
   std::mt19937 random(20240117);
   const std::vector<Data> wholes = files();
   for (int i = 0; i < 8000; ++i) {

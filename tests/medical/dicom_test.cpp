@@ -1,4 +1,4 @@
-// Small DICOM objects whose every pixel is known, read back; and objects that are no picture.
+// Small DICOM objects whose every pixel is known, read back; and objects that are no image.
 
 #include <cmath>
 #include <filesystem>
@@ -192,7 +192,7 @@ TEST(DicomFiles, SequencesOfEveryFormAreWalkedThrough) {
       inner.raw(0x00080100, "SH", "CODE");
       DicomSet outer(form);
       outer.sequence(0x00082228, {inner, inner}, undefined);
-      // Icons have pixel data of their own, which is not the picture's.
+      // Icons have pixel data of their own, which is not the image's.
       outer.raw(0x7FE00010, "OW", "icon");
       DicomSet set = dicom_image(row_of<uint16_t>({1, 2, 3}, form), form);
       set.sequence(0x00081115, {outer}, undefined);
@@ -726,7 +726,7 @@ TEST(DicomJpeg, HeadersThatDisagreeWithTheDataSetAreNamed) {
               HasSubstr("a JPEG of 12 bits, 8 are allocated"));
 }
 
-// The picture and the codestream of ITU-T T.87 annex H.3.
+// The image and the codestream of ITU-T T.87 annex H.3.
 TEST(DicomJpegLs, TheStandardsExample) {
   const std::string frame =
       bytes_of({0xFF, 0xD8, 0xFF, 0xF7, 0x00, 0x0B, 0x08, 0x00, 0x04, 0x00, 0x04, 0x01, 0x01, 0x11, 0x00,
@@ -840,7 +840,7 @@ TEST(DicomJpeg2000, DamageAndOtherSizesAreErrors) {
   EXPECT_THAT(in({.rows = 20, .cols = 30}, "no codestream"), HasSubstr("JPEG 2000: damaged header"));
 }
 
-// --- what is no picture ------------------------------------------------------------------------------------
+// --- what is no image ------------------------------------------------------------------------------------
 
 TEST(DicomObjects, WithoutPixelsAreNamed) {
   const std::vector<std::array<const char*, 3>> objects = {
@@ -853,7 +853,7 @@ TEST(DicomObjects, WithoutPixelsAreNamed) {
     DicomSet set;
     set.raw(0x00080016, "UI", sop_class).raw(0x00080060, "CS", modality).raw(0x00100010, "PN", "Doe^Jane");
     const std::string error = error_of(set);
-    EXPECT_THAT(error, StartsWith("invalid_image: DICOM: holds no picture: it is "));
+    EXPECT_THAT(error, StartsWith("invalid_image: DICOM: holds no image: it is "));
     EXPECT_THAT(error, HasSubstr(name));
     EXPECT_THAT(error, HasSubstr(std::string("(modality ") + modality + ")"));
     EXPECT_THAT(error, testing::Not(HasSubstr("Jane")));

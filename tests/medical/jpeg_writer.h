@@ -1,6 +1,6 @@
 #pragma once
 
-// Compressed pictures for tests: lossless JPEG by hand, JPEG 2000 by OpenJPEG's encoder.
+// Compressed images for tests: lossless JPEG by hand, JPEG 2000 by OpenJPEG's encoder.
 
 #include <cstdint>
 #include <cstring>

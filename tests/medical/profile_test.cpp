@@ -1,4 +1,4 @@
-// Profiles by name, and what "auto" decides for each kind of picture.
+// Profiles by name, and what "auto" decides for each kind of image.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -89,14 +89,14 @@ TEST(Render, AppliesTheRescaleBeforeTheWindow) {
   EXPECT_THAT(render(steep, linear(40, 400)), ElementsAre(63, 127, 191));
 }
 
-TEST(Render, NegativeSlopeTurnsThePictureRound) {
+TEST(Render, NegativeSlopeTurnsTheImageRound) {
   GreyFrame frame = row({0, 10, 20});
   frame.slope = -1;  // 0, -10, -20
   EXPECT_THAT(render(frame, ValueRange{-20, 0}), ElementsAre(255, 127, 0));
   EXPECT_THAT(render(frame, exact(-10, 20)), ElementsAre(255, 127, 0));
 }
 
-TEST(Render, InvertedIsTheComplementOfThePicture) {
+TEST(Render, InvertedIsTheComplementOfTheImage) {
   GreyFrame frame = row({-160, -100, 40, 200, 239, 500});
   const std::vector<uint8_t> grey = render(frame, linear(40, 400));
   frame.inverted = true;
@@ -155,7 +155,7 @@ TEST(RenderStored, SpreadsTheWholeRangeOfTheStoredBits) {
   EXPECT_THAT(render(twelve, StoredRange{}), ElementsAre(0, 127, 255));
 }
 
-TEST(RenderRange, AConstantPictureIsBlack) {
+TEST(RenderRange, AConstantImageIsBlack) {
   EXPECT_THAT(render(row({7, 7, 7}), range_of(row({7, 7, 7}))), Each(0));
   EXPECT_THAT(render(real_row({0.5, 0.5}), range_of(real_row({0.5, 0.5}))), Each(0));
 }

@@ -193,7 +193,7 @@ TEST_F(SeriesTest, OtherFilesAreListedWithTheirReason) {
   EXPECT_EQ(found.series.size(), 1u);
   ASSERT_EQ(found.skipped.size(), 2u);
   EXPECT_THAT(found.skipped[0].reason, HasSubstr("neither a DICOM file nor a NIfTI volume"));
-  EXPECT_THAT(found.skipped[1].reason, HasSubstr("holds no picture: it is BasicTextSR"));
+  EXPECT_THAT(found.skipped[1].reason, HasSubstr("holds no image: it is BasicTextSR"));
 }
 
 TEST_F(SeriesTest, AMissingPathIsAnError) {

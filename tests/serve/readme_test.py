@@ -9,7 +9,7 @@ import sys
 from service import DATA, service
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PICTURE = "build/demo-pictures/retina.jpg"
+PICTURE = "build/demo-images/retina.jpg"
 
 
 def calls():

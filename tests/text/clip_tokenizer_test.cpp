@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <fstream>
 
 #include "golden.h"
@@ -58,23 +58,23 @@ TEST(ClipTokenizer, AMegabyteOfEntitiesWithinEntitiesIsQuick) {
   const ClipTokenizer clip = tokenizer();
   std::string text = "&";
   while (text.size() < (1 << 20) - 10) text += "amp;";
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   EXPECT_THAT(clip.encode(text, 77), SizeIs(77));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  EXPECT_LT(std::clock() - start, 20 * CLOCKS_PER_SEC);
 }
 
 TEST(ClipTokenizer, RepairsWhatPeoplePaste) {
   const ClipTokenizer clip = tokenizer();
-  const auto same = [&](const char* pasted, const char* plain) {
+  const auto expect_same = [&](const char* pasted, const char* plain) {
     EXPECT_EQ(clip.encode(pasted, 77), clip.encode(plain, 77)) << pasted;
   };
-  same("it\u2019s \u201cfine\u201d", "it's \"fine\"");
-  same("\ufb01brosis \ufb02uid", "fibrosis fluid");
-  same("\uff38\uff32\uff21\uff39 \uff11\uff12", "xray 12");
-  same("fish &amp; chips &lt;b&gt; &quot;x&quot; &#39;y&#39; &eacute; &#xE9;",
-       "fish & chips <b> \"x\" 'y' \u00e9 \u00e9");
-  same("\u2028line sep\u2029para", "line sep para");
-  same("bom\ufeff ctrl\u0007", "bom ctrl");
+  expect_same("it\u2019s \u201cfine\u201d", "it's \"fine\"");
+  expect_same("\ufb01brosis \ufb02uid", "fibrosis fluid");
+  expect_same("\uff38\uff32\uff21\uff39 \uff11\uff12", "xray 12");
+  expect_same("fish &amp; chips &lt;b&gt; &quot;x&quot; &#39;y&#39; &eacute; &#xE9;",
+              "fish & chips <b> \"x\" 'y' \u00e9 \u00e9");
+  expect_same("\u2028line sep\u2029para", "line sep para");
+  expect_same("bom\ufeff ctrl\u0007", "bom ctrl");
 }
 
 TEST(ClipTokenizer, LeavesEntitiesThatAreNone) {

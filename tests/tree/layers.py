@@ -1,36 +1,64 @@
-"""Every #include of a component names the component itself or one that its CMake target uses."""
+"""Includes point down. A component includes itself and what USES in its CMakeLists.txt names, the public headers of
+include/mii only each other, and nothing includes apps/. usage: layers.py ROOT"""
 import pathlib
 import re
 import sys
 
-src = pathlib.Path(sys.argv[1]) / "src"
+# The component that each public header belongs to.
+PUBLIC = {
+    "error.h": "core", "export.h": "core", "matrix.h": "core",
+    "profile.h": "medical", "provenance.h": "medical",
+    "image.h": "image",
+    "precision.h": "backend",
+    "head.h": "heads",
+    "engine.h": "engine", "identity.h": "engine",
+    "series.h": "pipeline",
+}
+
+root = pathlib.Path(sys.argv[1])
 uses = {}
-for cmake in src.glob("*/CMakeLists.txt"):
+for cmake in root.glob("src/*/CMakeLists.txt"):
     text = cmake.read_text()
-    target = re.search(r"mii_component\(\s*(\w+)(.*?)\n?\)", text, re.S)
-    if not target:  # the trainer, which also builds alone
+    target = re.search(r"mii_component\(\s*\w+(.*?)\n?\)", text, re.S)
+    if target:
+        listed = re.search(r"USES ([\w ]+?)(\n|LINKS|\)|$)", target.group(1))
+        uses[cmake.parent.name] = set(listed.group(1).split()) if listed else set()
+    else:  # the trainer, which also builds alone
         uses[cmake.parent.name] = set(re.findall(r"mii::(\w+)", text))
-        continue
-    listed = re.search(r"USES ([\w ]+?)(\n|LINKS|\)|$)", target.group(2))
-    uses[target.group(1)] = set(listed.group(1).split()) if listed else set()
 
 
-def reach(component):
-    below = {component}
-    for used in uses[component]:
-        below |= reach(used)
-    return below
+def reach(component, above=()):
+    if component in above:
+        sys.exit(f"components use each other in a circle: {' > '.join([*above, component])}")
+    return {component}.union(*(reach(used, (*above, component)) for used in uses[component]))
 
 
-wrong = []
+def fault(path, component, included):
+    """What is wrong with an include of a file of the component, or nothing."""
+    folder, _, name = included.partition("/")
+    owner = PUBLIC.get(name) if folder == "mii" else folder
+    if component == "apps":
+        return None if owner in uses or not name else "no component has it"
+    if path.parent.name == "mii" and folder != "mii":
+        return "a public header may include public headers only"
+    if owner != component and owner not in uses[component]:
+        return f"{component} does not use {owner}"
+    return None
+
+
+wrong = [f"include/mii/{path.name}: it is not in the table of this script"
+         for path in sorted(root.glob("include/mii/*")) if path.name not in PUBLIC]
 for component in uses:
-    allowed = reach(component)
-    for path in sorted((src / component).rglob("*")):
-        if path.suffix not in (".h", ".cpp"):
-            continue
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            included = re.match(r'#include "(\w+)/', line)
-            if included and included.group(1) in uses and included.group(1) not in allowed:
-                wrong.append(f"{path}:{number}: {component} may not include {included.group(1)}")
+    reach(component)
+files = [(path, PUBLIC.get(path.name, "core")) for path in root.glob("include/mii/*.h")]
+files += [(path, path.relative_to(root / "src").parts[0]) for path in root.glob("src/*/**/*")]
+files += [(path, "apps") for path in root.glob("apps/*")]
+for path, component in sorted(files):
+    if path.suffix not in (".h", ".cpp"):
+        continue
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        included = re.match(r'#\s*include "(.*)"', line)
+        if included and (what := fault(path, component, included.group(1))):
+            wrong.append(f"{path.relative_to(root)}:{number}: {included.group(0)}: {what}")
 print("\n".join(wrong) or f"{len(uses)} components, all includes point down")
 sys.exit(bool(wrong) or len(uses) < 7)

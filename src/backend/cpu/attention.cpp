@@ -22,7 +22,7 @@ namespace mii {
 inline constexpr size_t kMaxLanes = 64;
 inline size_t padded(size_t n) { return (n + kMaxLanes - 1) / kMaxLanes * kMaxLanes; }
 
-// Where one head's operands lie in its scratch memory; kTileRows queries are worked on at once. One key more
+// Where one head's operands lie in its scratch memory; kTileRows queries are processed at once. One key more
 // than tokens: the padding token.
 struct HeadScratch {
   HeadScratch(size_t tokens, size_t dim)
@@ -105,7 +105,8 @@ class Head {
 
   size_t Seen(size_t query) const { return head_.causal ? query + 1 : keys_; }
 
-  // Turns scores into exp(score - largest), the padding token's times its number, and returns their sum.
+  // Turns scores into exp(score - largest), the padding token's multiplied by its count, and returns their
+  // sum.
   HWY_INLINE float Exponentials(float* scores, size_t seen) const {
     const hn::ScalableTag<float> d;
     const size_t lanes = hn::Lanes(d);

@@ -28,7 +28,7 @@ int thread_index() { return 0; }
 #endif
 
 // Calls task(i) for i in [0, n) on all threads. Tasks write to places of their own, so the result does not
-// depend on who runs which; they must not throw.
+// depend on which thread runs which task; they must not throw.
 template <typename Task>
 void parallel_for(int64_t n, const Task& task) {
 #pragma omp parallel for schedule(dynamic, 1) if (n > 1)
@@ -53,8 +53,8 @@ Parts equal_parts(int64_t n, int64_t most) {
   return {n, std::max<int64_t>(1, divide_up(n, count))};
 }
 
-// Rows of a matrix product at a time: enough for the product to run at its full rate, few enough that what is
-// made for it is still in the cache when it reads it.
+// Rows of a matrix product at a time: enough for the product to run at its full rate, few enough that its
+// input is still in the cache.
 constexpr int64_t kProductRows = 1200;
 // Rows or tokens of one task of one thread.
 constexpr int64_t kTaskRows = 32;
@@ -183,7 +183,7 @@ class CpuBackend final : public HostBackend {
     sums_.reserve_discarding(size(tasks * image_sums));
     parallel_for(tasks, [&](int64_t i) { channel_products(part(i), sums_.data() + i * image_sums); });
 
-    // The parts' sums are added in their order into those of each image's first part.
+    // The sums of the parts are added, in order, to those of each image's first part.
     const auto image_weights = [&](int64_t image) {
       return sums_.data() + image * parts.count() * image_sums;
     };

@@ -10,7 +10,7 @@ HWY_BEFORE_NAMESPACE();
 namespace mii {
 namespace HWY_NAMESPACE {
 
-// The taps of one output token that lie inside the picture.
+// The taps of one output token that lie inside the grid.
 struct Taps {
   size_t count = 0;
   const float* x[9];

@@ -14,8 +14,8 @@ namespace {
 
 using dnnl::memory;
 
-// Weights are packed for this many rows. oneDNN's choice of layout does not depend on the rows (it was looked
-// at for 1 to 16384), and a kernel that is asked for another number of rows is asked for this layout.
+// Weights are packed for this many rows. oneDNN's choice of layout does not depend on the rows (checked for 1
+// to 16384), so kernels for other numbers of rows are created with this layout too.
 constexpr int64_t kPackingRows = 1024;
 
 struct Product {
@@ -24,7 +24,7 @@ struct Product {
   int64_t out;
   bool bias;
   bool accumulate;
-  // NOLINTNEXTLINE(modernize-use-nullptr): meant is the comparison that the compiler writes
+  // NOLINTNEXTLINE(modernize-use-nullptr): = default generates the comparison
   auto operator<=>(const Product&) const = default;
 };
 
@@ -78,7 +78,7 @@ class OneDnnMatrix : public PackedMatrix {
   memory values_;
 };
 
-// oneDNN's exceptions as ours.
+// Turns oneDNN's exceptions into ours.
 template <typename Call>
 auto guarded(Call&& call) {
   try {
@@ -105,7 +105,7 @@ struct OneDnnGemm::Impl {
   }
 
   const Kernel& kernel(const Product& product, const memory::desc& weights) {
-    // Texts come in any number of tokens: the kernels are kept, but not without end.
+    // Texts have any number of tokens: kernels are cached, up to a limit.
     constexpr size_t kMaxKernels = 512;
     if (auto found = kernels.find(product); found != kernels.end()) return found->second;
     if (kernels.size() >= kMaxKernels) kernels.clear();

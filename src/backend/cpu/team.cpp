@@ -19,7 +19,7 @@ int team_size(int wanted) {
 
 void set_team([[maybe_unused]] int threads) {
 #ifdef _OPENMP
-  // The work is cut for a team of this size: a smaller one would leave parts of it undone.
+  // The work is cut for a team of this size: a smaller team would leave parts of it undone.
   omp_set_dynamic(0);
   omp_set_num_threads(threads);
 #endif

@@ -6,7 +6,7 @@
 #include "core/tensor.h"
 
 // The vectorised inner parts of the CPU backend: each works on one task of one thread, compiled for several
-// instruction sets and chosen at run time (Highway). Who calls them splits the work.
+// instruction sets and chosen at run time (Highway). The caller splits the work.
 
 namespace mii {
 

@@ -55,7 +55,7 @@ void softmax(std::vector<double>& scores) {
 }
 
 // Attention of one head over a list of tokens, given by their q|k|v rows of width 3C.
-// out[i]: where token i's C values go, or null for a token whose result nobody wants.
+// out[i]: where token i's C values go, or null for a token whose result is not needed.
 struct HeadAttention {
   int64_t channels;
   int64_t heads;
