@@ -82,13 +82,13 @@ class FormReader {
   bj::array errors_;
 };
 
-Response bad_text() { return error_response(ErrorStyle::detail, 400, "A form field is not UTF-8"); }
+Response bad_text() { return detail_error(400, "A form field is not UTF-8"); }
 
 Result from_multipart(const Request& request, const ApiContext& context, std::span<const Field> fields) {
   const size_t max_parts = context.limits.images + context.limits.texts + 8;
   const auto parts =
       parse_multipart(request.body, multipart_boundary(request.header("content-type")), max_parts);
-  if (!parts) return error_response(ErrorStyle::detail, 400, "There was an error parsing the body");
+  if (!parts) return detail_error(400, "There was an error parsing the body");
   FormReader form(fields);
   for (const FormPart& part : *parts)
     if (!form.add(part.name, part.data, part.is_file)) return bad_text();
@@ -140,7 +140,7 @@ std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& c
   std::string().swap(request.body);
   if (const auto* inputs = std::get_if<Inputs>(&result)) {
     const std::string reason = beyond_limits(inputs->images, inputs->texts, context.limits);
-    if (!reason.empty()) return error_response(ErrorStyle::detail, 400, reason);
+    if (!reason.empty()) return detail_error(400, reason);
   }
   return result;
 }

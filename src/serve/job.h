@@ -9,7 +9,7 @@
 
 #include "mii/error.h"
 #include "mii/matrix.h"
-#include "serve/options.h"
+#include "serve/timing.h"
 
 namespace mii::serve {
 
@@ -23,12 +23,6 @@ class Job {
     ErrorCode code = ErrorCode::internal;
     std::string message;
     std::optional<size_t> image;  ///< index of the picture that failed
-  };
-  struct Timing {
-    Seconds preprocess{};  ///< from the start to the last picture that was ready
-    Seconds queue{};       ///< the longest wait of an item for its batch
-    Seconds inference{};   ///< of all batches that had items of this job; of images or texts, whichever took
-                           ///< longer
   };
 
   Job(size_t images, size_t texts, size_t dim, std::function<void()> done);

@@ -1,16 +1,30 @@
 #pragma once
 
-#include <span>
+#include <vector>
 
+#include "serve/api.h"
 #include "serve/inputs.h"
 
 // POST /v1/embeddings and GET /v1/models, as OpenAI's clients call them.
 
 namespace mii::serve {
 
-std::span<const Field> embeddings_fields();
+class Service;
 
 Outcome embeddings(Request& request, const ApiContext& context);
 Response models(const ApiContext& context);
+
+class OpenaiApi final : public Api {
+ public:
+  explicit OpenaiApi(Service& service) : service_(service) {}
+
+  std::vector<Route> routes() const override;
+  std::string_view prefix() const override { return "/v1/"; }
+  Response error(int status, const std::string& message) const override;
+  const char* error_schema() const override { return "OpenAIError"; }
+
+ private:
+  Service& service_;
+};
 
 }  // namespace mii::serve

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -8,10 +7,9 @@
 #include <vector>
 
 #include "mii/profile.h"
+#include "serve/timing.h"
 
 namespace mii::serve {
-
-using Seconds = std::chrono::duration<double>;
 
 /// What one client may ask for. Everything beyond is refused with a 4xx before any memory is taken for it.
 struct Limits {

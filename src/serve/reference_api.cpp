@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "core/number_text.h"
+#include "serve/service.h"
 
 namespace mii::serve {
 namespace {
@@ -61,12 +62,18 @@ void append_scores(std::string& out, const std::vector<std::string>& labels, std
   out += '}';
 }
 
-Response bad_request(const std::string& detail) { return error_response(ErrorStyle::detail, 400, detail); }
+Response bad_request(const std::string& detail) { return detail_error(400, detail); }
+
+constexpr std::string_view kPredictions =
+    R"({"type":"object","required":["predictions"],"properties":{"predictions":{"type":"array","items":
+    {"type":"object","additionalProperties":{"type":"number"}}}}})";
+
+constexpr std::string_view kEmbeddings =
+    R"({"type":"object","required":["image_embeddings","text_embeddings"],"properties":{
+    "image_embeddings":{"type":["array","null"],"items":{"type":"array","items":{"type":"number"}}},
+    "text_embeddings":{"type":["array","null"],"items":{"type":"array","items":{"type":"number"}}}}})";
 
 }  // namespace
-
-std::span<const Field> predict_fields() { return kPredictFields; }
-std::span<const Field> encode_fields() { return kEncodeFields; }
 
 Outcome predict(Request& request, const ApiContext& context) {
   auto read = read_inputs(request, context, kPredictFields);
@@ -109,6 +116,29 @@ Outcome encode(Request& request, const ApiContext& context) {
     return json_response(body + '}');
   };
   return work;
+}
+
+std::vector<Route> ReferenceApi::routes() const {
+  return {
+      {.method = "POST",
+       .path = "/predict",
+       .summary = "Score images against labels",
+       .computes = true,
+       .needs_key = true,
+       .fields = kPredictFields,
+       .takes_files = true,
+       .response_schema = kPredictions,
+       .handle = [this](Request& r) { return predict(r, service_.context()); }},
+      {.method = "POST",
+       .path = "/encode",
+       .summary = "Vectors of images and texts",
+       .computes = true,
+       .needs_key = true,
+       .fields = kEncodeFields,
+       .takes_files = true,
+       .response_schema = kEmbeddings,
+       .handle = [this](Request& r) { return encode(r, service_.context()); }},
+  };
 }
 
 }  // namespace mii::serve

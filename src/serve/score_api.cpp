@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/number_text.h"
+#include "serve/service.h"
 
 namespace mii::serve {
 
@@ -169,16 +170,19 @@ Outcome score_checked(const bj::value& body, const ApiContext& context) {
   }
   Table table = read_table(*input, standardisation(params));
   const std::string reason = beyond_limits(table.work.images, table.work.texts, context.limits);
-  if (!reason.empty()) return error_response(ErrorStyle::detail, 400, reason);
+  if (!reason.empty()) return detail_error(400, reason);
   table.work.answer = [rows = std::move(table.rows), log_scale](const Matrix& images, const Matrix& texts) {
     return score_list(rows, log_scale, images, texts);
   };
   return std::move(table.work);
 }
 
-}  // namespace
+constexpr std::string_view kScores =
+    R"({"type":"array","items":{"type":"object","properties":{
+    "image_features":{"type":"array","items":{"type":"array","items":{"type":"number"}}},
+    "text_features":{"type":"array","items":{"type":"number"}},"scaling_factor":{"type":"number"}}}})";
 
-std::span<const Field> score_fields() { return kFields; }
+}  // namespace
 
 Outcome score(Request& request, const ApiContext& context) {
   JsonBody body = read_json(request, context.limits);
@@ -186,8 +190,21 @@ Outcome score(Request& request, const ApiContext& context) {
   try {
     return score_checked(body.value, context);
   } catch (const Wrong& wrong) {
-    return error_response(ErrorStyle::detail, 400, wrong.reason);
+    return detail_error(400, wrong.reason);
   }
+}
+
+std::vector<Route> ScoreApi::routes() const {
+  return {
+      {.method = "POST",
+       .path = "/score",
+       .summary = "Vectors of a table of images and texts",
+       .computes = true,
+       .needs_key = true,
+       .fields = kFields,
+       .response_schema = kScores,
+       .handle = [this](Request& r) { return score(r, service_.context()); }},
+  };
 }
 
 }  // namespace mii::serve

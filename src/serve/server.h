@@ -10,7 +10,8 @@
 
 namespace mii::serve {
 
-/// The HTTP service. Its routes are in routes.cpp, docs/service.md describes them.
+/// The HTTP service. Its routes are those of the APIs (service.cpp lists them); docs/service.md describes
+/// them.
 ///
 /// One thread does the network, workers parse, decode and write answers, the engine computes in batches.
 class Server {

@@ -18,8 +18,7 @@
 #include "serve/metrics.h"
 #include "serve/model.h"
 #include "serve/options.h"
-#include "serve/pages.h"
-#include "serve/routes.h"
+#include "serve/router.h"
 #include "serve/watchdog.h"
 #include "serve/workers.h"
 
@@ -34,9 +33,9 @@ class Service {
   /// Takes the model and computes one picture and one text with it; from then on the service is ready.
   void start(std::unique_ptr<const Model> model);
 
-  /// The route of a request whose head was read, or the answer that refuses it: 421, 403, 429, 404, 405, 307,
-  /// 401, 503. On the network's thread.
-  std::variant<const Route*, Response> admit(const Request& request);
+  /// The route of a request whose head was read, which gets the path's parameters; or the answer that refuses
+  /// it: 421, 403, 429, 404, 405, 307, 401, 503. On the network's thread.
+  std::variant<const Route*, Response> admit(Request& request);
 
   /// Reads the keys again. Throws as Keys::read does; the old keys then stay.
   void reload_keys();
@@ -47,21 +46,20 @@ class Service {
   /// Waits for the threads; nothing computes afterwards. Nobody may use the encoder any more.
   void stop();
 
-  // Routes' answers.
-  Response health() const;
-  Response live() const;
-  Response ready() const;
-  Response metrics_text();
-  Response openapi() const;
+  /// For handlers; once the model is loaded.
   ApiContext context() const { return {*model_, options_.limits, options_.model_name}; }
 
   const ServeOptions& options() const { return options_; }
-  const Pages& pages() const { return pages_; }
+  const Router& router() const { return router_; }
   Encoder& encoder() { return *encoder_; }
   Workers& workers() { return workers_; }
   Metrics& metrics() { return metrics_; }
   Log& log() { return log_; }
-  bool is_ready() const { return ready_ && !draining_; }
+  bool is_loaded() const { return ready_; }
+  bool is_draining() const { return draining_; }
+  /// Empty while the engine answers.
+  std::string unhealthy_reason() const;
+  Gauges gauges() const;
   /// A worker or the engine is at work, maybe for a client that waits no longer.
   bool is_busy() const;
   bool has_keys() const;
@@ -69,19 +67,19 @@ class Service {
   std::atomic<size_t>& connections() { return connections_; }
 
  private:
-  std::string unhealthy_reason() const;
   std::shared_ptr<const Keys> keys() const;
-  std::optional<Response> refusal(const Request& request, const Route* route);
-  std::optional<Response> beyond_rate(const Request& request, ErrorStyle style);
+  std::optional<Response> refusal(const Request& request, const Api& api);
+  std::optional<Response> beyond_rate(const Request& request, const Api& api);
+  Response no_route(const Request& request, const Api& api, const std::string& allow) const;
 
   const ServeOptions options_;
   Log log_;
   Metrics metrics_;
-  Pages pages_;
   const Hosts hosts_;
   RequestRate rate_;
   mutable std::mutex keys_mutex_;
   std::shared_ptr<const Keys> keys_;  // guarded by keys_mutex_
+  const Router router_;
   std::atomic<bool> ready_ = false;
   std::atomic<bool> draining_ = false;
   std::atomic<size_t> connections_ = 0;
