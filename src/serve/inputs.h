@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "serve/head_cache.h"
 #include "serve/model.h"
 #include "serve/options.h"
 #include "serve/validation.h"
@@ -18,12 +19,14 @@ struct ApiContext {
   const Model& model;
   const Limits& limits;
   const std::string& model_name;
+  HeadCache& heads;
 };
 
 /// What /predict and /encode take, from whichever kind of body it came.
 struct Inputs {
   std::vector<EncodedImage> images;
-  std::vector<std::string> texts;  ///< labels of /predict
+  std::vector<std::string> texts;      ///< labels of /predict
+  std::vector<std::string> templates;  ///< of /predict
   bool multilabel = false;
 };
 

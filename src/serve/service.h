@@ -10,6 +10,7 @@
 
 #include "serve/client_limits.h"
 #include "serve/encoder.h"
+#include "serve/head_cache.h"
 #include "serve/hosts.h"
 #include "serve/http.h"
 #include "serve/inputs.h"
@@ -47,7 +48,7 @@ class Service {
   void stop();
 
   /// For handlers; once the model is loaded.
-  ApiContext context() const { return {*model_, options_.limits, options_.model_name}; }
+  ApiContext context() { return {*model_, options_.limits, options_.model_name, heads_}; }
 
   const ServeOptions& options() const { return options_; }
   const Router& router() const { return router_; }
@@ -80,6 +81,7 @@ class Service {
   mutable std::mutex keys_mutex_;
   std::shared_ptr<const Keys> keys_;  // guarded by keys_mutex_
   const Router router_;
+  HeadCache heads_;
   std::atomic<bool> ready_ = false;
   std::atomic<bool> draining_ = false;
   std::atomic<size_t> connections_ = 0;

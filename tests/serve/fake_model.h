@@ -42,6 +42,12 @@ struct FakeState {
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return !is_blocked; });
   }
+  size_t computed_texts() {
+    const std::lock_guard lock(mutex);
+    size_t sum = 0;
+    for (const size_t n : text_batches) sum += n;
+    return sum;
+  }
   size_t computed_images() {
     const std::lock_guard lock(mutex);
     size_t sum = 0;

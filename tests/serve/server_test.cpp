@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
+#include <cmath>
 #include <fstream>
 
 #include "golden.h"
@@ -613,6 +614,76 @@ TEST(ServeForms, FilesAndRawBodiesGiveWhatBase64Gives) {
   EXPECT_EQ(
       client.post("/encode", "--B\r\nbroken", "Content-Type: multipart/form-data; boundary=B\r\n").status,
       400);
+}
+
+std::string predict_body(const std::vector<std::string>& labels, const std::vector<std::string>& templates) {
+  return boost::json::serialize(boost::json::value{{"images", {pnm_base64(2, 1)}},
+                                                   {"labels", boost::json::value_from(labels)},
+                                                   {"templates", boost::json::value_from(templates)}});
+}
+
+// The fake model's vectors are [bytes of the text, 0], and an image's are [width, height].
+TEST(ServePredict, TemplatesAreAveragedIntoTheLabelsVector) {
+  RunningServer server;
+  Client client(server.port());
+  const Reply plain = client.post("/predict", predict_body({"a", "bbb"}, {}));
+  // exp(2 * 1) and exp(2 * 3)
+  EXPECT_NEAR(boost::json::parse(plain.body).at("predictions").at(0).at("bbb").as_double(),
+              1 / (1 + std::exp(-4)), 1e-7);
+  const Reply reply = client.post("/predict", predict_body({"a", "bbb"}, {"{}!", "x {}"}));
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  // Both means are [1, 0].
+  EXPECT_EQ(reply.body, R"({"predictions":[{"a":0.5,"bbb":0.5}]})");
+  EXPECT_EQ(client
+                .post("/predict?labels=a&labels=bbb&templates=%7B%7D!&templates=x+%7B%7D", pnm(2, 1),
+                      "Content-Type: image/x-portable-graymap\r\n")
+                .body,
+            reply.body);
+}
+
+TEST(ServePredict, KnownLabelsNeedNoTexts) {
+  // More prompts than the engine remembers texts.
+  ServeOptions options;
+  options.limits.texts = 5000;
+  RunningServer server(options);
+  Client client(server.port());
+  std::vector<std::string> labels;
+  for (int k = 0; k < 2500; ++k) labels.push_back("label " + std::to_string(k));
+  const size_t warm = server.fake->computed_texts();
+  const Reply first = client.post("/predict", predict_body(labels, {"{}", "a {}"}));
+  ASSERT_EQ(first.status, 200) << first.body;
+  EXPECT_EQ(server.fake->computed_texts(), warm + 5000);
+  const Reply second = client.post("/predict", predict_body(labels, {"{}", "a {}"}));
+  EXPECT_EQ(server.fake->computed_texts(), warm + 5000);
+  EXPECT_EQ(second.body, first.body);
+  EXPECT_EQ(client.post("/predict", predict_body(labels, {"{}"})).status, 200);
+  EXPECT_EQ(server.fake->computed_texts(), warm + 7500) << "other templates are another head";
+}
+
+TEST(ServePredict, WrongTemplatesAreRefused) {
+  ServeOptions options;
+  options.limits.texts = 4;
+  RunningServer server(options);
+  Client client(server.port());
+  const auto refused = [&](const std::vector<std::string>& labels,
+                           const std::vector<std::string>& templates) {
+    const Reply reply = client.post("/predict", predict_body(labels, templates));
+    EXPECT_EQ(reply.status, 400) << reply.body;
+    return std::string(boost::json::parse(reply.body).at("detail").as_string());
+  };
+  EXPECT_THAT(refused({"a"}, {"no place"}), HasSubstr("template 1 has 0 places"));
+  EXPECT_THAT(refused({"a"}, {"{}", "{} {}"}), HasSubstr("template 2 has 2 places"));
+  EXPECT_THAT(refused({"a", " "}, {"{}"}), HasSubstr("label 2 is empty"));
+  EXPECT_EQ(refused({"a", "b", "c"}, {"{}", "x {}"}),
+            "labels in templates are 6 prompts, at most 4 a request");
+  EXPECT_EQ(refused({std::string(4096, 'a')}, {"{}"}),
+            "labels in templates are 4098 bytes, at most 4096 a request");
+  EXPECT_EQ(refused({"a"}, {"{}", "{}", "{}", "{}", "{}"}), "5 texts, at most 4 a request");
+  EXPECT_EQ(client.post("/predict", predict_body({"a", "a"}, {"{}", "x {}"})).status, 200);
+  EXPECT_EQ(
+      client.post("/predict", R"({"images":["AA"],"labels":["a"],"templates":"{}"})").body,
+      R"({"detail":[{"type":"list_type","loc":["body","templates"],"msg":"Input should be a valid list",)"
+      R"("input":"{}"}]})");
 }
 
 TEST(ServeOpenai, AnswersAsOpenAiDoes) {
