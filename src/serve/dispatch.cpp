@@ -111,6 +111,9 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
   if (auto* response = std::get_if<Response>(&exchange->outcome)) co_return std::move(*response);
   Work& work = std::get<Work>(exchange->outcome);
   const size_t images = work.images.size();
+  // The images of a request are all decoded alike.
+  const DecodeOptions decoding =
+      decode_options(service.options(), images > 0 ? work.images[0].standardisation : std::nullopt);
 
   const auto event = std::make_shared<Event>(co_await asio::this_coro::executor);
   // The exchange is held until the last picture is done with: it has the body's charge.
@@ -131,6 +134,8 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
   Response response = std::move(std::get<Response>(exchange->outcome));
   response.timing = job->timing();
   response.timing->total = Clock::now() - start;
+  if (const auto identity = service.identity(decoding))
+    response.headers.emplace_back("X-Model-Identity", identity->fingerprint());
   co_return response;
 }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,10 @@
 #include "serve/workers.h"
 
 namespace mii::serve {
+
+/// How the service decodes an image that a client sent.
+DecodeOptions decode_options(const ServeOptions& options,
+                             const std::optional<AzureStandardisation>& standardisation = {});
 
 /// From encoded pictures and texts to vectors: decoding on the workers, then batches, pictures and texts
 /// apart. What is admitted and not yet settled is bounded.

@@ -134,7 +134,8 @@ constexpr std::string_view kOpenaiEmbeddings =
 constexpr std::string_view kOpenaiModels =
     R"({"type":"object","required":["object","data"],"properties":{"object":{"const":"list"},"data":{"type":"array",
     "items":{"type":"object","required":["id","object","created","owned_by"],"properties":{"id":{"type":"string"},
-    "object":{"const":"model"},"created":{"type":"integer"},"owned_by":{"type":"string"}}}}}})";
+    "object":{"const":"model"},"created":{"type":"integer"},"owned_by":{"type":"string"},
+    "identity":{"type":"object","additionalProperties":{"type":"string"}}}}}}})";
 
 }  // namespace
 
@@ -162,9 +163,10 @@ Outcome embeddings(Request& request, const ApiContext& context) {
   return work;
 }
 
-Response models(const ApiContext& context) {
-  return json_response("{\"object\":\"list\",\"data\":[{\"id\":" + json_text(context.model_name) +
-                       ",\"object\":\"model\",\"created\":0,\"owned_by\":\"medimageinsight.cpp\"}]}");
+Response models(const std::string& model_name, const std::optional<Identity>& identity) {
+  return json_response("{\"object\":\"list\",\"data\":[{\"id\":" + json_text(model_name) +
+                       ",\"object\":\"model\",\"created\":0,\"owned_by\":\"medimageinsight.cpp\"" +
+                       (identity ? ",\"identity\":" + identity->json() : "") + "}]}");
 }
 
 std::vector<Route> OpenaiApi::routes() const {
@@ -179,11 +181,13 @@ std::vector<Route> OpenaiApi::routes() const {
        .handle = [this](Request& r) { return embeddings(r, service_.context()); }},
       {.method = "GET",
        .path = "/v1/models",
-       .summary = "The model's name",
+       .summary = "The model's name and identity",
        .computes = true,
        .needs_key = true,
        .response_schema = kOpenaiModels,
-       .handle = [this](Request&) -> Outcome { return models(service_.context()); }},
+       .handle = [this](Request&) -> Outcome {
+         return models(service_.options().model_name, service_.identity(decode_options(service_.options())));
+       }},
   };
 }
 

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "mii/identity.h"
 #include "serve/api.h"
 #include "serve/inputs.h"
 
@@ -12,7 +15,8 @@ namespace mii::serve {
 class Service;
 
 Outcome embeddings(Request& request, const ApiContext& context);
-Response models(const ApiContext& context);
+/// identity: of the model, when it is known.
+Response models(const std::string& model_name, const std::optional<Identity>& identity);
 
 class OpenaiApi final : public Api {
  public:

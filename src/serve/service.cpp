@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/number_text.h"
+#include "pipeline/identity.h"
 #include "serve/openai_api.h"
 #include "serve/operations_api.h"
 #include "serve/pages.h"
@@ -57,10 +59,29 @@ void Service::start(std::unique_ptr<const Model> model) {
   encoder_ = std::make_unique<Encoder>(*model_, options_, workers_, metrics_);
   watchdog_ = std::make_unique<Watchdog>(*encoder_, workers_, options_, log_);
   ready_ = true;
+  digesting_ = std::thread([this] { learn_identity(); });
+}
+
+void Service::learn_identity() {
+  try {
+    Identity identity = model_->identity({});
+    const std::lock_guard lock(identity_mutex_);
+    identity_ = std::move(identity);
+  } catch (const std::exception& error) {
+    log_.write("error", "identity_unknown", {{"reason", json_text(error.what())}});
+  }
+}
+
+std::optional<Identity> Service::identity(const DecodeOptions& decoding) const {
+  const std::lock_guard lock(identity_mutex_);
+  std::optional<Identity> identity = identity_;
+  if (identity) identity->preprocessing = pipeline::preprocessing_text(decoding);
+  return identity;
 }
 
 void Service::stop() {
   ready_ = false;
+  if (digesting_.joinable()) digesting_.join();
   watchdog_.reset();
   workers_.stop();
   encoder_.reset();

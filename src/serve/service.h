@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <variant>
 
 #include "serve/client_limits.h"
@@ -58,6 +59,8 @@ class Service {
   Log& log() { return log_; }
   bool is_loaded() const { return ready_; }
   bool is_draining() const { return draining_; }
+  /// By what the vectors of images decoded like this were made; nothing until the model's files are digested.
+  std::optional<Identity> identity(const DecodeOptions& decoding) const;
   /// Empty while the engine answers.
   std::string unhealthy_reason() const;
   Gauges gauges() const;
@@ -69,6 +72,7 @@ class Service {
 
  private:
   std::shared_ptr<const Keys> keys() const;
+  void learn_identity();
   std::optional<Response> refusal(const Request& request, const Api& api);
   std::optional<Response> beyond_rate(const Request& request, const Api& api);
   Response no_route(const Request& request, const Api& api, const std::string& allow) const;
@@ -87,6 +91,9 @@ class Service {
   std::atomic<size_t> connections_ = 0;
   std::unique_ptr<const Model> model_;  // set before ready_, as the two below
   std::unique_ptr<Encoder> encoder_;
+  mutable std::mutex identity_mutex_;
+  std::optional<Identity> identity_;  // guarded by identity_mutex_; without preprocessing
+  std::thread digesting_;
   Workers workers_;  // its tasks use all of the above
   std::unique_ptr<Watchdog> watchdog_;
 };

@@ -19,6 +19,7 @@ struct FakeState {
   bool blocked = false;               // guarded by mutex: computations wait while it is set
   bool preparing_blocked = false;     // guarded by mutex: the same for prepare(), which runs on a worker
   bool counting_blocked = false;      // guarded by mutex: and for count_tokens(), which parsing calls
+  bool digest_blocked = false;        // guarded by mutex: and for identity()
   std::vector<size_t> image_batches;  // guarded by mutex
   std::vector<size_t> text_batches;   // guarded by mutex
   std::atomic<bool> failing = false;
@@ -36,6 +37,11 @@ struct FakeState {
   void block_counting(bool on) {
     const std::lock_guard lock(mutex);
     counting_blocked = on;
+    changed.notify_all();
+  }
+  void block_digest(bool on) {
+    const std::lock_guard lock(mutex);
+    digest_blocked = on;
     changed.notify_all();
   }
   void wait_while(const bool& is_blocked) {
@@ -92,6 +98,10 @@ class FakeModel final : public Model {
   TextCacheCounts text_cache_counts() const override { return {3, 4}; }
   const ModelInfo& info() const override { return info_; }
   size_t image_batch() const override { return 4; }
+  Identity identity(std::string preprocessing) const override {
+    state_->wait_while(state_->digest_blocked);
+    return {"weights", "config", "tokenizer", "f32", std::move(preprocessing), "1"};
+  }
 
  private:
   void wait(std::vector<size_t>& batches, size_t n) const {

@@ -686,6 +686,43 @@ TEST(ServePredict, WrongTemplatesAreRefused) {
       R"("input":"{}"}]})");
 }
 
+TEST(ServeIdentity, AnswersOfTheModelNameIt) {
+  RunningServer server;
+  Client client(server.port());
+  const auto fingerprint = [&](const std::string& path, const std::string& body) {
+    return client.post(path, body).header("X-Model-Identity");
+  };
+  ASSERT_TRUE(eventually([&] { return !fingerprint("/encode", images_body({{1, 1}})).empty(); }));
+  const Identity identity{"weights", "config", "tokenizer", "f32", "profile auto", "1"};
+  EXPECT_EQ(fingerprint("/encode", images_body({{1, 1}})), identity.fingerprint());
+  EXPECT_EQ(fingerprint("/predict", predict_body({"a"}, {})), identity.fingerprint());
+  EXPECT_EQ(fingerprint("/v1/embeddings", R"({"model":"medimageinsight","input":"a"})"),
+            identity.fingerprint());
+  Identity standardised = identity;
+  standardised.preprocessing = "profile auto; to 512 pixels and JPEG of quality 75";
+  EXPECT_EQ(
+      fingerprint("/score", R"({"input_data":{"columns":["image"],"data":[[")" + pnm_base64(1, 1) + "\"]]}}"),
+      standardised.fingerprint());
+  EXPECT_EQ(fingerprint("/encode", "{}"), "") << "an answer without the model";
+  const auto entry = boost::json::parse(client.get("/v1/models").body).at("data").at(0);
+  EXPECT_EQ(Identity::parse(boost::json::serialize(entry.at("identity"))), identity);
+}
+
+TEST(ServeIdentity, IsAbsentUntilTheFilesAreDigestedAndNobodyWaits) {
+  auto fake = std::make_shared<FakeState>();
+  fake->block_digest(true);
+  RunningServer server({}, [&] { return std::make_unique<FakeModel>(fake); });
+  Client client(server.port());
+  const Reply early = client.post("/encode", images_body({{1, 1}}));
+  EXPECT_EQ(early.status, 200);
+  EXPECT_EQ(early.header("X-Model-Identity"), "");
+  EXPECT_THAT(client.get("/v1/models").body, Not(HasSubstr("identity")));
+  fake->block_digest(false);
+  EXPECT_TRUE(eventually([&] {
+    return !client.post("/encode", images_body({{1, 1}})).header("X-Model-Identity").empty();
+  }));
+}
+
 TEST(ServeOpenai, AnswersAsOpenAiDoes) {
   RunningServer server;
   Client client(server.port());
