@@ -155,7 +155,7 @@ void ServeFlags::add_to(CLI::App& command) {
   limits.add("rate-burst", options.limits.client_burst, "Requests of a client that may come at once")
       ->check(number(1, 1e6));
   limits.add_count("max-pixels", options.limits.image_pixels, {1, 100'000'000'000},
-                   "Width times height of one picture");
+                   "Width times height of one image");
   limits.add_count("max-volume-bytes", options.limits.volume_bytes, {1, 1ull << 40},
                    "Of a NIfTI volume, inflated");
   limits.add_seconds("header-timeout", options.limits.header_time, 0.001, "For the head of a request");

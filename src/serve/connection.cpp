@@ -39,7 +39,7 @@ auto token(error_code& error) { return asio::redirect_error(asio::use_awaitable,
 
 Clock::duration ticks(Seconds seconds) { return std::chrono::duration_cast<Clock::duration>(seconds); }
 
-// The bytes of a body count against the bound of all bodies as long as this lives.
+// While this lives, the body's bytes count towards the limit on all bodies.
 class BodyCharge {
  public:
   explicit BodyCharge(Network& network) : network_(network) {}
@@ -63,7 +63,7 @@ class BodyCharge {
   uint64_t bytes_ = 0;
 };
 
-// GCC 12 destroys temporaries twice that are made inside an expression with co_await: here they have names.
+// GCC 12 destroys temporaries twice in an expression with co_await, so they are named here.
 template <typename Stream>
 class Connection {
  public:
@@ -305,7 +305,8 @@ class Connection {
     co_return keep;
   }
 
-  // A client that still sends would see a reset instead of its answer: what it sends is read and forgotten.
+  // A client that is still sending would see a reset instead of its answer, so the rest is read and
+  // discarded.
   asio::awaitable<void> discard() {
     error_code error;
     tcp().socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);

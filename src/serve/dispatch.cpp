@@ -67,7 +67,7 @@ void write_answer(Exchange& exchange, const Route&) {
 }
 
 Response without_answer(Ending ending, const Api& api) {
-  return ending == Ending::late ? deadline_passed(api) : api.error(499, "the client has left");
+  return ending == Ending::late ? deadline_passed(api) : api.error(499, "the client has disconnected");
 }
 
 Response failure_response(const Job::Failure& failure, const Api& api, size_t images) {
@@ -116,7 +116,7 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
       decode_options(service.options(), images > 0 ? work.images[0].standardisation : std::nullopt);
 
   const auto event = std::make_shared<Event>(co_await asio::this_coro::executor);
-  // The exchange is held until the last picture is done with: it has the body's charge.
+  // The exchange is held until the last image is done with: it has the body's charge.
   const std::function<void()> settled = [event, exchange] { event->fire(); };
   const std::shared_ptr<Job> job = service.encoder().submit(work, settled);
   if (!job) co_return queue_full(service, *route.api);

@@ -15,7 +15,7 @@ namespace {
 const Field kFields[] = {
     {.name = "input",
      .required = true,
-     .description = "A text or a list of texts; with modality image, pictures as data URIs or base64",
+     .description = "A text or a list of texts; with modality image, images as data URIs or base64",
      .schema = R"({"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"},"minItems":1}]})",
      .example = R"(["X-Ray","Ultrasound"])"},
     {.name = "model",

@@ -70,7 +70,7 @@ bj::object example(const Route& route, const ServeOptions& options) {
   return value;
 }
 
-// The same fields as a form: pictures are files.
+// The same fields as a form: images are files.
 bj::object form_schema(const Route& route, const ServeOptions& options) {
   bj::object schema = json_schema(route, options);
   // A form's values are texts, whatever they look like, and one that comes once is a list of one.
@@ -82,7 +82,7 @@ bj::object form_schema(const Route& route, const ServeOptions& options) {
   bj::object& images = schema["properties"].as_object()["images"].as_object();
   images["type"] = "array";
   images["items"] = {{"type", "string"}, {"format", "binary"}};
-  images["description"] = "Files of pictures";
+  images["description"] = "Files of images";
   return schema;
 }
 

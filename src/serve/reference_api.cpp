@@ -22,16 +22,16 @@ const Field kPredictFields[] = {
     {.name = "images",
      .type = Field::Type::string_list,
      .required = true,
-     .description = "Pictures in base64, with or without a data: prefix",
+     .description = "Images in base64, with or without a data: prefix",
      .example = kPictureList},
     {.name = "labels",
      .type = Field::Type::string_list,
      .required = true,
-     .description = "What each picture is scored against",
+     .description = "What each image is scored against",
      .example = R"(["X-Ray","Ultrasound"])"},
     {.name = "multilabel",
      .type = Field::Type::boolean,
-     .description = "false: the probabilities of one picture sum to 1; true: each label alone",
+     .description = "false: the probabilities of one image sum to 1; true: each label alone",
      .default_json = "false"},
     {.name = "templates",
      .type = Field::Type::string_list,
@@ -43,7 +43,7 @@ const Field kPredictFields[] = {
 const Field kEncodeFields[] = {{.name = "images",
                                 .type = Field::Type::string_list,
                                 .nullable = true,
-                                .description = "Pictures in base64, with or without a data: prefix",
+                                .description = "Images in base64, with or without a data: prefix",
                                 .example = kPictureList},
                                {.name = "texts",
                                 .type = Field::Type::string_list,
@@ -51,7 +51,7 @@ const Field kEncodeFields[] = {{.name = "images",
                                 .description = "Texts in UTF-8",
                                 .example = R"(["X-Ray"])"}};
 
-/// {label: probability, ...} of one picture, as sorting a Python dict gives it: a label that comes twice
+/// {label: probability, ...} of one image, as sorting a Python dict gives it: a label that comes twice
 /// keeps its first place and its last value; equal probabilities keep their order.
 void append_scores(std::string& out, const std::vector<std::string>& labels, std::span<const float> scores) {
   std::vector<size_t> last_of;  // for each distinct label, the index of its last value

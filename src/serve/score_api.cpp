@@ -17,7 +17,7 @@ const Field kFields[] = {
      .required = true,
      .description =
          "A table in pandas' split layout; rows are lists, or objects by column name. An empty string is "
-         "no picture or no text.",
+         "no image or no text.",
      .schema = R"({"type":"object","required":["columns","data"],"properties":{
        "columns":{"type":"array","items":{"enum":["image","text"]},"minItems":1,"maxItems":2},
        "index":{"type":"array"},
@@ -27,7 +27,7 @@ const Field kFields[] = {
      .example = R"({"columns":["image","text"],"index":[0],"data":[["","X-Ray"]]})"},
     {.name = "params",
      .nullable = true,
-     .description = "scaling_factor is the logarithm of the temperature. Pictures are resized to "
+     .description = "scaling_factor is the logarithm of the temperature. Images are resized to "
                     "image_standardization_image_size (512) and compressed as JPEG of quality "
                     "image_standardization_jpeg_compression_ratio (75) first, as there.",
      .schema = R"({"type":["object","null"],"properties":{"get_scaling_factor":{"type":["boolean","null"]},
@@ -37,7 +37,7 @@ const Field kFields[] = {
 
 constexpr int64_t kMaxStandardSize = 4096;
 
-// Which vectors answer which row of the table.
+// Which vectors belong to which row of the table.
 struct Row {
   std::optional<size_t> image;
   std::optional<size_t> text;
@@ -48,7 +48,7 @@ struct Table {
   std::vector<Row> rows;
 };
 
-// A wrong request, told by the reason that this throws; caught in score().
+// A wrong request, thrown with its reason; caught in score().
 struct Wrong {
   std::string reason;
 };

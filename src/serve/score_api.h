@@ -5,7 +5,7 @@
 #include "serve/api.h"
 #include "serve/inputs.h"
 
-// POST /score: a table of pictures and texts, as the vendor's endpoint takes it.
+// POST /score: a table of images and texts, as the vendor's endpoint takes it.
 
 namespace mii::serve {
 

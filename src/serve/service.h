@@ -26,13 +26,13 @@
 
 namespace mii::serve {
 
-/// Everything of the service but the network.
+/// The service without the network.
 class Service {
  public:
   /// Throws as Keys::read does.
   Service(ServeOptions options, Log::Sink log_sink, Log::Reopen reopen_log = {});
 
-  /// Takes the model and computes one picture and one text with it; from then on the service is ready.
+  /// Takes the model and computes one image and one text with it; from then on the service is ready.
   void start(std::unique_ptr<const Model> model);
 
   /// The route of a request whose head was read, which gets the path's parameters; or the answer that refuses

@@ -106,7 +106,7 @@ void check_string_list(const Field& field, const bj::value& value, bj::array& er
   }
 }
 
-// A number or text that is no boolean gets "unable to interpret"; what could never be one does not.
+// A number or text that is not a boolean gets "unable to interpret"; values of other types do not.
 bool has_boolean_kind(const bj::value& value) {
   if (value.is_string() || value.is_int64()) return true;
   return value.is_double() && std::abs(value.get_double()) < 9.2e18 &&

@@ -84,7 +84,7 @@ def main():
             if len(sys.argv) > 2:
                 browser.screenshot(sys.argv[2])
             browser.open(running.url + "/redoc")
-            browser.until("return document.body.innerText.includes('Score pictures against labels')")
+            browser.until("return document.body.innerText.includes('Score images against labels')")
             # Redoc asks a server of its makers for its logo; the page's policy forbids it.
             wrong = [entry["message"] for entry in browser.call("/se/log", {"type": "browser"})
                      if entry["level"] == "SEVERE" and "redoc/logo" not in entry["message"]]
