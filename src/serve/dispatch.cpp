@@ -33,12 +33,26 @@ asio::awaitable<Ending> wait_for(Event& event, const Patience& patience) {
   }
 }
 
+bool is_the_clients_fault(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::invalid_argument:
+    case ErrorCode::invalid_image:
+    case ErrorCode::image_too_large:
+    case ErrorCode::invalid_text:
+    case ErrorCode::unsupported:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // What throws becomes an answer.
 void carry_out(Exchange& exchange, void (*task)(Exchange&, const Route&), const Route& route) {
   try {
     task(exchange, route);
   } catch (const Error& error) {
-    exchange.outcome = route.api->error(error.code() == ErrorCode::internal ? 500 : 400, error.what());
+    exchange.outcome = is_the_clients_fault(error.code()) ? route.api->error(400, error.what())
+                                                          : route.api->error(500, "Internal Server Error");
   } catch (const std::exception&) {
     exchange.outcome = route.api->error(500, "Internal Server Error");
   }
@@ -71,18 +85,9 @@ Response without_answer(Ending ending, const Api& api) {
 }
 
 Response failure_response(const Job::Failure& failure, const Api& api, size_t images) {
-  switch (failure.code) {
-    case ErrorCode::invalid_argument:
-    case ErrorCode::invalid_image:
-    case ErrorCode::image_too_large:
-    case ErrorCode::invalid_text:
-    case ErrorCode::unsupported:
-      break;
-    case ErrorCode::cancelled:
-      return api.error(503, failure.message);
-    default:
-      return api.error(500, "the engine failed: " + std::string(to_string(failure.code)));
-  }
+  if (failure.code == ErrorCode::cancelled) return api.error(503, failure.message);
+  if (!is_the_clients_fault(failure.code))
+    return api.error(500, "the engine failed: " + std::string(to_string(failure.code)));
   if (!failure.image) return api.error(400, failure.message);
   const std::string which =
       images == 1 ? ""
@@ -101,10 +106,13 @@ Response queue_full(Service& service, const Api& api) {
 asio::awaitable<Response> dispatch(Service& service, const Route& route, Request request,
                                    std::shared_ptr<void> held, const Patience& patience) {
   const auto start = Clock::now();
-  if (!route.computes) co_return std::get<Response>(route.handle(request));
   const auto exchange = std::make_shared<Exchange>();
   exchange->request = std::move(request);
   exchange->held = std::move(held);
+  if (!route.computes) {
+    carry_out(*exchange, parse, route);
+    co_return std::get<Response>(std::move(exchange->outcome));
+  }
 
   const Ending parsed = co_await on_worker(service, route, exchange, parse, patience);
   if (parsed != Ending::done) co_return without_answer(parsed, *route.api);

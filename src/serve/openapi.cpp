@@ -127,8 +127,7 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
-// "v1_models" of /v1/models. Of several methods of a path all but the first go before it:
-// "delete_things_name".
+// "v1_models" for /v1/models; for further methods of a path with the method: "delete_collections_name".
 std::string operation_id(const Route& route, bool first_of_path) {
   std::string id = lower_case(route.method);
   if (first_of_path) id.clear();

@@ -15,7 +15,7 @@ constexpr std::string_view kPicture =
     "png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
 const std::string kPictureList = "[\"" + std::string(kPicture) + "\"]";
 
-// On average of a prompt, so that a body of few bytes cannot make many.
+// A prompt's bytes, on average. Without a bound a small body could make prompts that fill the memory.
 constexpr size_t kPromptBytes = 1024;
 
 const Field kPredictFields[] = {
@@ -113,7 +113,8 @@ struct NewHead {
 // Throws as LabelPrompts does. Without templates a label may be empty, as in the Python service.
 NewHead plan_head(std::vector<std::string> labels, const ClassifyOptions& options, float scale) {
   if (options.templates.empty())
-    return {labels, [labels, scale, multilabel = options.multilabel](const Matrix& texts) {
+    return {labels,
+            [labels = std::move(labels), scale, multilabel = options.multilabel](const Matrix& texts) {
               return ZeroShotHead(labels, texts.clone(), scale, multilabel);
             }};
   LabelPrompts prompts(labels, options);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <stdexcept>
 #include <vector>
 
 #include "mii/error.h"
@@ -23,6 +24,7 @@ struct FakeState {
   std::vector<size_t> image_batches;  // guarded by mutex
   std::vector<size_t> text_batches;   // guarded by mutex
   std::atomic<bool> failing = false;
+  std::atomic<bool> counting_failing = false;  // count_tokens() throws, as a defect in a handler would
 
   void block(bool on) {
     const std::lock_guard lock(mutex);
@@ -93,6 +95,7 @@ class FakeModel final : public Model {
   }
   size_t count_tokens(std::string_view text) const override {
     state_->wait_while(state_->counting_blocked);
+    if (state_->counting_failing) throw std::runtime_error("a defect at /secret/path");
     return text.size();
   }
   TextCacheCounts text_cache_counts() const override { return {3, 4}; }

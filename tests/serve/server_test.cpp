@@ -478,6 +478,16 @@ TEST(ServeErrors, AreInTheWordsOfTheApiWhereverTheyArise) {
   }
 }
 
+TEST(ServeErrors, AnExceptionInAHandlerIsToldInTheWordsOfItsApi) {
+  RunningServer server;
+  server.fake->counting_failing = true;
+  const Reply reply =
+      Client(server.port()).post("/v1/embeddings", R"({"model":"medimageinsight","input":"a"})");
+  EXPECT_EQ(reply.status, 500);
+  EXPECT_TRUE(is_openai_error(reply.body)) << reply.body;
+  EXPECT_THAT(reply.body, Not(HasSubstr("secret")));
+}
+
 TEST(ServeErrors, OfPathsThatAreNoneAreInTheWordsOfTheirNeighbours) {
   RunningServer server;
   Client client(server.port());
