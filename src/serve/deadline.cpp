@@ -29,7 +29,7 @@ std::variant<Deadline, Response> deadline_of(const Request& request, const Route
 Response deadline_passed(const Api& api) { return api.error(504, "the deadline has passed"); }
 
 BreakOff::BreakOff(boost::beast::tcp_stream& stream, Deadline deadline)
-    : timer_(stream.get_executor()), state_(std::make_shared<State>(&stream)) {
+    : timer_(stream.get_executor()), state_(std::make_shared<State>(State{&stream})) {
   if (deadline == kNoDeadline) return;
   timer_.expires_at(deadline);
   timer_.async_wait([state = state_](const boost::system::error_code& error) {
