@@ -142,7 +142,8 @@ void ServeFlags::add_to(CLI::App& command) {
   limits.add_count("max-header-bytes", options.limits.header_bytes, {256, 1 << 20},
                    "Request line and headers");
   limits.add_count("max-images", options.limits.images, {1, kMaxCount}, "Of one request");
-  limits.add_count("max-labels", options.limits.texts, {1, kMaxCount}, "Labels or texts of one request");
+  limits.add_count("max-labels", options.limits.texts, {1, kMaxCount},
+                   "Labels, texts or prompts of one request");
   limits.add_count("max-text-bytes", options.limits.text_bytes, {1, 1 << 20}, "Of one label or text");
   limits.add_count("max-json-depth", options.limits.json_depth, {4, 256},
                    "Nesting depth of lists and objects");

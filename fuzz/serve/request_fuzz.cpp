@@ -48,6 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const FakeModel model(std::make_shared<FakeState>());
   static const Limits limits{.images = 4, .texts = 4, .text_bytes = 64};
   static const std::string name = "medimageinsight";
+  HeadCache heads;
   if (size == 0) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
   const size_t line = std::min(text.find('\n'), text.size());
@@ -57,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   request.headers = {{"content-type", kTypes[data[0] / 4 % 4]}};
   check_parsers(request.body);
 
-  Outcome outcome = kHandlers[data[0] % 4](request, {model, limits, name});
+  Outcome outcome = kHandlers[data[0] % 4](request, {model, limits, name, heads});
   if (const auto* response = std::get_if<Response>(&outcome)) {
     check_answer(*response);
     return 0;

@@ -25,7 +25,7 @@ constexpr std::array<uint8_t, 256> kTable = make_table();
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::invalid_image, what); }
 
-// Where the base64 begins: behind the comma of a data URI.
+// Where the base64 begins: after the comma of a data URI.
 size_t payload_offset(std::string_view text) {
   if (!text.starts_with("data:")) return 0;
   const size_t comma = text.substr(0, 1024).find(',');

@@ -1,7 +1,5 @@
 #include "serve/access_log.h"
 
-#include <cmath>
-
 #include "core/number_text.h"
 
 namespace mii::serve {
@@ -21,18 +19,17 @@ void note_request(Service& service, const Request& request, const Route* route, 
   const std::string_view path = route == nullptr ? "other" : route->path;
   const std::string_view method = known_method(request.method);
   service.metrics().request(path, method, response.status, seconds);
-  std::vector<std::pair<std::string_view, std::string>> fields{
-      {"request_id", json_text(request.request_id)},
-      {"peer", json_text(request.peer)},
-      {"method", json_text(method)},
-      {"route", json_text(path)},
-      {"status", std::to_string(response.status)},
-      {"total_ms", number_text(std::round(seconds.count() * 1e5) / 1e2)}};
-  for (const auto& [header, name] : {std::pair{"X-Queue-Ms", "queue_ms"},
-                                     {"X-Preprocess-Ms", "preprocess_ms"},
-                                     {"X-Inference-Ms", "inference_ms"}})
-    for (const auto& [key, value] : response.headers)
-      if (key == header) fields.emplace_back(name, value);
+  std::vector<std::pair<std::string_view, std::string>> fields{{"request_id", json_text(request.request_id)},
+                                                               {"peer", json_text(request.peer)},
+                                                               {"method", json_text(method)},
+                                                               {"route", json_text(path)},
+                                                               {"status", std::to_string(response.status)},
+                                                               {"total_ms", milliseconds(seconds)}};
+  if (response.timing) {
+    fields.emplace_back("queue_ms", milliseconds(response.timing->queue));
+    fields.emplace_back("preprocess_ms", milliseconds(response.timing->preprocess));
+    fields.emplace_back("inference_ms", milliseconds(response.timing->inference));
+  }
   service.log().write(response.status >= 500 ? "error" : "info", "request", fields);
 }
 

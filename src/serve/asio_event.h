@@ -10,7 +10,7 @@
 
 namespace mii::serve {
 
-/// Fired once by any thread, awaited by one coroutine on the network's thread.
+/// Fired once by any thread and awaited by one coroutine on the network's thread.
 class Event : public std::enable_shared_from_this<Event> {
  public:
   explicit Event(const boost::asio::any_io_executor& executor) : timer_(executor) {}

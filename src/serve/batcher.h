@@ -21,7 +21,8 @@
 namespace mii::serve {
 
 /// Gathers items of many requests into batches and computes them on its own thread, oldest first.
-/// A batch goes when it is full, when nothing else is on its way, or when its oldest item has waited enough.
+/// A batch is computed when it is full, when nothing else is being decoded, or when its oldest item has
+/// waited long enough.
 template <typename Payload>
 class Batcher {
  public:
@@ -60,8 +61,7 @@ class Batcher {
   Batcher(const Batcher&) = delete;
   Batcher& operator=(const Batcher&) = delete;
 
-  /// n items are being made ready: a batch waits for them. Each then comes by push, or is taken back by
-  /// forget.
+  /// Announces n items in preparation, for which a batch waits. Each must then be pushed or forgotten.
   void expect(size_t n) {
     const std::lock_guard lock(mutex_);
     coming_ += n;
@@ -86,7 +86,7 @@ class Batcher {
     const std::lock_guard lock(mutex_);
     return items_.size();
   }
-  /// How long the computation under way has been running; zero when there is none.
+  /// How long the current computation has been running; zero when there is none.
   Seconds computing_for() const {
     const std::lock_guard lock(mutex_);
     return computing_ ? Seconds(Clock::now() - computing_since_) : Seconds::zero();

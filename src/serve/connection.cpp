@@ -39,7 +39,7 @@ auto token(error_code& error) { return asio::redirect_error(asio::use_awaitable,
 
 Clock::duration ticks(Seconds seconds) { return std::chrono::duration_cast<Clock::duration>(seconds); }
 
-// The bytes of a body count against the bound of all bodies as long as this lives.
+// While this lives, the body's bytes count towards the limit on all bodies.
 class BodyCharge {
  public:
   explicit BodyCharge(Network& network) : network_(network) {}
@@ -63,7 +63,7 @@ class BodyCharge {
   uint64_t bytes_ = 0;
 };
 
-// GCC 12 destroys temporaries twice that are made inside an expression with co_await: here they have names.
+// GCC 12 destroys temporaries twice in an expression with co_await, so they are named here.
 template <typename Stream>
 class Connection {
  public:
@@ -96,55 +96,69 @@ class Connection {
     const bool came = co_await wait_for_request();
     if (!came) co_return false;
     start_ = Clock::now();
+    deadline_ = kNoDeadline;
     Request request;
     const bool read = co_await read_head(request);
     if (!read) co_return false;
 
     const Route* route = nullptr;
+    std::optional<Response> refusal = admit(request, route);
     const auto charge = std::make_shared<BodyCharge>(network_);
-    deadline_ = kNoDeadline;
-    Response response;
-    if (auto preflight = cors_preflight(request, service_.options())) {
-      response = std::move(*preflight);
-    } else {
-      auto admitted = service_.admit(request);
-      if (auto* found = std::get_if<const Route*>(&admitted))
-        route = *found;
-      else
-        response = std::move(std::get<Response>(admitted));
-    }
-    bool accepted = route != nullptr;
-    if (accepted) {
-      auto deadline = deadline_of(request, *route, service_.options(), start_);
-      accepted = std::holds_alternative<Deadline>(deadline);
-      if (accepted)
-        deadline_ = std::get<Deadline>(deadline);
-      else
-        response = std::move(std::get<Response>(deadline));
-    }
     error_code error;
-    std::optional<Response> refusal;
-    if (accepted && route->method == "POST")
-      refusal = co_await read_body(request, *charge, *route, error);
-    else
-      refusal = co_await skip_body(error);
+    auto taking = take_body(request, refusal ? nullptr : route, *charge, error);
+    std::optional<Response> bad_body = co_await std::move(taking);
     if (error) co_return false;
+    if (bad_body) refusal = std::move(bad_body);
+    Response response;
     if (refusal) {
       response = std::move(*refusal);
-      std::string().swap(request.body);
-      charge->release();
-    } else if (accepted) {
-      // The worker's own: it may still be busy with it when the answer is a 504.
-      Request work = request;
-      work.body.swap(request.body);
-      const Patience patience{deadline_, gone_};
-      auto answering = dispatch(service_, *route, std::move(work), charge, patience);
-      response = co_await std::move(answering);
+    } else {
+      auto working = carry_out(request, *route, charge);
+      response = co_await std::move(working);
     }
     const bool all_read = reader_.body_ended();
     const bool keep = all_read && reader_.keep_alive() && !network_.draining && response.status != 499;
     const bool open = co_await answer(request, route, response, reader_.version(), keep, all_read);
     co_return open;
+  }
+
+  // Sets route and the deadline, or returns the answer that refuses a request by its head.
+  std::optional<Response> admit(Request& request, const Route*& route) {
+    if (auto preflight = cors_preflight(request, service_.options())) return preflight;
+    auto admitted = service_.admit(request);
+    if (auto* refusal = std::get_if<Response>(&admitted)) return std::move(*refusal);
+    route = std::get<const Route*>(admitted);
+    auto deadline = deadline_of(request, *route, service_.options(), start_);
+    if (auto* refusal = std::get_if<Response>(&deadline)) return std::move(*refusal);
+    deadline_ = std::get<Deadline>(deadline);
+    return std::nullopt;
+  }
+
+  // Reads the body that the route takes, or skips one that nobody asked for. Returns the answer that refuses
+  // it. route: null when the request is refused already. error: of the network; the connection is then closed
+  // without an answer.
+  asio::awaitable<std::optional<Response>> take_body(Request& request, const Route* route, BodyCharge& charge,
+                                                     error_code& error) {
+    const Api& api = route != nullptr ? *route->api : service_.router().api_of(request.path);
+    const bool wanted = route != nullptr && route->method != "GET" && route->method != "DELETE";
+    auto taking = wanted ? read_body(request, charge, api, error) : skip_body(api, error);
+    std::optional<Response> refusal = co_await std::move(taking);
+    if (refusal) {
+      std::string().swap(request.body);
+      charge.release();
+    }
+    co_return refusal;
+  }
+
+  asio::awaitable<Response> carry_out(Request& request, const Route& route,
+                                      const std::shared_ptr<BodyCharge>& charge) {
+    // The worker's own: it may still be busy with it when the answer is a 504.
+    Request work = request;
+    work.body.swap(request.body);
+    const Patience patience{deadline_, gone_};
+    auto answering = dispatch(service_, route, std::move(work), charge, patience);
+    Response response = co_await std::move(answering);
+    co_return response;
   }
 
   asio::awaitable<void> receive(error_code& error) {
@@ -176,30 +190,28 @@ class Connection {
     request.request_id = request_id_of(request.header("x-request-id"));
     if (step == RequestReader::Step::done) co_return true;
     if (request.method.empty()) request.method = "OTHER";
-    Response response = malformed(ErrorStyle::detail);
+    Response response = malformed(service_.router().api_of(request.path));
     co_await answer(request, nullptr, response, 11, false, false);
     co_return false;
   }
 
-  Response malformed(ErrorStyle style) const {
-    return error_response(style, reader_.fault().status, reader_.fault().reason);
+  Response malformed(const Api& api) const {
+    return api.error(reader_.fault().status, reader_.fault().reason);
   }
 
-  Response too_large(ErrorStyle style) const {
-    return error_response(style, 413,
-                          "the body is larger than " + std::to_string(limits_.body_bytes) + " bytes");
+  Response too_large(const Api& api) const {
+    return api.error(413, "the body is larger than " + std::to_string(limits_.body_bytes) + " bytes");
   }
 
-  static Response memory_full(ErrorStyle style) {
-    Response response = error_response(style, 429, "too many bodies are being received");
+  static Response memory_full(const Api& api) {
+    Response response = api.error(429, "too many bodies are being received");
     response.headers.emplace_back("Retry-After", "1");
     return response;
   }
 
-  // error: of the network; the connection is then closed without a word.
-  asio::awaitable<std::optional<Response>> read_body(Request& request, BodyCharge& charge, const Route& route,
+  asio::awaitable<std::optional<Response>> read_body(Request& request, BodyCharge& charge, const Api& api,
                                                      error_code& error) {
-    if (reader_.content_length().value_or(0) > limits_.body_bytes) co_return too_large(route.errors);
+    if (reader_.content_length().value_or(0) > limits_.body_bytes) co_return too_large(api);
     if (reader_.expects_continue() && !reader_.body_ended()) {
       constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       co_await asio::async_write(stream_, asio::buffer(kContinue), token(error));
@@ -208,17 +220,17 @@ class Connection {
     const BreakOff late(tcp(), deadline_);
     tcp().expires_after(ticks(limits_.body_time));
     for (;;) {
-      if (late.happened()) co_return deadline_passed(route.errors);
+      if (late.happened()) co_return deadline_passed(api);
       const size_t before = request.body.size();
       const auto step = reader_.read_body(&request.body);
-      if (request.body.size() > limits_.body_bytes) co_return too_large(route.errors);
-      if (!charge.add(request.body.size() - before)) co_return memory_full(route.errors);
-      if (step == RequestReader::Step::refused) co_return malformed(route.errors);
+      if (request.body.size() > limits_.body_bytes) co_return too_large(api);
+      if (!charge.add(request.body.size() - before)) co_return memory_full(api);
+      if (step == RequestReader::Step::refused) co_return malformed(api);
       if (step == RequestReader::Step::done) co_return std::nullopt;
       co_await receive(error);
       if (error && late.happened()) {
         error = {};
-        co_return deadline_passed(route.errors);
+        co_return deadline_passed(api);
       }
       if (error) co_return std::nullopt;
     }
@@ -226,13 +238,13 @@ class Connection {
 
   // Reads a small body that nobody wants, and keeps nothing of it. A larger one is left where it is: the
   // connection then closes after the answer.
-  asio::awaitable<std::optional<Response>> skip_body(error_code& error) {
+  asio::awaitable<std::optional<Response>> skip_body(const Api& api, error_code& error) {
     if (reader_.expects_continue() || reader_.content_length().value_or(0) > kMaxSkippedBytes)
       co_return std::nullopt;
     tcp().expires_after(kDiscardTime);
     for (uint64_t bytes = 0; bytes <= kMaxSkippedBytes;) {
       const auto step = reader_.read_body(nullptr);
-      if (step == RequestReader::Step::refused) co_return malformed(ErrorStyle::detail);
+      if (step == RequestReader::Step::refused) co_return malformed(api);
       if (step == RequestReader::Step::done) co_return std::nullopt;
       co_await receive(error);
       if (error) co_return std::nullopt;
@@ -241,43 +253,60 @@ class Connection {
     co_return std::nullopt;
   }
 
-  // True when the connection may go on. all_read: nothing of this request is still on its way.
-  asio::awaitable<bool> answer(const Request& request, const Route* route, Response& response,
-                               unsigned version, bool keep, bool all_read) {
-    if (response.status == 499) {  // nobody is there to read it
-      note(request, route, response);
-      co_return false;
-    }
-    http::response<http::string_body> message;
+  using Message = http::response<http::string_body>;
+
+  // Takes the response's body, unless the request is a HEAD.
+  Message message_of(const Request& request, const Route* route, Response& response, unsigned version,
+                     bool keep) const {
+    Message message;
     message.version(version);
     message.result(static_cast<unsigned>(response.status));
     if (response.status != 204) message.set(http::field::content_type, response.content_type);
     message.set("X-Request-Id", request.request_id);
     message.set("X-Content-Type-Options", "nosniff");
     if (route == nullptr || route->computes) message.set(http::field::cache_control, "no-store");
-    for (const auto& [name, value] : response.headers) message.set(name, value);
-    for (const auto& [name, value] : cors_headers(request, service_.options())) message.set(name, value);
+    const auto set_all = [&message](const Headers& headers) {
+      for (const auto& [name, value] : headers) message.set(name, value);
+    };
+    set_all(response.headers);
+    if (response.timing) set_all(timing_headers(*response.timing));
+    set_all(cors_headers(request, service_.options()));
     message.keep_alive(keep);
-    const size_t bytes = response.body.size();
+    if (response.status != 204) message.content_length(response.body.size());
     if (request.method != "HEAD") message.body() = std::move(response.body);
-    if (response.status != 204) message.content_length(bytes);
+    return message;
+  }
 
-    error_code error;
+  asio::awaitable<void> send(Message& message, bool with_body, error_code& error) {
+    http::response_serializer<http::string_body> serializer(message);
+    if (with_body)
+      co_await http::async_write(stream_, serializer, token(error));
+    else
+      co_await http::async_write_header(stream_, serializer, token(error));
+  }
+
+  // True when the connection may be kept. all_read: the whole request has been read.
+  asio::awaitable<bool> answer(const Request& request, const Route* route, Response& response,
+                               unsigned version, bool keep, bool all_read) {
+    if (response.status == 499) {  // nobody is there to read it
+      note(request, route, response);
+      co_return false;
+    }
+    Message message = message_of(request, route, response, version, keep);
     // The word that it is too late has its own time.
     const auto until = response.status == 504 ? kNoDeadline : deadline_;
     tcp().expires_at(std::min(Clock::now() + ticks(limits_.write_time), until));
-    http::response_serializer<http::string_body> serializer(message);
-    if (request.method == "HEAD")
-      co_await http::async_write_header(stream_, serializer, token(error));
-    else
-      co_await http::async_write(stream_, serializer, token(error));
+    error_code error;
+    auto sending = send(message, request.method != "HEAD", error);
+    co_await std::move(sending);
     note(request, route, response);
     if (error) co_return false;
     if (!keep && !all_read) co_await discard();
     co_return keep;
   }
 
-  // A client that still sends would see a reset instead of its answer: what it sends is read and forgotten.
+  // A client that is still sending would see a reset instead of its answer, so the rest is read and
+  // discarded.
   asio::awaitable<void> discard() {
     error_code error;
     tcp().socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);

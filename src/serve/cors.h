@@ -11,7 +11,7 @@ namespace mii::serve {
 /// no origin is allowed.
 std::optional<Response> cors_preflight(const Request& request, const ServeOptions& options);
 
-/// What an answer to an allowed origin carries besides.
+/// The additional headers of an answer to an allowed origin.
 Headers cors_headers(const Request& request, const ServeOptions& options);
 
 }  // namespace mii::serve

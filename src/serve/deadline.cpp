@@ -21,15 +21,15 @@ std::variant<Deadline, Response> deadline_of(const Request& request, const Route
   double seconds = options.deadline.count();
   const std::string_view text = request.header("x-request-timeout");
   if (!text.empty() && !read_seconds(text, seconds))
-    return error_response(route.errors, 400, "X-Request-Timeout must be a number of seconds, at most 86400");
+    return route.api->error(400, "X-Request-Timeout must be a number of seconds, at most 86400");
   if (seconds == 0) return kNoDeadline;
   return start + std::chrono::duration_cast<Deadline::duration>(Seconds(seconds));
 }
 
-Response deadline_passed(ErrorStyle style) { return error_response(style, 504, "the deadline has passed"); }
+Response deadline_passed(const Api& api) { return api.error(504, "the deadline has passed"); }
 
 BreakOff::BreakOff(boost::beast::tcp_stream& stream, Deadline deadline)
-    : timer_(stream.get_executor()), state_(std::make_shared<State>(&stream)) {
+    : timer_(stream.get_executor()), state_(std::make_shared<State>(State{&stream})) {
   if (deadline == kNoDeadline) return;
   timer_.expires_at(deadline);
   timer_.async_wait([state = state_](const boost::system::error_code& error) {

@@ -6,8 +6,8 @@
 #include <memory>
 #include <variant>
 
+#include "serve/api.h"
 #include "serve/options.h"
-#include "serve/routes.h"
 
 namespace mii::serve {
 
@@ -19,7 +19,7 @@ constexpr Deadline kNoDeadline = Deadline::max();
 std::variant<Deadline, Response> deadline_of(const Request& request, const Route& route,
                                              const ServeOptions& options, Deadline start);
 
-Response deadline_passed(ErrorStyle style);
+Response deadline_passed(const Api& api);
 
 /// Breaks off what a stream is doing when the deadline comes, unless this is gone by then; the stream stays
 /// open. On the network's thread.

@@ -2,9 +2,7 @@
 
 #include <atomic>
 #include <boost/asio/this_coro.hpp>
-#include <cmath>
 
-#include "core/number_text.h"
 #include "serve/asio_event.h"
 
 namespace mii::serve {
@@ -35,26 +33,38 @@ asio::awaitable<Ending> wait_for(Event& event, const Patience& patience) {
   }
 }
 
+bool is_the_clients_fault(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::invalid_argument:
+    case ErrorCode::invalid_image:
+    case ErrorCode::image_too_large:
+    case ErrorCode::invalid_text:
+    case ErrorCode::unsupported:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // What throws becomes an answer.
-void carry_out(Exchange& exchange, void (*task)(Exchange&, Service&, const Route&), Service& service,
-               const Route& route) {
+void carry_out(Exchange& exchange, void (*task)(Exchange&, const Route&), const Route& route) {
   try {
-    task(exchange, service, route);
+    task(exchange, route);
   } catch (const Error& error) {
-    exchange.outcome =
-        error_response(route.errors, error.code() == ErrorCode::internal ? 500 : 400, error.what());
+    exchange.outcome = is_the_clients_fault(error.code()) ? route.api->error(400, error.what())
+                                                          : route.api->error(500, "Internal Server Error");
   } catch (const std::exception&) {
-    exchange.outcome = error_response(route.errors, 500, "Internal Server Error");
+    exchange.outcome = route.api->error(500, "Internal Server Error");
   }
 }
 
 // Runs task on a worker and resumes here when it is done, or when patience ends.
 asio::awaitable<Ending> on_worker(Service& service, const Route& route,
                                   const std::shared_ptr<Exchange>& exchange,
-                                  void (*task)(Exchange&, Service&, const Route&), const Patience& patience) {
+                                  void (*task)(Exchange&, const Route&), const Patience& patience) {
   const auto event = std::make_shared<Event>(co_await asio::this_coro::executor);
-  service.workers().post(Workers::Lane::first, [exchange, event, task, &service, &route] {
-    if (!exchange->given_up) carry_out(*exchange, task, service, route);
+  service.workers().post(Workers::Lane::first, [exchange, event, task, &route] {
+    if (!exchange->given_up) carry_out(*exchange, task, route);
     event->fire();
   });
   const Ending ending = co_await wait_for(*event, patience);
@@ -62,51 +72,31 @@ asio::awaitable<Ending> on_worker(Service& service, const Route& route,
   co_return ending;
 }
 
-void parse(Exchange& exchange, Service& service, const Route& route) {
-  exchange.outcome = route.handle(exchange.request, service);
-}
+void parse(Exchange& exchange, const Route& route) { exchange.outcome = route.handle(exchange.request); }
 
-void write_answer(Exchange& exchange, Service&, const Route&) {
+void write_answer(Exchange& exchange, const Route&) {
   const Job& job = *exchange.job;
   Response response = std::get<Work>(exchange.outcome).answer(job.images(), job.texts());
   exchange.outcome = std::move(response);
 }
 
-Response without_answer(Ending ending, ErrorStyle style) {
-  return ending == Ending::late ? deadline_passed(style) : error_response(style, 499, "the client has left");
+Response without_answer(Ending ending, const Api& api) {
+  return ending == Ending::late ? deadline_passed(api) : api.error(499, "the client has disconnected");
 }
 
-std::string milliseconds(Seconds seconds) { return number_text(std::round(seconds.count() * 1e5) / 1e2); }
-
-Response failure_response(const Job::Failure& failure, ErrorStyle style, size_t images) {
-  switch (failure.code) {
-    case ErrorCode::invalid_argument:
-    case ErrorCode::invalid_image:
-    case ErrorCode::image_too_large:
-    case ErrorCode::invalid_text:
-    case ErrorCode::unsupported:
-      break;
-    case ErrorCode::cancelled:
-      return error_response(style, 503, failure.message);
-    default:
-      return error_response(style, 500, "the engine failed: " + std::string(to_string(failure.code)));
-  }
-  if (!failure.image) return error_response(style, 400, failure.message);
+Response failure_response(const Job::Failure& failure, const Api& api, size_t images) {
+  if (failure.code == ErrorCode::cancelled) return api.error(503, failure.message);
+  if (!is_the_clients_fault(failure.code))
+    return api.error(500, "the engine failed: " + std::string(to_string(failure.code)));
+  if (!failure.image) return api.error(400, failure.message);
   const std::string which =
       images == 1 ? ""
                   : "image " + std::to_string(*failure.image + 1) + " of " + std::to_string(images) + ": ";
-  return error_response(style, 400, "Failed to process image: " + which + failure.message);
+  return api.error(400, "Failed to process image: " + which + failure.message);
 }
 
-void add_timing(Response& response, const Job::Timing& timing, Seconds total) {
-  response.headers.emplace_back("X-Queue-Ms", milliseconds(timing.queue));
-  response.headers.emplace_back("X-Preprocess-Ms", milliseconds(timing.preprocess));
-  response.headers.emplace_back("X-Inference-Ms", milliseconds(timing.inference));
-  response.headers.emplace_back("X-Total-Ms", milliseconds(total));
-}
-
-Response queue_full(Service& service, ErrorStyle style) {
-  Response response = error_response(style, 429, "the queue is full");
+Response queue_full(Service& service, const Api& api) {
+  Response response = api.error(429, "the queue is full");
   response.headers.emplace_back("Retry-After", std::to_string(service.encoder().retry_after()));
   return response;
 }
@@ -116,35 +106,44 @@ Response queue_full(Service& service, ErrorStyle style) {
 asio::awaitable<Response> dispatch(Service& service, const Route& route, Request request,
                                    std::shared_ptr<void> held, const Patience& patience) {
   const auto start = Clock::now();
-  if (!route.computes) co_return std::get<Response>(route.handle(request, service));
   const auto exchange = std::make_shared<Exchange>();
   exchange->request = std::move(request);
   exchange->held = std::move(held);
+  if (!route.computes) {
+    carry_out(*exchange, parse, route);
+    co_return std::get<Response>(std::move(exchange->outcome));
+  }
 
   const Ending parsed = co_await on_worker(service, route, exchange, parse, patience);
-  if (parsed != Ending::done) co_return without_answer(parsed, route.errors);
+  if (parsed != Ending::done) co_return without_answer(parsed, *route.api);
   if (auto* response = std::get_if<Response>(&exchange->outcome)) co_return std::move(*response);
   Work& work = std::get<Work>(exchange->outcome);
   const size_t images = work.images.size();
+  // The images of a request are all decoded alike.
+  const DecodeOptions decoding =
+      decode_options(service.options(), images > 0 ? work.images[0].standardisation : std::nullopt);
 
   const auto event = std::make_shared<Event>(co_await asio::this_coro::executor);
-  // The exchange is held until the last picture is done with: it has the body's charge.
+  // The exchange is held until the last image is done with: it has the body's charge.
   const std::function<void()> settled = [event, exchange] { event->fire(); };
   const std::shared_ptr<Job> job = service.encoder().submit(work, settled);
-  if (!job) co_return queue_full(service, route.errors);
+  if (!job) co_return queue_full(service, *route.api);
   const Ending computed = co_await wait_for(*event, patience);
   if (computed != Ending::done) {
     job->cancel();
-    co_return without_answer(computed, route.errors);
+    co_return without_answer(computed, *route.api);
   }
-  if (job->failure()) co_return failure_response(*job->failure(), route.errors, images);
+  if (job->failure()) co_return failure_response(*job->failure(), *route.api, images);
 
   exchange->job = job;
   const Ending written = co_await on_worker(service, route, exchange, write_answer, patience);
-  if (written != Ending::done) co_return without_answer(written, route.errors);
-  if (Clock::now() >= patience.deadline) co_return deadline_passed(route.errors);
+  if (written != Ending::done) co_return without_answer(written, *route.api);
+  if (Clock::now() >= patience.deadline) co_return deadline_passed(*route.api);
   Response response = std::move(std::get<Response>(exchange->outcome));
-  add_timing(response, job->timing(), Clock::now() - start);
+  response.timing = job->timing();
+  response.timing->total = Clock::now() - start;
+  if (const auto identity = service.identity(decoding))
+    response.headers.emplace_back("X-Model-Identity", identity->fingerprint());
   co_return response;
 }
 

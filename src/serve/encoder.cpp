@@ -13,16 +13,21 @@ size_t image_batch(const Model& model, const Batching& batching) {
 }
 
 Image decode(const EncodedImage& image, const ServeOptions& serve) {
-  const DecodeOptions options{.limits = {.max_pixels = serve.limits.image_pixels,
-                                         .max_file_bytes = serve.limits.body_bytes,
-                                         .max_volume_bytes = serve.limits.volume_bytes},
-                              .profile = serve.profile,
-                              .azure = image.standardisation};
+  const DecodeOptions options = decode_options(serve, image.standardisation);
   return image.base64 ? Image::decode(decode_base64(image.data), options)
                       : Image::decode(std::as_bytes(std::span(image.data)), options);
 }
 
 }  // namespace
+
+DecodeOptions decode_options(const ServeOptions& options,
+                             const std::optional<AzureStandardisation>& standardisation) {
+  return {.limits = {.max_pixels = options.limits.image_pixels,
+                     .max_file_bytes = options.limits.body_bytes,
+                     .max_volume_bytes = options.limits.volume_bytes},
+          .profile = options.profile,
+          .azure = standardisation};
+}
 
 Encoder::Encoder(const Model& model, const ServeOptions& options, Workers& workers, Metrics& metrics)
     : model_(model),

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,20 +17,24 @@
 
 namespace mii::serve {
 
-/// From encoded pictures and texts to vectors: decoding on the workers, then batches, pictures and texts
-/// apart. What is admitted and not yet settled is bounded.
+/// How the service decodes an image that a client sent.
+DecodeOptions decode_options(const ServeOptions& options,
+                             const std::optional<AzureStandardisation>& standardisation = {});
+
+/// From encoded images and texts to vectors: decoding on the workers, then batches, separate for images and
+/// texts. The amount of work admitted and not yet settled is limited.
 class Encoder {
  public:
   Encoder(const Model& model, const ServeOptions& options, Workers& workers, Metrics& metrics);
 
-  /// Takes the work's images and texts. Nothing when the queue has no room for them: retry_after() tells when
-  /// it may. done is called on another thread, once, whatever happens.
+  /// Takes the work's images and texts. Returns nothing when the queue is full; retry_after() says when to
+  /// try again. done is called on another thread, once, whatever happens.
   std::shared_ptr<Job> submit(Work& work, std::function<void()> done);
 
   /// Seconds until the work that is admitted will be done, a whole number from 1 to 60.
   int retry_after() const;
 
-  /// The work of a tiny request, an encoded picture and this text, past the bound.
+  /// The work of a tiny request, an encoded image and this text, past the bound.
   std::shared_ptr<Job> probe(std::string text, std::function<void()> done);
 
   size_t admitted_images() const { return admitted_images_; }
@@ -37,7 +42,7 @@ class Encoder {
   size_t queued_images() const { return images_.queued(); }
   size_t queued_texts() const { return texts_.queued(); }
   Seconds computing_for() const { return std::max(images_.computing_for(), texts_.computing_for()); }
-  /// When a computation last came to its end.
+  /// When a computation last finished.
   std::chrono::steady_clock::time_point last_answer() const { return last_answer_; }
 
   const Model& model() const { return model_; }

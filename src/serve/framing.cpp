@@ -108,7 +108,7 @@ std::optional<Fault> take_target(std::string_view target, Request& request) {
     return Fault{};
   }
   const size_t question = std::min(target.find('?'), target.size());
-  request.path = question == 0 ? "/" : percent_decoded(target.substr(0, question), false);
+  request.path = question == 0 ? "/" : target.substr(0, question);
   request.query = target.substr(std::min(question + 1, target.size()));
   return std::nullopt;
 }

@@ -36,7 +36,7 @@ Hosts::Hosts(const ServeOptions& options) {
   if (options.allowed_hosts.empty() && !open_to_this_machine) return;
   const bool is_v6 = options.host.find(':') != std::string::npos;
   names_ = {"localhost", "127.0.0.1", "[::1]",
-            is_v6 ? "[" + lower_case(options.host) + "]" : lower_case(options.host)};
+            is_v6 ? std::string("[").append(lower_case(options.host)).append("]") : lower_case(options.host)};
   for (const std::string& name : options.allowed_hosts) names_.push_back(without_port(name));
 }
 

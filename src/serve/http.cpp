@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
+#include <span>
 
 #include "core/number_text.h"
 #include "core/utf8.h"
@@ -16,19 +18,17 @@ int hex_digit(char c) {
   return -1;
 }
 
-std::string openai_type(int status) {
-  if (status == 401) return "authentication_error";
-  if (status == 429) return "rate_limit_exceeded";
-  return status < 500 ? "invalid_request_error" : "server_error";
+std::string_view value_of(std::span<const std::pair<std::string, std::string>> pairs, std::string_view name) {
+  for (const auto& [key, value] : pairs)
+    if (key == name) return value;
+  return {};
 }
 
 }  // namespace
 
-std::string_view Request::header(std::string_view name) const {
-  for (const auto& [key, value] : headers)
-    if (key == name) return value;
-  return {};
-}
+std::string_view Request::header(std::string_view name) const { return value_of(headers, name); }
+
+std::string_view Request::parameter(std::string_view name) const { return value_of(parameters, name); }
 
 std::string Request::media_type() const {
   std::string_view type = header("content-type");
@@ -47,12 +47,17 @@ Response json_response(std::string body, int status) {
   return response;
 }
 
-Response error_response(ErrorStyle style, int status, const std::string& message, const std::string& code) {
-  if (style == ErrorStyle::detail) return json_response("{\"detail\":" + json_text(message) + "}", status);
-  return json_response("{\"error\":{\"message\":" + json_text(message) + ",\"type\":\"" +
-                           openai_type(status) +
-                           "\",\"param\":null,\"code\":" + (code.empty() ? "null" : json_text(code)) + "}}",
-                       status);
+Response detail_error(int status, const std::string& message) {
+  return json_response("{\"detail\":" + json_text(message) + "}", status);
+}
+
+std::string milliseconds(Seconds seconds) { return number_text(std::round(seconds.count() * 1e5) / 1e2); }
+
+Headers timing_headers(const Timing& timing) {
+  return {{"X-Queue-Ms", milliseconds(timing.queue)},
+          {"X-Preprocess-Ms", milliseconds(timing.preprocess)},
+          {"X-Inference-Ms", milliseconds(timing.inference)},
+          {"X-Total-Ms", milliseconds(timing.total)}};
 }
 
 std::string percent_decoded(std::string_view text, bool plus_is_space) {

@@ -1,26 +1,33 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "serve/timing.h"
+
 namespace mii::serve {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
+using PathParameters = std::vector<std::pair<std::string, std::string>>;
 
 /// A request that has been read, without any trace of the library that read it.
 struct Request {
   std::string method;
-  std::string path;   ///< percent-decoded, without the query
-  std::string query;  ///< as sent, without '?'
-  Headers headers;    ///< names in lower case
+  std::string path;           ///< as sent, without the query
+  std::string query;          ///< as sent, without '?'
+  PathParameters parameters;  ///< what the path has for the parameters of its route's pattern
+  Headers headers;            ///< names in lower case
   std::string body;
   std::string request_id;  ///< of the client when it is a plain word, else made here
   std::string peer;        ///< address of the client
 
   /// The first value of a header, empty when there is none. name: in lower case.
   std::string_view header(std::string_view name) const;
+  /// The value of a parameter of the path, empty when there is none.
+  std::string_view parameter(std::string_view name) const;
   /// "application/json" of "application/json; charset=utf-8", in lower case.
   std::string media_type() const;
 };
@@ -30,17 +37,19 @@ struct Response {
   std::string content_type = "application/json";
   std::string body;
   Headers headers;
-};
-
-/// How a route words its errors.
-enum class ErrorStyle {
-  detail,  ///< {"detail": "..."}, as FastAPI
-  openai,  ///< {"error": {"message", "type", "param", "code"}}
+  std::optional<Timing> timing;  ///< of an answer that needed the model
 };
 
 Response json_response(std::string body, int status = 200);
-Response error_response(ErrorStyle style, int status, const std::string& message,
-                        const std::string& code = {});
+
+/// {"detail": message}, as FastAPI words its errors.
+Response detail_error(int status, const std::string& message);
+
+/// X-Queue-Ms and the like.
+Headers timing_headers(const Timing& timing);
+
+/// With two decimal places.
+std::string milliseconds(Seconds seconds);
 
 /// Names and values of a query or a urlencoded form, decoded, in their order.
 std::vector<std::pair<std::string, std::string>> decode_query(std::string_view query);

@@ -20,6 +20,10 @@ std::vector<std::string> strings(const bj::array& list) {
   return texts;
 }
 
+std::vector<std::string>& texts_of(Inputs& inputs, const Field& field) {
+  return field.name == "templates" ? inputs.templates : inputs.texts;
+}
+
 Inputs from_json(const bj::object& body, std::span<const Field> fields) {
   Inputs inputs;
   for (const Field& field : fields) {
@@ -31,7 +35,7 @@ Inputs from_json(const bj::object& body, std::span<const Field> fields) {
       for (const bj::value& image : value->get_array())
         inputs.images.push_back({.data = std::string(image.get_string()), .base64 = true});
     } else {
-      inputs.texts = strings(value->get_array());
+      texts_of(inputs, field) = strings(value->get_array());
     }
   }
   return inputs;
@@ -61,7 +65,7 @@ class FormReader {
                                              "Input should be a valid boolean, unable to interpret input",
                                              text));
       } else {
-        inputs_.texts.emplace_back(value);
+        texts_of(inputs_, fields_[f]).emplace_back(value);
       }
     }
     return true;
@@ -82,13 +86,13 @@ class FormReader {
   bj::array errors_;
 };
 
-Response bad_text() { return error_response(ErrorStyle::detail, 400, "A form field is not UTF-8"); }
+Response bad_text() { return detail_error(400, "A form field is not UTF-8"); }
 
 Result from_multipart(const Request& request, const ApiContext& context, std::span<const Field> fields) {
-  const size_t max_parts = context.limits.images + context.limits.texts + 8;
+  const size_t max_parts = context.limits.images + 2 * context.limits.texts + 8;
   const auto parts =
       parse_multipart(request.body, multipart_boundary(request.header("content-type")), max_parts);
-  if (!parts) return error_response(ErrorStyle::detail, 400, "There was an error parsing the body");
+  if (!parts) return detail_error(400, "There was an error parsing the body");
   FormReader form(fields);
   for (const FormPart& part : *parts)
     if (!form.add(part.name, part.data, part.is_file)) return bad_text();
@@ -139,8 +143,9 @@ std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& c
   Result result = read_any(request, context, fields);
   std::string().swap(request.body);
   if (const auto* inputs = std::get_if<Inputs>(&result)) {
-    const std::string reason = beyond_limits(inputs->images, inputs->texts, context.limits);
-    if (!reason.empty()) return error_response(ErrorStyle::detail, 400, reason);
+    std::string reason = beyond_limits(inputs->images, inputs->texts, context.limits);
+    if (reason.empty()) reason = beyond_limits({}, inputs->templates, context.limits);
+    if (!reason.empty()) return detail_error(400, reason);
   }
   return result;
 }

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "serve/head_cache.h"
 #include "serve/model.h"
 #include "serve/options.h"
 #include "serve/validation.h"
@@ -13,23 +14,25 @@
 
 namespace mii::serve {
 
-/// What the routes know besides the request.
+/// What the routes know in addition to the request.
 struct ApiContext {
   const Model& model;
   const Limits& limits;
   const std::string& model_name;
+  HeadCache& heads;
 };
 
 /// What /predict and /encode take, from whichever kind of body it came.
 struct Inputs {
   std::vector<EncodedImage> images;
-  std::vector<std::string> texts;  ///< labels of /predict
+  std::vector<std::string> texts;      ///< labels of /predict
+  std::vector<std::string> templates;  ///< of /predict
   bool multilabel = false;
 };
 
-/// Reads JSON, multipart/form-data, or one picture as the whole body (texts then come by the query). fields:
-/// those of the route; the one that is no "images" and no boolean fills Inputs::texts. The request's body is
-/// given up. Returns the answer that refuses what is wrong or beyond the limits.
+/// Reads JSON, multipart/form-data, or one image as the whole body (texts then come by the query). fields:
+/// those of the route; a list of another name than "images" and "templates" fills Inputs::texts. Consumes the
+/// request's body. Returns the answer that refuses what is wrong or beyond the limits.
 std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& context,
                                            std::span<const Field> fields);
 

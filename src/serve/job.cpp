@@ -39,7 +39,7 @@ void Job::note_batch(Kind kind, Seconds queued, Seconds inference) {
   timing_.inference = std::max(timing_.inference, sum);
 }
 
-Job::Timing Job::timing() const {
+Timing Job::timing() const {
   const std::lock_guard lock(mutex_);
   return timing_;
 }

@@ -9,11 +9,11 @@
 
 #include "mii/error.h"
 #include "mii/matrix.h"
-#include "serve/options.h"
+#include "serve/timing.h"
 
 namespace mii::serve {
 
-/// The vectors that one request waits for. Its items settle on whatever thread, once each; the last one calls
+/// The vectors that one request waits for. Its items settle once each, on any thread; the last one calls
 /// done.
 class Job {
  public:
@@ -22,19 +22,13 @@ class Job {
   struct Failure {
     ErrorCode code = ErrorCode::internal;
     std::string message;
-    std::optional<size_t> image;  ///< index of the picture that failed
-  };
-  struct Timing {
-    Seconds preprocess{};  ///< from the start to the last picture that was ready
-    Seconds queue{};       ///< the longest wait of an item for its batch
-    Seconds inference{};   ///< of all batches that had items of this job; of images or texts, whichever took
-                           ///< longer
+    std::optional<size_t> image;  ///< index of the image that failed
   };
 
   Job(size_t images, size_t texts, size_t dim, std::function<void()> done);
 
   void set_row(Kind kind, size_t row, std::span<const float> vector);
-  /// Of several failures the one of the first picture is kept. Cancels the rest.
+  /// Of several failures, that of the first image is kept. Cancels the rest.
   void fail(Failure failure);
   /// Counts one item that cancelled() made not worth computing.
   void drop() { settle(); }

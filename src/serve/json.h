@@ -20,7 +20,7 @@ struct JsonBounds {
 };
 JsonVerdict check_json(std::string_view text, const JsonBounds& bounds);
 
-/// Why a text is no JSON, in the words and with the offset (in characters) of Python's json module.
+/// Why a text is not JSON, with the wording and the offset (in characters) of Python's json module.
 struct JsonFault {
   std::string message;  ///< empty: Python would accept the text
   size_t offset = 0;

@@ -1,4 +1,4 @@
-// Python's JSON scanner (Modules/_json.c of 3.11), reduced to the question where it stops and what it says.
+// Python's JSON scanner (Modules/_json.c of 3.11), reduced to where it stops and what it reports.
 #include <algorithm>
 #include <cstring>
 
@@ -37,7 +37,7 @@ class Scanner {
     return i;
   }
 
-  // Each of these reads what starts at i and sets end behind it.
+  // Each of these reads what starts at i and sets end just after it.
   bool value(size_t i, size_t& end, size_t depth) {
     if (!has(i)) return fail("Expecting value", i);
     if (depth > max_depth_) {

@@ -9,9 +9,9 @@
 
 namespace mii::serve {
 
-/// The bearer keys that open the service. The file holds a SHA-256 in hexadecimal a line, what follows on the
-/// line is a remark, '#' begins a comment: what `printf %s KEY | sha256sum` prints. Keys themselves are never
-/// stored.
+/// The bearer keys that open the service. Each line of the file holds a SHA-256 in hexadecimal; the rest of
+/// the line is a remark, and '#' begins a comment: what `printf %s KEY | sha256sum` prints. Keys themselves
+/// are never stored.
 class Keys {
  public:
   /// No keys: every request is let in.

@@ -14,8 +14,8 @@
 
 namespace mii::serve {
 
-/// One JSON object a line, written by a thread of its own: a full disk or a reader that sleeps costs lines,
-/// never requests. Lines hold what the service knows of a request, never what is in it.
+/// One JSON object a line, written by a thread of its own: a full disk or a stalled reader loses lines, never
+/// requests. Lines hold what the service knows of a request, never what is in it.
 class Log {
  public:
   /// Writes one line with its line break; false when it could not.

@@ -38,7 +38,7 @@ class Metrics::Impl {
   prometheus::Family<prometheus::Gauge>& gauge(const std::string& name, const std::string& help) {
     return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
   }
-  // Counters that others count are brought up to what they say.
+  // Counters that are kept elsewhere are brought up to date.
   static void raise(prometheus::Counter& counter, uint64_t value) {
     const double missing = static_cast<double>(value) - counter.Value();
     if (missing > 0) counter.Increment(missing);
@@ -56,7 +56,7 @@ class Metrics::Impl {
   prometheus::Family<Histogram>& inference = histogram("mii_inference_seconds", "Computation of a batch");
   prometheus::Family<prometheus::Counter>& items = counter("mii_items_total", "Images and texts computed");
   Histogram& preprocess =
-      histogram("mii_preprocess_seconds", "Decoding and resizing of a picture").Add({}, kSeconds);
+      histogram("mii_preprocess_seconds", "Decoding and resizing of an image").Add({}, kSeconds);
   prometheus::Family<prometheus::Gauge>& admitted =
       gauge("mii_admitted_items", "Items taken and not yet answered");
   prometheus::Family<prometheus::Gauge>& queued = gauge("mii_queue_length", "Items that wait for a batch");

@@ -10,7 +10,7 @@
 
 namespace mii::serve {
 
-/// What is read when somebody asks for the metrics.
+/// Values that are read when the metrics are requested.
 struct Gauges {
   size_t admitted_images = 0, admitted_texts = 0;
   size_t queued_images = 0, queued_texts = 0;

@@ -2,8 +2,9 @@
 
 #include <boost/json.hpp>
 
-#include "core/number_text.h"
 #include "core/base64.h"
+#include "core/number_text.h"
+#include "serve/service.h"
 
 namespace mii::serve {
 
@@ -14,7 +15,7 @@ namespace {
 const Field kFields[] = {
     {.name = "input",
      .required = true,
-     .description = "A text or a list of texts; with modality image, pictures as data URIs or base64",
+     .description = "A text or a list of texts; with modality image, images as data URIs or base64",
      .schema = R"({"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"},"minItems":1}]})",
      .example = R"(["X-Ray","Ultrasound"])"},
     {.name = "model",
@@ -31,8 +32,16 @@ const Field kFields[] = {
      .schema = R"({"type":["integer","null"],"minimum":1})"},
     {.name = "user", .description = "Not used", .schema = R"({"type":["string","null"]})"}};
 
+std::string error_type(int status) {
+  if (status == 401) return "authentication_error";
+  if (status == 429) return "rate_limit_exceeded";
+  return status < 500 ? "invalid_request_error" : "server_error";
+}
+
 Response refuse(const std::string& message, const std::string& code = "", int status = 400) {
-  return error_response(ErrorStyle::openai, status, message, code);
+  return json_response("{\"error\":{\"message\":" + json_text(message) + ",\"type\":\"" + error_type(status) +
+                           "\",\"param\":null,\"code\":" + (code.empty() ? "null" : json_text(code)) + "}}",
+                       status);
 }
 
 struct Options {
@@ -114,9 +123,21 @@ Response embedding_list(const Matrix& rows, bool base64, size_t tokens, const st
                        ",\"usage\":{\"prompt_tokens\":" + count + ",\"total_tokens\":" + count + "}}");
 }
 
-}  // namespace
+constexpr std::string_view kOpenaiEmbeddings =
+    R"({"type":"object","required":["object","data","model","usage"],"properties":{"object":{"const":"list"},
+    "data":{"type":"array","items":{"type":"object","required":["object","index","embedding"],"properties":{
+    "object":{"const":"embedding"},"index":{"type":"integer"},
+    "embedding":{"anyOf":[{"type":"array","items":{"type":"number"}},{"type":"string"}]}}}},
+    "model":{"type":"string"},"usage":{"type":"object","required":["prompt_tokens","total_tokens"],"properties":{
+    "prompt_tokens":{"type":"integer"},"total_tokens":{"type":"integer"}}}}})";
 
-std::span<const Field> embeddings_fields() { return kFields; }
+constexpr std::string_view kOpenaiModels =
+    R"({"type":"object","required":["object","data"],"properties":{"object":{"const":"list"},"data":{"type":"array",
+    "items":{"type":"object","required":["id","object","created","owned_by"],"properties":{"id":{"type":"string"},
+    "object":{"const":"model"},"created":{"type":"integer"},"owned_by":{"type":"string"},
+    "identity":{"type":"object","additionalProperties":{"type":"string"}}}}}}})";
+
+}  // namespace
 
 Outcome embeddings(Request& request, const ApiContext& context) {
   const JsonBody body = read_json(request, context.limits);
@@ -142,9 +163,36 @@ Outcome embeddings(Request& request, const ApiContext& context) {
   return work;
 }
 
-Response models(const ApiContext& context) {
-  return json_response("{\"object\":\"list\",\"data\":[{\"id\":" + json_text(context.model_name) +
-                       ",\"object\":\"model\",\"created\":0,\"owned_by\":\"medimageinsight.cpp\"}]}");
+Response models(const std::string& model_name, const std::optional<Identity>& identity) {
+  return json_response("{\"object\":\"list\",\"data\":[{\"id\":" + json_text(model_name) +
+                       ",\"object\":\"model\",\"created\":0,\"owned_by\":\"medimageinsight.cpp\"" +
+                       (identity ? ",\"identity\":" + identity->json() : "") + "}]}");
+}
+
+std::vector<Route> OpenaiApi::routes() const {
+  return {
+      {.method = "POST",
+       .path = "/v1/embeddings",
+       .summary = "Vectors, as OpenAI's clients ask for them",
+       .computes = true,
+       .needs_key = true,
+       .fields = kFields,
+       .response_schema = kOpenaiEmbeddings,
+       .handle = [this](Request& r) { return embeddings(r, service_.context()); }},
+      {.method = "GET",
+       .path = "/v1/models",
+       .summary = "The model's name and identity",
+       .computes = true,
+       .needs_key = true,
+       .response_schema = kOpenaiModels,
+       .handle = [this](Request&) -> Outcome {
+         return models(service_.options().model_name, service_.identity(decode_options(service_.options())));
+       }},
+  };
+}
+
+Response OpenaiApi::error(int status, const std::string& message) const {
+  return refuse(message, "", status);
 }
 
 }  // namespace mii::serve

@@ -70,7 +70,7 @@ bj::object example(const Route& route, const ServeOptions& options) {
   return value;
 }
 
-// The same fields as a form: pictures are files.
+// The same fields as a form: images are files.
 bj::object form_schema(const Route& route, const ServeOptions& options) {
   bj::object schema = json_schema(route, options);
   // A form's values are texts, whatever they look like, and one that comes once is a list of one.
@@ -82,7 +82,7 @@ bj::object form_schema(const Route& route, const ServeOptions& options) {
   bj::object& images = schema["properties"].as_object()["images"].as_object();
   images["type"] = "array";
   images["items"] = {{"type", "string"}, {"format", "binary"}};
-  images["description"] = "Files of pictures";
+  images["description"] = "Files of images";
   return schema;
 }
 
@@ -94,9 +94,9 @@ bj::object request_body(const Route& route, const ServeOptions& options) {
 }
 
 bj::object responses(const Route& route) {
-  const bool openai = route.errors == ErrorStyle::openai;
+  const bool openai = route.api->error_schema() == std::string_view("OpenAIError");
   const auto error = [&](const char* description) {
-    return response(description, content("application/json", reference(openai ? "OpenAIError" : "Error")));
+    return response(description, content("application/json", reference(route.api->error_schema())));
   };
   bj::object all;
   all["200"] = route.response_schema.empty()
@@ -121,11 +121,38 @@ bj::object responses(const Route& route) {
   return all;
 }
 
-bj::object operation(const Route& route, const ServeOptions& options, bool with_keys) {
-  std::string id(route.path.substr(1));
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = static_cast<char>(c | 0x20);
+  return lower;
+}
+
+// "v1_models" for /v1/models; for further methods of a path with the method: "delete_collections_name".
+std::string operation_id(const Route& route, bool first_of_path) {
+  std::string id = lower_case(route.method);
+  if (first_of_path) id.clear();
+  id.append(id.empty() ? "" : "_").append(route.path.substr(1));
+  std::erase_if(id, [](char c) { return c == '{' || c == '}'; });
   for (char& c : id)
     if (c == '/' || c == '.') c = '_';
-  bj::object result{{"summary", route.summary}, {"operationId", id}};
+  return id;
+}
+
+// Of the path's "{name}"s.
+bj::array path_parameters(std::string_view path) {
+  bj::array parameters;
+  for (size_t begin = path.find('{'); begin != std::string_view::npos; begin = path.find('{', begin + 1))
+    parameters.push_back({{"name", path.substr(begin + 1, path.find('}', begin) - begin - 1)},
+                          {"in", "path"},
+                          {"required", true},
+                          {"schema", {{"type", "string"}}}});
+  return parameters;
+}
+
+bj::object operation(const Route& route, const ServeOptions& options, bool with_keys, bool first_of_path) {
+  bj::object result{{"summary", route.summary}, {"operationId", operation_id(route, first_of_path)}};
+  if (bj::array parameters = path_parameters(route.path); !parameters.empty())
+    result["parameters"] = std::move(parameters);
   if (!route.fields.empty()) result["requestBody"] = request_body(route, options);
   result["responses"] = responses(route);
   if (with_keys && route.needs_key) result["security"] = {bj::object{{"bearer", bj::array{}}}};
@@ -153,10 +180,9 @@ std::string openapi_document(std::span<const Route> routes, const ServeOptions& 
   bj::object paths;
   for (const Route& route : routes) {
     if (!route.documented) continue;
-    std::string method(route.method);
-    for (char& c : method) c = static_cast<char>(c | 0x20);
-    paths[route.path].is_object() ? void() : void(paths[route.path] = bj::object());
-    paths[route.path].as_object()[method] = operation(route, options, with_keys);
+    const bool first = !paths.contains(route.path);
+    if (first) paths[route.path] = bj::object();
+    paths[route.path].as_object()[lower_case(route.method)] = operation(route, options, with_keys, first);
   }
   return to_json(
       bj::object{{"openapi", "3.1.0"},

@@ -3,8 +3,8 @@
 #include <span>
 #include <string>
 
+#include "serve/api.h"
 #include "serve/options.h"
-#include "serve/routes.h"
 
 namespace mii::serve {
 

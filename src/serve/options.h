@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -8,10 +7,9 @@
 #include <vector>
 
 #include "mii/profile.h"
+#include "serve/timing.h"
 
 namespace mii::serve {
-
-using Seconds = std::chrono::duration<double>;
 
 /// What one client may ask for. Everything beyond is refused with a 4xx before any memory is taken for it.
 struct Limits {
@@ -26,7 +24,7 @@ struct Limits {
   size_t client_connections = 0;         ///< of one address at once; 0: no bound
   double client_rate = 0;                ///< requests a second of one key or address; 0: no bound
   double client_burst = 20;              ///< requests that come at once, within that
-  uint64_t image_pixels = 100'000'000;   ///< width * height of one picture
+  uint64_t image_pixels = 100'000'000;   ///< width * height of one image
   uint64_t volume_bytes = 256ull << 20;  ///< of a NIfTI volume, inflated
   Seconds header_time = Seconds(10);     ///< for the whole head of a request, once its first byte came
   Seconds body_time = Seconds(60);       ///< for the whole body

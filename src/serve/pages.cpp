@@ -2,6 +2,8 @@
 
 #include "core/file.h"
 #include "mii/error.h"
+#include "serve/openapi.h"
+#include "serve/service.h"
 
 namespace mii::serve {
 namespace {
@@ -41,7 +43,7 @@ Response page(const char* html) {
 
 }  // namespace
 
-Pages::Pages(const std::filesystem::path& folder) {
+Pages::Pages(Service& service, const std::filesystem::path& folder) : service_(service) {
   for (const char* name : {"swagger-ui-bundle.js", "swagger-ui.css", "redoc.standalone.js"}) {
     std::error_code error;
     if (!folder.empty() && std::filesystem::is_regular_file(folder / name, error))
@@ -55,14 +57,39 @@ Response Pages::docs() const {
 
 Response Pages::redoc() const { return page(has("redoc.standalone.js") ? kRedoc : kMissing); }
 
-Response Pages::asset(const std::string& name) const {
-  if (!has(name)) return error_response(ErrorStyle::detail, 404, "Not Found");
+Response Pages::asset(std::string_view name) const {
+  const auto found = assets_.find(name);
+  if (found == assets_.end()) return error(404, "Not Found");
   Response response;
   response.content_type =
       name.ends_with(".css") ? "text/css; charset=utf-8" : "text/javascript; charset=utf-8";
-  response.body = assets_.at(name);
+  response.body = found->second;
   response.headers = {{"Cache-Control", "public, max-age=3600"}};
   return response;
+}
+
+std::vector<Route> Pages::routes() const {
+  return {
+      {.method = "GET",
+       .path = "/openapi.json",
+       .documented = false,
+       .handle = [this](Request&) -> Outcome {
+         return json_response(
+             openapi_document(service_.router().routes(), service_.options(), service_.has_keys()));
+       }},
+      {.method = "GET",
+       .path = "/docs",
+       .documented = false,
+       .handle = [this](Request&) -> Outcome { return docs(); }},
+      {.method = "GET",
+       .path = "/redoc",
+       .documented = false,
+       .handle = [this](Request&) -> Outcome { return redoc(); }},
+      {.method = "GET",
+       .path = "/docs/{file...}",
+       .documented = false,
+       .handle = [this](Request& request) -> Outcome { return asset(request.parameter("file")); }},
+  };
 }
 
 }  // namespace mii::serve

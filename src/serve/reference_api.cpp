@@ -1,9 +1,11 @@
 #include "serve/reference_api.h"
 
 #include <algorithm>
+#include <functional>
 #include <unordered_map>
 
 #include "core/number_text.h"
+#include "serve/service.h"
 
 namespace mii::serve {
 namespace {
@@ -13,26 +15,35 @@ constexpr std::string_view kPicture =
     "png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
 const std::string kPictureList = "[\"" + std::string(kPicture) + "\"]";
 
+// A prompt's bytes, on average. Without a bound a small body could make prompts that fill the memory.
+constexpr size_t kPromptBytes = 1024;
+
 const Field kPredictFields[] = {
     {.name = "images",
      .type = Field::Type::string_list,
      .required = true,
-     .description = "Pictures in base64, with or without a data: prefix",
+     .description = "Images in base64, with or without a data: prefix",
      .example = kPictureList},
     {.name = "labels",
      .type = Field::Type::string_list,
      .required = true,
-     .description = "What each picture is scored against",
+     .description = "What each image is scored against",
      .example = R"(["X-Ray","Ultrasound"])"},
     {.name = "multilabel",
      .type = Field::Type::boolean,
-     .description = "false: the probabilities of one picture sum to 1; true: each label alone",
-     .default_json = "false"}};
+     .description = "false: the probabilities of one image sum to 1; true: each label alone",
+     .default_json = "false"},
+    {.name = "templates",
+     .type = Field::Type::string_list,
+     .nullable = true,
+     .description = "Prompts around each label, with one {} where it goes; none: the label alone. A label's "
+                    "vector is the mean of its prompts'.",
+     .example = R"(["a {} image"])"}};
 
 const Field kEncodeFields[] = {{.name = "images",
                                 .type = Field::Type::string_list,
                                 .nullable = true,
-                                .description = "Pictures in base64, with or without a data: prefix",
+                                .description = "Images in base64, with or without a data: prefix",
                                 .example = kPictureList},
                                {.name = "texts",
                                 .type = Field::Type::string_list,
@@ -40,7 +51,7 @@ const Field kEncodeFields[] = {{.name = "images",
                                 .description = "Texts in UTF-8",
                                 .example = R"(["X-Ray"])"}};
 
-/// {label: probability, ...} of one picture, as sorting a Python dict gives it: a label that comes twice
+/// {label: probability, ...} of one image, as sorting a Python dict gives it: a label that comes twice
 /// keeps its first place and its last value; equal probabilities keep their order.
 void append_scores(std::string& out, const std::vector<std::string>& labels, std::span<const float> scores) {
   std::vector<size_t> last_of;  // for each distinct label, the index of its last value
@@ -61,12 +72,67 @@ void append_scores(std::string& out, const std::vector<std::string>& labels, std
   out += '}';
 }
 
-Response bad_request(const std::string& detail) { return error_response(ErrorStyle::detail, 400, detail); }
+Response bad_request(const std::string& detail) { return detail_error(400, detail); }
+
+Response predictions(const ZeroShotHead& head, const Matrix& images) {
+  const Matrix scores = head.score(images);
+  std::string body = "{\"predictions\":[";
+  for (size_t i = 0; i < scores.rows(); ++i) {
+    if (i != 0) body += ',';
+    append_scores(body, head.labels(), scores.row(i));
+  }
+  return json_response(body + "]}");
+}
+
+// Short labels and templates make many long prompts. Empty when they are within the limits, else the reason.
+std::string beyond_prompt_limits(const std::vector<std::string>& labels,
+                                 const std::vector<std::string>& templates, const Limits& limits) {
+  const auto bytes_of = [](const std::vector<std::string>& texts) {
+    size_t sum = 0;
+    for (const std::string& text : texts) sum += text.size();
+    return sum;
+  };
+  const size_t count = labels.size() * templates.size();
+  if (count > limits.texts)
+    return "labels in templates are " + std::to_string(count) + " prompts, at most " +
+           std::to_string(limits.texts) + " a request";
+  const size_t bytes = templates.size() * bytes_of(labels) + labels.size() * bytes_of(templates);
+  const size_t most = limits.texts * kPromptBytes;
+  if (!templates.empty() && bytes > most)
+    return "labels in templates are " + std::to_string(bytes) + " bytes, at most " + std::to_string(most) +
+           " a request";
+  return {};
+}
+
+// The texts of a head that is not known yet, and how it is made of their vectors.
+struct NewHead {
+  std::vector<std::string> texts;
+  std::function<ZeroShotHead(const Matrix& texts)> build;
+};
+
+// Throws as LabelPrompts does. Without templates a label may be empty, as in the Python service.
+NewHead plan_head(std::vector<std::string> labels, const ClassifyOptions& options, float scale) {
+  if (options.templates.empty())
+    return {labels,
+            [labels = std::move(labels), scale, multilabel = options.multilabel](const Matrix& texts) {
+              return ZeroShotHead(labels, texts.clone(), scale, multilabel);
+            }};
+  LabelPrompts prompts(labels, options);
+  std::vector<std::string> all = prompts.texts();
+  return {std::move(all),
+          [prompts = std::move(prompts), scale](const Matrix& texts) { return prompts.head(texts, scale); }};
+}
+
+constexpr std::string_view kPredictions =
+    R"({"type":"object","required":["predictions"],"properties":{"predictions":{"type":"array","items":
+    {"type":"object","additionalProperties":{"type":"number"}}}}})";
+
+constexpr std::string_view kEmbeddings =
+    R"({"type":"object","required":["image_embeddings","text_embeddings"],"properties":{
+    "image_embeddings":{"type":["array","null"],"items":{"type":"array","items":{"type":"number"}}},
+    "text_embeddings":{"type":["array","null"],"items":{"type":"array","items":{"type":"number"}}}}})";
 
 }  // namespace
-
-std::span<const Field> predict_fields() { return kPredictFields; }
-std::span<const Field> encode_fields() { return kEncodeFields; }
 
 Outcome predict(Request& request, const ApiContext& context) {
   auto read = read_inputs(request, context, kPredictFields);
@@ -74,16 +140,25 @@ Outcome predict(Request& request, const ApiContext& context) {
   Inputs& inputs = std::get<Inputs>(read);
   if (inputs.texts.empty()) return bad_request("No labels provided");
   if (inputs.images.empty()) return bad_request("No images provided");
-  Work work{.images = std::move(inputs.images), .texts = inputs.texts};
-  work.answer = [labels = std::move(inputs.texts), multilabel = inputs.multilabel,
-                 scale = context.model.info().logit_scale](const Matrix& images, const Matrix& texts) {
-    const Matrix scores = ZeroShotHead(labels, texts.clone(), scale, multilabel).score(images);
-    std::string body = "{\"predictions\":[";
-    for (size_t i = 0; i < scores.rows(); ++i) {
-      if (i != 0) body += ',';
-      append_scores(body, labels, scores.row(i));
-    }
-    return json_response(body + "]}");
+  const ClassifyOptions options{.multilabel = inputs.multilabel,
+                                .templates = std::move(inputs.templates),
+                                .allow_duplicate_labels = true};
+  const std::string reason = beyond_prompt_limits(inputs.texts, options.templates, context.limits);
+  if (!reason.empty()) return bad_request(reason);
+
+  Work work{.images = std::move(inputs.images)};
+  const std::string key = HeadCache::key(inputs.texts, options);
+  if (const HeadCache::Shared head = context.heads.find(key)) {
+    work.answer = [head](const Matrix& images, const Matrix&) { return predictions(*head, images); };
+    return work;
+  }
+  NewHead new_head = plan_head(std::move(inputs.texts), options, context.model.info().logit_scale);
+  work.texts = std::move(new_head.texts);
+  work.answer = [build = std::move(new_head.build), key, &heads = context.heads](const Matrix& images,
+                                                                                 const Matrix& texts) {
+    const auto head = std::make_shared<const ZeroShotHead>(build(texts));
+    heads.insert(key, head);
+    return predictions(*head, images);
   };
   return work;
 }
@@ -109,6 +184,29 @@ Outcome encode(Request& request, const ApiContext& context) {
     return json_response(body + '}');
   };
   return work;
+}
+
+std::vector<Route> ReferenceApi::routes() const {
+  return {
+      {.method = "POST",
+       .path = "/predict",
+       .summary = "Score images against labels",
+       .computes = true,
+       .needs_key = true,
+       .fields = kPredictFields,
+       .takes_files = true,
+       .response_schema = kPredictions,
+       .handle = [this](Request& r) { return predict(r, service_.context()); }},
+      {.method = "POST",
+       .path = "/encode",
+       .summary = "Vectors of images and texts",
+       .computes = true,
+       .needs_key = true,
+       .fields = kEncodeFields,
+       .takes_files = true,
+       .response_schema = kEmbeddings,
+       .handle = [this](Request& r) { return encode(r, service_.context()); }},
+  };
 }
 
 }  // namespace mii::serve

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/number_text.h"
+#include "serve/service.h"
 
 namespace mii::serve {
 
@@ -16,7 +17,7 @@ const Field kFields[] = {
      .required = true,
      .description =
          "A table in pandas' split layout; rows are lists, or objects by column name. An empty string is "
-         "no picture or no text.",
+         "no image or no text.",
      .schema = R"({"type":"object","required":["columns","data"],"properties":{
        "columns":{"type":"array","items":{"enum":["image","text"]},"minItems":1,"maxItems":2},
        "index":{"type":"array"},
@@ -26,7 +27,7 @@ const Field kFields[] = {
      .example = R"({"columns":["image","text"],"index":[0],"data":[["","X-Ray"]]})"},
     {.name = "params",
      .nullable = true,
-     .description = "scaling_factor is the logarithm of the temperature. Pictures are resized to "
+     .description = "scaling_factor is the logarithm of the temperature. Images are resized to "
                     "image_standardization_image_size (512) and compressed as JPEG of quality "
                     "image_standardization_jpeg_compression_ratio (75) first, as there.",
      .schema = R"({"type":["object","null"],"properties":{"get_scaling_factor":{"type":["boolean","null"]},
@@ -36,7 +37,7 @@ const Field kFields[] = {
 
 constexpr int64_t kMaxStandardSize = 4096;
 
-// Which vectors answer which row of the table.
+// Which vectors belong to which row of the table.
 struct Row {
   std::optional<size_t> image;
   std::optional<size_t> text;
@@ -47,7 +48,7 @@ struct Table {
   std::vector<Row> rows;
 };
 
-// A wrong request, told by the reason that this throws; caught in score().
+// A wrong request, thrown with its reason; caught in score().
 struct Wrong {
   std::string reason;
 };
@@ -169,16 +170,19 @@ Outcome score_checked(const bj::value& body, const ApiContext& context) {
   }
   Table table = read_table(*input, standardisation(params));
   const std::string reason = beyond_limits(table.work.images, table.work.texts, context.limits);
-  if (!reason.empty()) return error_response(ErrorStyle::detail, 400, reason);
+  if (!reason.empty()) return detail_error(400, reason);
   table.work.answer = [rows = std::move(table.rows), log_scale](const Matrix& images, const Matrix& texts) {
     return score_list(rows, log_scale, images, texts);
   };
   return std::move(table.work);
 }
 
-}  // namespace
+constexpr std::string_view kScores =
+    R"({"type":"array","items":{"type":"object","properties":{
+    "image_features":{"type":"array","items":{"type":"array","items":{"type":"number"}}},
+    "text_features":{"type":"array","items":{"type":"number"}},"scaling_factor":{"type":"number"}}}})";
 
-std::span<const Field> score_fields() { return kFields; }
+}  // namespace
 
 Outcome score(Request& request, const ApiContext& context) {
   JsonBody body = read_json(request, context.limits);
@@ -186,8 +190,21 @@ Outcome score(Request& request, const ApiContext& context) {
   try {
     return score_checked(body.value, context);
   } catch (const Wrong& wrong) {
-    return error_response(ErrorStyle::detail, 400, wrong.reason);
+    return detail_error(400, wrong.reason);
   }
+}
+
+std::vector<Route> ScoreApi::routes() const {
+  return {
+      {.method = "POST",
+       .path = "/score",
+       .summary = "Vectors of a table of images and texts",
+       .computes = true,
+       .needs_key = true,
+       .fields = kFields,
+       .response_schema = kScores,
+       .handle = [this](Request& r) { return score(r, service_.context()); }},
+  };
 }
 
 }  // namespace mii::serve

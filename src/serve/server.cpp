@@ -29,7 +29,7 @@ using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kBacklog = 4096;
-// A client that got its answer just before the end may have sent its next request already.
+// A client that was answered just before the stop may already have sent its next request.
 constexpr auto kLastRequestGrace = std::chrono::seconds(1);
 constexpr auto kDrainTick = std::chrono::milliseconds(10);
 
@@ -178,7 +178,7 @@ class Server::Impl {
         take(std::move(socket));
         continue;
       }
-      // Out of descriptors, say: connections that end make room.
+      // Out of descriptors, for example: connections that close make room.
       asio::steady_timer pause(io_, std::chrono::milliseconds(20));
       co_await pause.async_wait(token(error));
     }
@@ -277,8 +277,8 @@ class Server::Impl {
     io_.stop();
   }
 
-  // Destroyed from below: the context takes the connections' coroutines with it, which refer to what is
-  // above.
+  // Members are destroyed from the last to the first: the context destroys the connections' coroutines, which
+  // refer to the members above.
   Service service_;
   Network network_;
   asio::io_context io_;

@@ -10,7 +10,8 @@
 
 namespace mii::serve {
 
-/// The HTTP service. Its routes are in routes.cpp, docs/service.md describes them.
+/// The HTTP service. Its routes are those of the APIs (service.cpp lists them); docs/service.md describes
+/// them.
 ///
 /// One thread does the network, workers parse, decode and write answers, the engine computes in batches.
 class Server {
@@ -38,9 +39,9 @@ class Server {
     std::function<void(const ModelInfo&)> on_ready;
   };
 
-  /// Loads the model in the background and serves until stop(). True when every request that was begun got
-  /// its answer within the drain time; after false, destroying this object may wait for the engine.
-  /// Rethrows what open_model throws.
+  /// Loads the model in the background and serves until stop(). True when every request under way was
+  /// answered within the drain time; after false, destroying this object may wait for the engine. Rethrows
+  /// what open_model throws.
   bool run(const OpenModel& open_model, const RunOptions& options);
   bool run(const OpenModel& open_model) { return run(open_model, RunOptions{}); }
 

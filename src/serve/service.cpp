@@ -4,41 +4,37 @@
 #include <cmath>
 
 #include "core/number_text.h"
-#include "serve/openapi.h"
+#include "pipeline/identity.h"
+#include "serve/openai_api.h"
+#include "serve/operations_api.h"
+#include "serve/pages.h"
+#include "serve/reference_api.h"
+#include "serve/score_api.h"
 
 namespace mii::serve {
 namespace {
 
-std::string status_body(std::string_view status, const std::string& reason = {}) {
-  std::string body = "{\"status\":\"" + std::string(status) + "\"";
-  if (!reason.empty()) body += ",\"reason\":" + json_text(reason);
-  return body + "}";
-}
-
-Response not_allowed(const Route& route) {
-  Response response = error_response(route.errors, 405, "Method Not Allowed");
-  response.headers.emplace_back("Allow", route.method);
-  return response;
-}
-
-// Another address that differs by a slash at the end only, as Starlette redirects.
-Response redirect(const Request& request, std::string_view path) {
+// The same path without a final slash, as Starlette redirects.
+Response redirect(std::string_view path, const std::string& query) {
   Response response;
   response.status = 307;
-  response.headers.emplace_back("Location",
-                                std::string(path) + (request.query.empty() ? "" : "?" + request.query));
+  response.headers.emplace_back("Location", std::string(path) + (query.empty() ? "" : "?" + query));
   return response;
 }
 
-// Of a path that may be no route.
-ErrorStyle style_of(std::string_view path) {
-  return path.starts_with("/v1/") ? ErrorStyle::openai : ErrorStyle::detail;
+std::vector<std::unique_ptr<const Api>> make_apis(Service& service) {
+  std::vector<std::unique_ptr<const Api>> apis;
+  apis.push_back(std::make_unique<ReferenceApi>(service));
+  apis.push_back(std::make_unique<OpenaiApi>(service));
+  apis.push_back(std::make_unique<ScoreApi>(service));
+  apis.push_back(std::make_unique<OperationsApi>(service));
+  apis.push_back(std::make_unique<Pages>(service, service.options().docs_folder));
+  return apis;
 }
 
-const Route* at(std::string_view path) {
-  for (const Route& route : routes())
-    if (route.path == path) return &route;
-  return nullptr;
+// Browsers send some of these for pages of any origin.
+bool changes_something(std::string_view method) {
+  return method != "GET" && method != "HEAD" && method != "OPTIONS";
 }
 
 }  // namespace
@@ -46,10 +42,10 @@ const Route* at(std::string_view path) {
 Service::Service(ServeOptions options, Log::Sink log_sink, Log::Reopen reopen_log)
     : options_(std::move(options)),
       log_(std::move(log_sink), std::move(reopen_log)),
-      pages_(options_.docs_folder),
       hosts_(options_),
       rate_({.per_second = options_.limits.client_rate, .burst = options_.limits.client_burst}),
       keys_(std::make_shared<Keys>(options_.keys_file.empty() ? Keys() : Keys::read(options_.keys_file))),
+      router_(make_apis(*this)),
       workers_(options_.batching.decode_threads) {}
 
 void Service::start(std::unique_ptr<const Model> model) {
@@ -63,10 +59,29 @@ void Service::start(std::unique_ptr<const Model> model) {
   encoder_ = std::make_unique<Encoder>(*model_, options_, workers_, metrics_);
   watchdog_ = std::make_unique<Watchdog>(*encoder_, workers_, options_, log_);
   ready_ = true;
+  digesting_ = std::thread([this] { learn_identity(); });
+}
+
+void Service::learn_identity() {
+  try {
+    Identity identity = model_->identity({});
+    const std::lock_guard lock(identity_mutex_);
+    identity_ = std::move(identity);
+  } catch (const std::exception& error) {
+    log_.write("error", "identity_unknown", {{"reason", json_text(error.what())}});
+  }
+}
+
+std::optional<Identity> Service::identity(const DecodeOptions& decoding) const {
+  const std::lock_guard lock(identity_mutex_);
+  std::optional<Identity> identity = identity_;
+  if (identity) identity->preprocessing = pipeline::preprocessing_text(decoding);
+  return identity;
 }
 
 void Service::stop() {
   ready_ = false;
+  if (digesting_.joinable()) digesting_.join();
   watchdog_.reset();
   workers_.stop();
   encoder_.reset();
@@ -91,56 +106,66 @@ std::shared_ptr<const Keys> Service::keys() const {
   return keys_;
 }
 
-std::optional<Response> Service::beyond_rate(const Request& request, ErrorStyle style) {
+std::optional<Response> Service::beyond_rate(const Request& request, const Api& api) {
   if (!rate_.is_limited()) return std::nullopt;
   const std::string key = keys()->owner(request.header("authorization"));
   const std::string client = key.empty() ? client_of_address(request.peer) : "key " + key;
   const Seconds wait = rate_.take(client, std::chrono::steady_clock::now());
   if (wait <= Seconds::zero()) return std::nullopt;
   metrics_.request_refused("rate");
-  Response response = error_response(style, 429, "too many requests of this client");
+  Response response = api.error(429, "too many requests of this client");
   const double whole = std::clamp(std::ceil(wait.count()), 1.0, 86400.0);
   response.headers.emplace_back("Retry-After", std::to_string(static_cast<int>(whole)));
   return response;
 }
 
 // What is refused whatever it asks for.
-std::optional<Response> Service::refusal(const Request& request, const Route* route) {
-  const ErrorStyle style = route != nullptr ? route->errors : style_of(request.path);
+std::optional<Response> Service::refusal(const Request& request, const Api& api) {
   if (!hosts_.allow(request.header("host"))) {
     metrics_.request_refused("host");
-    return error_response(style, 421, "this service does not answer to that Host: see --allowed-host");
+    return api.error(421, "this service does not answer to that Host: see --allowed-host");
   }
-  if (request.method == "POST" && is_from_foreign_origin(request, options_)) {
+  if (changes_something(request.method) && is_from_foreign_origin(request, options_)) {
     metrics_.request_refused("origin");
-    return error_response(style, 403, "pages of another origin may not call: see --cors-origin");
+    return api.error(403, "pages of another origin may not call: see --cors-origin");
   }
-  if (route != nullptr && route->for_operators) return std::nullopt;
-  return beyond_rate(request, style);
+  return std::nullopt;
 }
 
-std::variant<const Route*, Response> Service::admit(const Request& request) {
-  const Route* route = at(request.path);
-  if (auto refused = refusal(request, route)) return std::move(*refused);
-  if (route == nullptr) {
-    if (request.path.size() > 1 && request.path.ends_with('/'))
-      if (const std::string_view bare = std::string_view(request.path).substr(0, request.path.size() - 1);
-          at(bare))
-        return redirect(request, bare);
-    return error_response(style_of(request.path), 404, "Not Found");
+// No such path, or no such method.
+Response Service::no_route(const Request& request, const Api& api, const std::string& allow) const {
+  if (!allow.empty()) {
+    Response response = api.error(405, "Method Not Allowed");
+    response.headers.emplace_back("Allow", allow);
+    return response;
   }
-  const bool head = request.method == "HEAD" && route->method == "GET";
-  if (request.method != route->method && !head) return not_allowed(*route);
+  const std::string_view path = request.path;
+  if (path.size() > 1 && path.ends_with('/')) {
+    const std::string_view bare = path.substr(0, path.size() - 1);
+    if (!router_.find(request.method, bare).allow.empty()) return redirect(bare, request.query);
+  }
+  return api.error(404, "Not Found");
+}
+
+std::variant<const Route*, Response> Service::admit(Request& request) {
+  Router::Found found = router_.find(request.method, request.path);
+  const Route* route = found.route;
+  const Api& api = route != nullptr ? *route->api : router_.api_of(request.path);
+  if (auto refused = refusal(request, api)) return std::move(*refused);
+  if (route == nullptr || !route->for_operators)
+    if (auto refused = beyond_rate(request, api)) return std::move(*refused);
+  if (route == nullptr) return no_route(request, api, found.allow);
   if (route->needs_key && !keys()->accept(request.header("authorization"))) {
-    Response response = error_response(route->errors, 401, "Not authenticated");
+    Response response = api.error(401, "Not authenticated");
     response.headers.emplace_back("WWW-Authenticate", "Bearer");
     return response;
   }
   if (route->computes && !ready_) {
-    Response response = error_response(route->errors, 503, "the model is being loaded");
+    Response response = api.error(503, "the model is being loaded");
     response.headers.emplace_back("Retry-After", "1");
     return response;
   }
+  request.parameters = std::move(found.parameters);
   return route;
 }
 
@@ -148,25 +173,11 @@ std::string Service::unhealthy_reason() const {
   return ready_ ? watchdog_->reason() : "the model is being loaded";
 }
 
-Response Service::health() const {
-  const std::string reason = unhealthy_reason();
-  if (reason.empty()) return json_response(status_body("healthy"));
-  return json_response(status_body("unhealthy", reason), 503);
-}
-
-Response Service::live() const { return json_response(status_body("alive")); }
-
-Response Service::ready() const {
-  if (draining_) return json_response(status_body("stopping"), 503);
-  if (!ready_) return json_response(status_body("loading"), 503);
-  return json_response(status_body("ready"));
-}
-
-Response Service::metrics_text() {
+Gauges Service::gauges() const {
   Gauges gauges;
   gauges.connections = connections_;
   gauges.log_lines_dropped = log_.dropped();
-  gauges.ready = is_ready();
+  gauges.ready = ready_ && !draining_;
   gauges.healthy = unhealthy_reason().empty();
   if (ready_) {
     gauges.admitted_images = encoder_->admitted_images();
@@ -177,12 +188,7 @@ Response Service::metrics_text() {
     gauges.cache_hits = counts.hits;
     gauges.cache_misses = counts.misses;
   }
-  Response response;
-  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  response.body = metrics_.text(gauges);
-  return response;
+  return gauges;
 }
-
-Response Service::openapi() const { return json_response(openapi_document(routes(), options_, has_keys())); }
 
 }  // namespace mii::serve

@@ -6,10 +6,12 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <variant>
 
 #include "serve/client_limits.h"
 #include "serve/encoder.h"
+#include "serve/head_cache.h"
 #include "serve/hosts.h"
 #include "serve/http.h"
 #include "serve/inputs.h"
@@ -18,25 +20,24 @@
 #include "serve/metrics.h"
 #include "serve/model.h"
 #include "serve/options.h"
-#include "serve/pages.h"
-#include "serve/routes.h"
+#include "serve/router.h"
 #include "serve/watchdog.h"
 #include "serve/workers.h"
 
 namespace mii::serve {
 
-/// Everything of the service but the network.
+/// The service without the network.
 class Service {
  public:
   /// Throws as Keys::read does.
   Service(ServeOptions options, Log::Sink log_sink, Log::Reopen reopen_log = {});
 
-  /// Takes the model and computes one picture and one text with it; from then on the service is ready.
+  /// Takes the model and computes one image and one text with it; from then on the service is ready.
   void start(std::unique_ptr<const Model> model);
 
-  /// The route of a request whose head was read, or the answer that refuses it: 421, 403, 429, 404, 405, 307,
-  /// 401, 503. On the network's thread.
-  std::variant<const Route*, Response> admit(const Request& request);
+  /// The route of a request whose head was read, which gets the path's parameters; or the answer that refuses
+  /// it: 421, 403, 429, 404, 405, 307, 401, 503. On the network's thread.
+  std::variant<const Route*, Response> admit(Request& request);
 
   /// Reads the keys again. Throws as Keys::read does; the old keys then stay.
   void reload_keys();
@@ -47,21 +48,22 @@ class Service {
   /// Waits for the threads; nothing computes afterwards. Nobody may use the encoder any more.
   void stop();
 
-  // Routes' answers.
-  Response health() const;
-  Response live() const;
-  Response ready() const;
-  Response metrics_text();
-  Response openapi() const;
-  ApiContext context() const { return {*model_, options_.limits, options_.model_name}; }
+  /// For handlers; once the model is loaded.
+  ApiContext context() { return {*model_, options_.limits, options_.model_name, heads_}; }
 
   const ServeOptions& options() const { return options_; }
-  const Pages& pages() const { return pages_; }
+  const Router& router() const { return router_; }
   Encoder& encoder() { return *encoder_; }
   Workers& workers() { return workers_; }
   Metrics& metrics() { return metrics_; }
   Log& log() { return log_; }
-  bool is_ready() const { return ready_ && !draining_; }
+  bool is_loaded() const { return ready_; }
+  bool is_draining() const { return draining_; }
+  /// By what the vectors of images decoded like this were made; nothing until the model's files are digested.
+  std::optional<Identity> identity(const DecodeOptions& decoding) const;
+  /// Empty while the engine answers.
+  std::string unhealthy_reason() const;
+  Gauges gauges() const;
   /// A worker or the engine is at work, maybe for a client that waits no longer.
   bool is_busy() const;
   bool has_keys() const;
@@ -69,24 +71,29 @@ class Service {
   std::atomic<size_t>& connections() { return connections_; }
 
  private:
-  std::string unhealthy_reason() const;
   std::shared_ptr<const Keys> keys() const;
-  std::optional<Response> refusal(const Request& request, const Route* route);
-  std::optional<Response> beyond_rate(const Request& request, ErrorStyle style);
+  void learn_identity();
+  std::optional<Response> refusal(const Request& request, const Api& api);
+  std::optional<Response> beyond_rate(const Request& request, const Api& api);
+  Response no_route(const Request& request, const Api& api, const std::string& allow) const;
 
   const ServeOptions options_;
   Log log_;
   Metrics metrics_;
-  Pages pages_;
   const Hosts hosts_;
   RequestRate rate_;
   mutable std::mutex keys_mutex_;
   std::shared_ptr<const Keys> keys_;  // guarded by keys_mutex_
+  const Router router_;
+  HeadCache heads_;
   std::atomic<bool> ready_ = false;
   std::atomic<bool> draining_ = false;
   std::atomic<size_t> connections_ = 0;
   std::unique_ptr<const Model> model_;  // set before ready_, as the two below
   std::unique_ptr<Encoder> encoder_;
+  mutable std::mutex identity_mutex_;
+  std::optional<Identity> identity_;  // guarded by identity_mutex_; without preprocessing
+  std::thread digesting_;
   Workers workers_;  // its tasks use all of the above
   std::unique_ptr<Watchdog> watchdog_;
 };

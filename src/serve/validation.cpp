@@ -106,7 +106,7 @@ void check_string_list(const Field& field, const bj::value& value, bj::array& er
   }
 }
 
-// A number or text that is no boolean gets "unable to interpret"; what could never be one does not.
+// A number or text that is not a boolean gets "unable to interpret"; values of other types do not.
 bool has_boolean_kind(const bj::value& value) {
   if (value.is_string() || value.is_int64()) return true;
   return value.is_double() && std::abs(value.get_double()) < 9.2e18 &&
@@ -160,8 +160,7 @@ JsonBody read_json(Request& request, const Limits& limits) {
   if (!says_json(request)) {
     if (!is_plain_utf8(text))
       return refuse(
-          error_response(ErrorStyle::detail, 415,
-                         "Content-Type: expected application/json, multipart/form-data or an image"));
+          detail_error(415, "Content-Type: expected application/json, multipart/form-data or an image"));
     return {bj::string(text), std::nullopt};
   }
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
@@ -174,18 +173,15 @@ JsonBody read_json(Request& request, const Limits& limits) {
       return {bj::parse(text, {}, options), std::nullopt};
     }
     case JsonVerdict::too_deep:
-      return refuse(error_response(
-          ErrorStyle::detail, 400,
-          "The body's JSON is nested deeper than " + std::to_string(bounds.depth) + " levels"));
+      return refuse(detail_error(
+          400, "The body's JSON is nested deeper than " + std::to_string(bounds.depth) + " levels"));
     case JsonVerdict::too_many_values:
-      return refuse(error_response(
-          ErrorStyle::detail, 400,
-          "The body's JSON has more than " + std::to_string(bounds.values) + " values and keys"));
+      return refuse(detail_error(
+          400, "The body's JSON has more than " + std::to_string(bounds.values) + " values and keys"));
     case JsonVerdict::malformed:
       break;
   }
-  if (!is_plain_utf8(text))
-    return refuse(error_response(ErrorStyle::detail, 400, "There was an error parsing the body"));
+  if (!is_plain_utf8(text)) return refuse(detail_error(400, "There was an error parsing the body"));
   JsonFault fault = find_json_fault(text, bounds.depth);
   // Python takes NaN, Infinity and halves of surrogate pairs for JSON; here they are errors.
   if (fault.message.empty()) fault = {"Expecting value", 0};

@@ -35,9 +35,9 @@ struct JsonBody {
   std::optional<Response> refusal;
 };
 
-/// Reads the body as FastAPI does, and gives it up: 422 with json_invalid for what is no JSON, 400 for what
-/// is no text, nested too deep, or of more values than the images and texts that a request may have could
-/// need.
+/// Reads the body as FastAPI does, and gives it up: 422 with json_invalid for a body that is not JSON, 400
+/// for one that is not UTF-8, nested too deep, or of more values than the images and texts that a request may
+/// have could need.
 JsonBody read_json(Request& request, const Limits& limits);
 
 /// An answer lists no more errors than these.

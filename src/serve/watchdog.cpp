@@ -72,7 +72,7 @@ void Watchdog::read_probe() {
   probe_.reset();
 }
 
-// The detail is of the probe's own picture and text: nothing of a user's.
+// The detail is of the probe's own image and text: nothing of a user's.
 void Watchdog::log_change() {
   const std::string reason = reason_now();
   if (reason.empty() == healthy_) return;

@@ -14,14 +14,14 @@
 
 namespace mii::serve {
 
-/// A picture as a client sent it.
+/// An image as a client sent it.
 struct EncodedImage {
   std::string data;
   bool base64 = false;  ///< else the file's own bytes
   std::optional<AzureStandardisation> standardisation;
 };
 
-/// What a request wants to know of the model, and how its answer is written.
+/// What a request asks of the model, and how its answer is written.
 struct Work {
   std::vector<EncodedImage> images;
   std::vector<std::string> texts;

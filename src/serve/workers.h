@@ -12,10 +12,10 @@
 
 namespace mii::serve {
 
-/// Threads for what is long for the network's thread: parsing, decoding, writing answers.
+/// Threads for work that would block the network's thread: parsing, decoding, writing answers.
 class Workers {
  public:
-  /// Parsing and writing goes before decoding, so that small requests overtake large ones.
+  /// Parsing and writing take precedence over decoding, so that small requests overtake large ones.
   enum class Lane { first, second };
 
   /// threads: 0 takes one for each core.

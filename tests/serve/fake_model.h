@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <stdexcept>
 #include <vector>
 
 #include "mii/error.h"
@@ -19,9 +20,11 @@ struct FakeState {
   bool blocked = false;               // guarded by mutex: computations wait while it is set
   bool preparing_blocked = false;     // guarded by mutex: the same for prepare(), which runs on a worker
   bool counting_blocked = false;      // guarded by mutex: and for count_tokens(), which parsing calls
+  bool digest_blocked = false;        // guarded by mutex: and for identity()
   std::vector<size_t> image_batches;  // guarded by mutex
   std::vector<size_t> text_batches;   // guarded by mutex
   std::atomic<bool> failing = false;
+  std::atomic<bool> counting_failing = false;  // count_tokens() throws, as a defect in a handler would
 
   void block(bool on) {
     const std::lock_guard lock(mutex);
@@ -38,9 +41,20 @@ struct FakeState {
     counting_blocked = on;
     changed.notify_all();
   }
+  void block_digest(bool on) {
+    const std::lock_guard lock(mutex);
+    digest_blocked = on;
+    changed.notify_all();
+  }
   void wait_while(const bool& is_blocked) {
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return !is_blocked; });
+  }
+  size_t computed_texts() {
+    const std::lock_guard lock(mutex);
+    size_t sum = 0;
+    for (const size_t n : text_batches) sum += n;
+    return sum;
   }
   size_t computed_images() {
     const std::lock_guard lock(mutex);
@@ -81,11 +95,16 @@ class FakeModel final : public Model {
   }
   size_t count_tokens(std::string_view text) const override {
     state_->wait_while(state_->counting_blocked);
+    if (state_->counting_failing) throw std::runtime_error("a defect at /secret/path");
     return text.size();
   }
   TextCacheCounts text_cache_counts() const override { return {3, 4}; }
   const ModelInfo& info() const override { return info_; }
   size_t image_batch() const override { return 4; }
+  Identity identity(std::string preprocessing) const override {
+    state_->wait_while(state_->digest_blocked);
+    return {"weights", "config", "tokenizer", "f32", std::move(preprocessing), "1"};
+  }
 
  private:
   void wait(std::vector<size_t>& batches, size_t n) const {

@@ -63,6 +63,16 @@ struct Body {
 constexpr const char* kJson = "application/json";
 constexpr const char* kForm = "multipart/form-data; boundary=B";
 
+// n labels in n templates, each with this text.
+std::string prompts(size_t n, const std::string& text) {
+  std::string labels, templates;
+  for (size_t i = 0; i < n; ++i) {
+    labels += (i == 0 ? "\"" : ",\"") + text + "\"";
+    templates += (i == 0 ? "\"{}" : ",\"{}") + text + "\"";
+  }
+  return R"({"images":["AA"],"labels":[)" + labels + R"(],"templates":[)" + templates + "]}";
+}
+
 std::vector<Body> hostile_bodies() {
   const std::string part = "--B\r\nContent-Disposition: form-data; name=\"labels\"\r\n\r\na\r\n";
   const std::string long_part =
@@ -97,13 +107,16 @@ std::vector<Body> hostile_bodies() {
           {"a long part that is no boolean", kForm,
            repeated("--B\r\nContent-Disposition: form-data; name=\"multilabel\"\r\n\r\n", "a", "\r\n--B--")},
           {"boundaries without end", kForm, repeated("", "--B\r\n", "")},
-          {"a picture", "image/png", repeated("", "A", "")}};
+          {"prompts", kJson, prompts(1024 / 32, std::string(2000, 'a'))},
+          {"many prompts", kJson, prompts(1024 / 32, std::string(450, 'a'))},
+          {"an image", "image/png", repeated("", "A", "")}};
 }
 
 TEST(ServeMemory, ABodyTakesThreeTimesItsBytesAtMost) {
   const FakeModel model(std::make_shared<FakeState>());
   const Limits limits;
   const std::string name = "medimageinsight";
+  HeadCache heads;
   using Handler = Outcome (*)(Request&, const ApiContext&);
   const std::pair<const char*, Handler> handlers[] = {
       {"predict", predict}, {"encode", encode}, {"embeddings", embeddings}, {"score", score}};
@@ -114,7 +127,7 @@ TEST(ServeMemory, ABodyTakesThreeTimesItsBytesAtMost) {
       request.body = body.text;
       request.headers = {{"content-type", body.type}};
       peak_bytes = live_bytes.load();
-      const Outcome outcome = handler(request, {model, limits, name});
+      const Outcome outcome = handler(request, {model, limits, name, heads});
       EXPECT_LE(peak_bytes - before, 3 * body.text.size() + kConstantBytes) << body.name << " on " << route;
       const auto* response = std::get_if<Response>(&outcome);
       if (response != nullptr) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
+#include <cmath>
 #include <fstream>
 
 #include "golden.h"
@@ -176,7 +177,10 @@ TEST(Serve, BeforeTheModelIsLoadedItLivesButIsNotReady) {
   std::promise<void> go;
   auto may_load = go.get_future().share();
   auto fake = std::make_shared<FakeState>();
-  Server server({.port = 0, .allowed_hosts = {"t"}}, [](std::string_view) { return true; });
+  ServeOptions options;
+  options.port = 0;
+  options.allowed_hosts = {"t"};
+  Server server(options, [](std::string_view) { return true; });
   std::thread thread([&] {
     server.run([&] {
       may_load.wait();
@@ -350,6 +354,9 @@ TEST(ServeHttp, MethodsAndRedirectsAreAnsweredAsStarletteDoes) {
   EXPECT_EQ(method.status, 405);
   EXPECT_EQ(method.header("Allow"), "POST");
   EXPECT_EQ(method.body, "{\"detail\":\"Method Not Allowed\"}");
+  const Reply posted = client.post("/health", "");
+  EXPECT_EQ(posted.status, 405);
+  EXPECT_EQ(posted.header("Allow"), "GET, HEAD");
   EXPECT_EQ(client.get("/health/?x=1").header("Location"), "/health?x=1");
   client.send_text("HEAD /health HTTP/1.1\r\nHost: t\r\n\r\n");
   const Reply head = client.receive(300);
@@ -357,6 +364,143 @@ TEST(ServeHttp, MethodsAndRedirectsAreAnsweredAsStarletteDoes) {
   EXPECT_EQ(head.body, "");
   Client fresh(server.port());
   EXPECT_EQ(fresh.get("/livez", "X-Request-Id: my-id\r\n").header("X-Request-Id"), "my-id");
+}
+
+// A way to get each error that is not the handler's own.
+struct ErrorCase {
+  const char* name;
+  int status;
+  std::function<Reply(const std::string& path)> provoke;
+};
+
+std::vector<ErrorCase> error_cases() {
+  const std::string text =
+      R"({"model":"medimageinsight","input":"a","images":[")" + pnm_base64(1, 1) + R"("],"labels":["a"]})";
+  const auto post = [](const ServeOptions& options, const std::string& body,
+                       const std::string& headers = {}) {
+    return [=](const std::string& path) {
+      RunningServer server(options);
+      return Client(server.port()).post(path, body, headers);
+    };
+  };
+  const auto late = [text](const std::string& path) {
+    RunningServer server;
+    server.fake->block(true);
+    Reply reply = Client(server.port()).post(path, text, "X-Request-Timeout: 0.1\r\n");
+    server.fake->block(false);
+    return reply;
+  };
+  const auto failing = [text](const std::string& path) {
+    RunningServer server;
+    server.fake->failing = true;
+    return Client(server.port()).post(path, text);
+  };
+  const auto loading = [text](const std::string& path) {
+    std::promise<void> go;
+    ServeOptions options;
+    options.port = 0;
+    options.allowed_hosts = {"t"};
+    Server server(options, [](std::string_view) { return true; });
+    std::thread thread([&] {
+      server.run([&] {
+        go.get_future().wait();
+        return std::make_unique<FakeModel>(std::make_shared<FakeState>());
+      });
+    });
+    Reply reply = Client(server.port()).post(path, text);
+    go.set_value();
+    server.stop();
+    thread.join();
+    return reply;
+  };
+  const auto keys = [text](const std::string& path) {
+    const auto file = std::filesystem::temp_directory_path() / ("mii-error-keys-" + std::to_string(getpid()));
+    std::ofstream(file) << "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\n";
+    ServeOptions options;
+    options.keys_file = file;
+    RunningServer server(options);
+    std::filesystem::remove(file);
+    return Client(server.port()).post(path, text);
+  };
+  const auto get = [](const std::string& path) {
+    RunningServer server;
+    return Client(server.port()).get(path);
+  };
+  const auto broken = [](const std::string& path) {
+    RunningServer server;
+    Client client(server.port());
+    client.send_text("POST " + path + " HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n");
+    return client.receive();
+  };
+  ServeOptions plain, small, few, slow;
+  small.limits.body_bytes = 10;
+  few.limits.bodies_bytes = 10;
+  slow.limits.client_rate = 1e-3;
+  slow.limits.client_burst = 1;
+  const auto twice = [=](const std::string& path) {
+    RunningServer server(slow);
+    Client(server.port()).post(path, text);
+    return Client(server.port()).post(path, text);
+  };
+  return {{"deadline that is no number", 400, post(plain, text, "X-Request-Timeout: soon\r\n")},
+          {"broken chunks", 400, broken},
+          {"no key", 401, keys},
+          {"foreign origin", 403, post(plain, text, "Origin: http://evil.example\r\n")},
+          {"wrong method", 405, get},
+          {"large body", 413, post(small, text)},
+          {"all bodies", 429, post(few, text)},
+          {"rate", 429, twice},
+          {"engine", 500, failing},
+          {"loading", 503, loading},
+          {"deadline", 504, late}};
+}
+
+bool is_openai_error(const std::string& body) {
+  const auto value = boost::json::parse(body);
+  const auto* error = value.as_object().if_contains("error");
+  return error != nullptr && error->as_object().contains("message") && error->as_object().contains("type");
+}
+
+bool is_detail_error(const std::string& body) {
+  const auto value = boost::json::parse(body);
+  const auto* detail = value.as_object().if_contains("detail");
+  return detail != nullptr && detail->is_string() && value.as_object().size() == 1;
+}
+
+TEST(ServeErrors, AreInTheWordsOfTheApiWhereverTheyArise) {
+  for (const ErrorCase& wrong : error_cases()) {
+    const Reply openai = wrong.provoke("/v1/embeddings");
+    EXPECT_EQ(openai.status, wrong.status) << wrong.name;
+    EXPECT_TRUE(is_openai_error(openai.body)) << wrong.name << ": " << openai.body;
+    const Reply detail = wrong.provoke("/predict");
+    EXPECT_EQ(detail.status, wrong.status) << wrong.name;
+    EXPECT_TRUE(is_detail_error(detail.body)) << wrong.name << ": " << detail.body;
+  }
+}
+
+TEST(ServeErrors, AnExceptionInAHandlerIsToldInTheWordsOfItsApi) {
+  RunningServer server;
+  server.fake->counting_failing = true;
+  const Reply reply =
+      Client(server.port()).post("/v1/embeddings", R"({"model":"medimageinsight","input":"a"})");
+  EXPECT_EQ(reply.status, 500);
+  EXPECT_TRUE(is_openai_error(reply.body)) << reply.body;
+  EXPECT_THAT(reply.body, Not(HasSubstr("secret")));
+}
+
+TEST(ServeErrors, OfPathsThatAreNoneAreInTheWordsOfTheirNeighbours) {
+  RunningServer server;
+  Client client(server.port());
+  const Reply openai = client.post("/v1/nothing", "{}"), detail = client.post("/predict/nothing", "{}");
+  EXPECT_EQ(openai.status, 404);
+  EXPECT_TRUE(is_openai_error(openai.body)) << openai.body;
+  EXPECT_EQ(detail.status, 404);
+  EXPECT_TRUE(is_detail_error(detail.body)) << detail.body;
+  Client chunks(server.port());
+  chunks.send_text("POST /v1/nothing HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n");
+  const Reply broken = chunks.receive();
+  EXPECT_EQ(broken.status, 400);
+  EXPECT_TRUE(is_openai_error(broken.body)) << broken.body;
 }
 
 TEST(ServeSecurity, KeysOpenWhatTheyShouldAndAreReadAgain) {
@@ -480,6 +624,113 @@ TEST(ServeForms, FilesAndRawBodiesGiveWhatBase64Gives) {
   EXPECT_EQ(
       client.post("/encode", "--B\r\nbroken", "Content-Type: multipart/form-data; boundary=B\r\n").status,
       400);
+}
+
+std::string predict_body(const std::vector<std::string>& labels, const std::vector<std::string>& templates) {
+  return boost::json::serialize(boost::json::value{{"images", {pnm_base64(2, 1)}},
+                                                   {"labels", boost::json::value_from(labels)},
+                                                   {"templates", boost::json::value_from(templates)}});
+}
+
+// The fake model's vectors are [bytes of the text, 0], and an image's are [width, height].
+TEST(ServePredict, TemplatesAreAveragedIntoTheLabelsVector) {
+  RunningServer server;
+  Client client(server.port());
+  const Reply plain = client.post("/predict", predict_body({"a", "bbb"}, {}));
+  // exp(2 * 1) and exp(2 * 3)
+  EXPECT_NEAR(boost::json::parse(plain.body).at("predictions").at(0).at("bbb").as_double(),
+              1 / (1 + std::exp(-4)), 1e-7);
+  const Reply reply = client.post("/predict", predict_body({"a", "bbb"}, {"{}!", "x {}"}));
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  // Both means are [1, 0].
+  EXPECT_EQ(reply.body, R"({"predictions":[{"a":0.5,"bbb":0.5}]})");
+  EXPECT_EQ(client
+                .post("/predict?labels=a&labels=bbb&templates=%7B%7D!&templates=x+%7B%7D", pnm(2, 1),
+                      "Content-Type: image/x-portable-graymap\r\n")
+                .body,
+            reply.body);
+}
+
+TEST(ServePredict, KnownLabelsNeedNoTexts) {
+  // More prompts than the engine remembers texts.
+  ServeOptions options;
+  options.limits.texts = 5000;
+  RunningServer server(options);
+  Client client(server.port());
+  std::vector<std::string> labels;
+  for (int k = 0; k < 2500; ++k) labels.push_back("label " + std::to_string(k));
+  const size_t warm = server.fake->computed_texts();
+  const Reply first = client.post("/predict", predict_body(labels, {"{}", "a {}"}));
+  ASSERT_EQ(first.status, 200) << first.body;
+  EXPECT_EQ(server.fake->computed_texts(), warm + 5000);
+  const Reply second = client.post("/predict", predict_body(labels, {"{}", "a {}"}));
+  EXPECT_EQ(server.fake->computed_texts(), warm + 5000);
+  EXPECT_EQ(second.body, first.body);
+  EXPECT_EQ(client.post("/predict", predict_body(labels, {"{}"})).status, 200);
+  EXPECT_EQ(server.fake->computed_texts(), warm + 7500) << "other templates are another head";
+}
+
+TEST(ServePredict, WrongTemplatesAreRefused) {
+  ServeOptions options;
+  options.limits.texts = 4;
+  RunningServer server(options);
+  Client client(server.port());
+  const auto refused = [&](const std::vector<std::string>& labels,
+                           const std::vector<std::string>& templates) {
+    const Reply reply = client.post("/predict", predict_body(labels, templates));
+    EXPECT_EQ(reply.status, 400) << reply.body;
+    return std::string(boost::json::parse(reply.body).at("detail").as_string());
+  };
+  EXPECT_THAT(refused({"a"}, {"no place"}), HasSubstr("template 1 has 0 places"));
+  EXPECT_THAT(refused({"a"}, {"{}", "{} {}"}), HasSubstr("template 2 has 2 places"));
+  EXPECT_THAT(refused({"a", " "}, {"{}"}), HasSubstr("label 2 is empty"));
+  EXPECT_EQ(refused({"a", "b", "c"}, {"{}", "x {}"}),
+            "labels in templates are 6 prompts, at most 4 a request");
+  EXPECT_EQ(refused({std::string(4096, 'a')}, {"{}"}),
+            "labels in templates are 4098 bytes, at most 4096 a request");
+  EXPECT_EQ(refused({"a"}, {"{}", "{}", "{}", "{}", "{}"}), "5 texts, at most 4 a request");
+  EXPECT_EQ(client.post("/predict", predict_body({"a", "a"}, {"{}", "x {}"})).status, 200);
+  EXPECT_EQ(
+      client.post("/predict", R"({"images":["AA"],"labels":["a"],"templates":"{}"})").body,
+      R"({"detail":[{"type":"list_type","loc":["body","templates"],"msg":"Input should be a valid list",)"
+      R"("input":"{}"}]})");
+}
+
+TEST(ServeIdentity, AnswersOfTheModelNameIt) {
+  RunningServer server;
+  Client client(server.port());
+  const auto fingerprint = [&](const std::string& path, const std::string& body) {
+    return client.post(path, body).header("X-Model-Identity");
+  };
+  ASSERT_TRUE(eventually([&] { return !fingerprint("/encode", images_body({{1, 1}})).empty(); }));
+  const Identity identity{"weights", "config", "tokenizer", "f32", "profile auto", "1"};
+  EXPECT_EQ(fingerprint("/encode", images_body({{1, 1}})), identity.fingerprint());
+  EXPECT_EQ(fingerprint("/predict", predict_body({"a"}, {})), identity.fingerprint());
+  EXPECT_EQ(fingerprint("/v1/embeddings", R"({"model":"medimageinsight","input":"a"})"),
+            identity.fingerprint());
+  Identity standardised = identity;
+  standardised.preprocessing = "profile auto; to 512 pixels and JPEG of quality 75";
+  EXPECT_EQ(
+      fingerprint("/score", R"({"input_data":{"columns":["image"],"data":[[")" + pnm_base64(1, 1) + "\"]]}}"),
+      standardised.fingerprint());
+  EXPECT_EQ(fingerprint("/encode", "{}"), "") << "an answer without the model";
+  const auto entry = boost::json::parse(client.get("/v1/models").body).at("data").at(0);
+  EXPECT_EQ(Identity::parse(boost::json::serialize(entry.at("identity"))), identity);
+}
+
+TEST(ServeIdentity, IsAbsentUntilTheFilesAreDigestedAndNobodyWaits) {
+  auto fake = std::make_shared<FakeState>();
+  fake->block_digest(true);
+  RunningServer server({}, [&] { return std::make_unique<FakeModel>(fake); });
+  Client client(server.port());
+  const Reply early = client.post("/encode", images_body({{1, 1}}));
+  EXPECT_EQ(early.status, 200);
+  EXPECT_EQ(early.header("X-Model-Identity"), "");
+  EXPECT_THAT(client.get("/v1/models").body, Not(HasSubstr("identity")));
+  fake->block_digest(false);
+  EXPECT_TRUE(eventually([&] {
+    return !client.post("/encode", images_body({{1, 1}})).header("X-Model-Identity").empty();
+  }));
 }
 
 TEST(ServeOpenai, AnswersAsOpenAiDoes) {
