@@ -51,14 +51,16 @@ struct Mapper {
   }
 };
 
+// NaN, which differences of infinite values are, is no value: it is black.
 uint8_t finished(double grey, bool inverted) {
+  if (std::isnan(grey)) return 0;
   const auto floored = static_cast<uint8_t>(std::clamp(std::floor(grey), 0.0, kWhite));
   return inverted ? static_cast<uint8_t>(255 - floored) : floored;
 }
 
 uint8_t grey_of_integer(const GreyFrame& frame, const Mapping& mapping, int32_t stored) {
-  if (frame.is_padding(stored)) return 0;
   const double value = frame.slope * stored + frame.intercept;
+  if (frame.is_padding(stored) || std::isnan(value)) return 0;
   const double grey = std::visit([&](const auto& m) { return Mapper{frame}(m, stored, value); }, mapping);
   return finished(grey, frame.inverted);
 }

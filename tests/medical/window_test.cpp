@@ -121,6 +121,16 @@ TEST(Render, PaddingAndNotANumberAreBlackInvertedOrNot) {
 
 // The table of PS3.3 C.11.2.1.1: values below the first mapped one take the first entry, beyond the end the
 // last.
+// Infinity less infinity, and infinity times zero.
+TEST(Render, WhatHasNoValueIsBlack) {
+  EXPECT_THAT(render(real_row({kInfinity, 0}), ValueRange{-kInfinity, kInfinity}), Each(0));
+  GreyFrame frame = row({0, 0});
+  frame.slope = kInfinity;
+  for (const Mapping& mapping : {Mapping(linear(40, 400)), Mapping(ValueRange{0, 1}), Mapping(StoredRange{}),
+                                 Mapping(LookupTable{0, {1, 2}, 8})})
+    EXPECT_THAT(render(frame, mapping), Each(0));
+}
+
 TEST(RenderLookupTable, ClampsAtBothEnds) {
   const LookupTable table{-10, {0, 128, 255}, 8};
   EXPECT_THAT(render(row({-1000, -11, -10, -9, -8, -7, 1000}), table),
