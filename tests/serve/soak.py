@@ -288,6 +288,79 @@ def damaged_pictures(args):
         check(running.get("/health") == '{"status":"healthy"}', "/health after them")
 
 
+def mutate(data, randomness):
+    """Bytes changed, cut out, repeated or moved."""
+    data = bytearray(data)
+    for _ in range(randomness.randrange(1, 12)):
+        at, size = randomness.randrange(len(data) + 1), randomness.randrange(1, 40)
+        kind = randomness.randrange(4)
+        if kind == 0 and at < len(data):
+            data[at] = randomness.randrange(256)
+        elif kind == 1:
+            del data[at:at + size]
+        elif kind == 2:
+            data[at:at] = data[at:at + size] * randomness.randrange(1, 50)
+        else:
+            data[at:at] = randomness.choice([b"[", b"{", b'"', b"\\u", b"1e999", b"null,", b"--b", b"\r\n", b"\0"])
+    return bytes(data)
+
+
+def hostile_bodies(count):
+    """(path, type, body) of requests that were right once."""
+    image = base64.b64encode(PICTURE).decode()
+    predict = {"images": [image], "labels": ["X-Ray", "CT"], "multilabel": False}
+    score = {"input_data": {"columns": ["image", "text"], "index": [0], "data": [[image, "X-Ray"]]}, "params": {}}
+    form = (b'--b\r\nContent-Disposition: form-data; name="images"; filename="a.png"\r\n\r\n' + PICTURE +
+            b'\r\n--b\r\nContent-Disposition: form-data; name="labels"\r\n\r\nCT\r\n--b--\r\n')
+    right = [("/predict", "application/json", json.dumps(predict).encode()),
+             ("/encode", "application/json", json.dumps({"images": [image], "texts": ["CT"]}).encode()),
+             ("/v1/embeddings", "application/json", b'{"model": "medimageinsight", "input": ["CT", "MRI"]}'),
+             ("/score", "application/json", json.dumps(score).encode()),
+             ("/predict", "multipart/form-data; boundary=b", form),
+             ("/encode", "application/octet-stream", PICTURE)]
+    randomness = random.Random(2)
+    for i in range(count):
+        path, kind, body = right[i % len(right)]
+        yield path, kind, mutate(body, randomness)
+
+
+def mutated_bodies(args):
+    """Bodies changed at random on eight connections; a good request is answered within its deadline throughout."""
+    bodies = list(hostile_bodies(4000 if args.long else 240))
+    counts, good, done = {}, [], asyncio.Event()
+
+    async def hostile(port):
+        while bodies:
+            path, kind, body = bodies.pop()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            status, _ = await exchange(reader, writer, request(path, body, kind))
+            counts[status] = counts.get(status, 0) + 1
+            writer.close()
+
+    async def ask(port):
+        question = json.dumps({"images": [base64.b64encode(PICTURE).decode()], "labels": ["X-Ray", "CT"]}).encode()
+        data = request("/predict", question).replace(b"\r\n\r\n", b"\r\nX-Request-Timeout: 5\r\n\r\n", 1)
+        while not done.is_set():
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            good.append(await exchange(reader, writer, data))
+            writer.close()
+            await asyncio.sleep(0.05)
+
+    async def all_of_them(port):
+        asking = asyncio.create_task(ask(port))
+        await asyncio.gather(*(hostile(port) for _ in range(8)))
+        done.set()
+        await asking
+
+    with service(args.mii, *args.flags) as running:
+        asyncio.run(all_of_them(running.port))
+        check(set(counts) <= {200, 400, 404, 413, 422, 429}, f"{sum(counts.values())} changed bodies: {counts}")
+        check(all(status == 200 for status, _ in good), f"{len(good)} good requests among them, all answered with 200")
+        slowest = max(seconds for _, seconds in good)
+        check(slowest < 5, f"     the slowest after {slowest * 1000:.0f} ms")
+        check(running.get("/health") == '{"status":"healthy"}', "/health after them")
+
+
 def full_disk(args):
     """A log on a full disk costs lines, not requests."""
     with tempfile.TemporaryDirectory() as folder:
@@ -339,7 +412,7 @@ def wait_for_port(pid):
 
 
 PARTS = {part.__name__: part for part in (load, memory, throughput, stop_under_load, kill_and_restart, slow_clients,
-                                          damaged_pictures, full_disk)}
+                                          damaged_pictures, mutated_bodies, full_disk)}
 
 
 def main():
