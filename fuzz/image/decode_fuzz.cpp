@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                    .grey16 = size % 2 == 0 ? mii::Grey16::minmax : mii::Grey16::high_byte};
   mii::Canvas canvas(options.limits);
   try {
-    mii::MII_FUZZ_DECODER(std::as_bytes(std::span(data, size)), options, canvas);
+    mii::image::MII_FUZZ_DECODER(std::as_bytes(std::span(data, size)), options, canvas);
   } catch (const mii::Error&) {
     return 0;
   }
