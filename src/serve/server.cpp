@@ -10,6 +10,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <exception>
+#include <future>
 #include <optional>
 #include <thread>
 
@@ -75,7 +76,10 @@ class Server::Impl {
   uint16_t port() const { return port_; }
 
   bool run(const OpenModel& open_model, const RunOptions& options) {
-    loader_ = std::thread([this, open_model, on_ready = options.on_ready] { load(open_model, on_ready); });
+    loader_ = std::thread([this, open_model, on_ready = options.on_ready] {
+      load(open_model, on_ready);
+      loaded_.set_value();
+    });
     asio::co_spawn(io_, accept(), asio::detached);
     std::optional<asio::signal_set> signals;
     if (options.handle_signals) {
@@ -83,6 +87,8 @@ class Server::Impl {
       wait_for_signal(*signals);
     }
     io_.run();
+    // A model that hangs while it is loaded is waited for as long as requests are.
+    if (loaded_.get_future().wait_for(service_.options().drain) == std::future_status::timeout) return false;
     loader_.join();
     if (load_error_) std::rethrow_exception(load_error_);
     return finished_;
@@ -289,6 +295,7 @@ class Server::Impl {
   size_t refusing_ = 0;
   bool finished_ = true;
   std::exception_ptr load_error_;
+  std::promise<void> loaded_;
   std::thread loader_;
 };
 

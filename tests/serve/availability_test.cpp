@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <future>
 
 #include "running_server.h"
 
@@ -242,6 +243,28 @@ TEST(ServeWeights, OverwrittenUnderTheServerAreAnErrorThatTheLogExplains) {
     }));
   }
   std::filesystem::remove_all(folder);
+}
+
+TEST(ServeStop, AModelThatHangsWhileItIsLoadedIsWaitedForNoLongerThanDrain) {
+  std::promise<void> release;
+  const auto gate = release.get_future().share();
+  ServeOptions options;
+  options.port = 0;
+  options.drain = Seconds(0.2);
+  Server server(options, [](std::string_view) { return true; });
+  auto finished = std::async(std::launch::async, [&] {
+    return server.run(
+        [gate]() -> std::unique_ptr<const Model> {
+          gate.wait();
+          return std::make_unique<FakeModel>(std::make_shared<FakeState>());
+        },
+        {});
+  });
+  server.stop();
+  const bool ended = finished.wait_for(std::chrono::seconds(10)) == std::future_status::ready;
+  release.set_value();
+  ASSERT_TRUE(ended);
+  EXPECT_FALSE(finished.get());
 }
 
 }  // namespace
