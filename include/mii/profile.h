@@ -10,8 +10,8 @@
 namespace mii {
 
 /// How measured grey values (DICOM, NIfTI, TIFF of 32-bit, floating-point or signed numbers) become the 8
-/// bits that the model sees. Colour images, and files that already hold 8-bit images (JPEG, PNG), stay as they
-/// are under every profile.
+/// bits that the model sees. Colour images, and files that already hold 8-bit images (JPEG, PNG), stay as
+/// they are under every profile.
 ///
 /// "auto" decides by what the file is:
 ///   colour, palette                           as stored

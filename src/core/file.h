@@ -44,8 +44,8 @@ void sync_folder(const std::filesystem::path& folder);
 void rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
 
 /// A file that appears under its name only when it is complete: it is written under a
-/// temporary name, NAME.tmp-N, and commit() renames it. Destroyed without commit(), it leaves nothing behind; what a killed program leaves is
-/// removed by the next one that writes NAME. Move-only.
+/// temporary name, NAME.tmp-N, and commit() renames it. Destroyed without commit(), it leaves nothing behind;
+/// what a killed program leaves is removed by the next one that writes NAME. Move-only.
 class AtomicFile {
  public:
   /// Throws Error{io} at once when the folder cannot be written.

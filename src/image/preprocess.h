@@ -12,5 +12,4 @@ namespace mii {
 /// Uses OpenMP's threads. Throws Error{invalid_argument} when either side is 0.
 Image resize_bicubic(const Image& image, size_t width, size_t height);
 
-
 }  // namespace mii
