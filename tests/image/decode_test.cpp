@@ -18,6 +18,7 @@
 #include "mii/image.h"
 
 #include "core/file.h"
+#include "image/error_of.h"
 
 namespace mii {
 namespace {
@@ -41,16 +42,6 @@ std::string le16(uint32_t v) { return {static_cast<char>(v), static_cast<char>(v
 std::string le32(uint32_t v) { return le16(v) + le16(v >> 16); }
 std::string be16(uint32_t v) { return {static_cast<char>(v >> 8), static_cast<char>(v)}; }
 std::string be32(uint32_t v) { return be16(v >> 16) + be16(v); }
-
-// Runs the decoder, which must throw; gives the error, with its code in front: "invalid_image: ...".
-std::string error_of(const Data& data, const DecodeOptions& options = {}) {
-  try {
-    Image::decode(data, options);
-  } catch (const Error& error) {
-    return std::string(to_string(error.code())) + ": " + error.what();
-  }
-  return "no error";
-}
 
 long peak_memory_kib() {
   rusage usage{};

@@ -13,6 +13,7 @@
 #include "mii/image.h"
 
 #include "image/encode_jpeg.h"
+#include "image/error_of.h"
 #include "image/tiff_writer.h"
 
 namespace mii {
@@ -24,15 +25,6 @@ using testing::HasSubstr;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr uint32_t kDeflate = 8, kOldJpeg = 6;
-
-std::string error_of(const Data& data, const DecodeOptions& options = {}) {
-  try {
-    Image::decode(data, options);
-  } catch (const Error& error) {
-    return std::string(to_string(error.code())) + ": " + error.what();
-  }
-  return "no error";
-}
 
 std::vector<int> greys(const Image& image) {
   std::vector<int> values;

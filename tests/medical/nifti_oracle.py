@@ -17,27 +17,13 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import venv
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from oracle_environment import enter_environment
 
 # The rule for the axes of oblique volumes that is compared with is that of nibabel 5.4.
 PACKAGES = ["nibabel>=5.4", "numpy"]
 PLANES = ["axial", "coronal", "sagittal"]
-
-
-def enter_environment(folder):
-    """Starts this script again inside of the environment, unless it runs there already."""
-    python = folder / "bin" / "python"
-    if pathlib.Path(sys.prefix).resolve() == folder.resolve():
-        return
-    try:
-        if not (folder / "complete").exists():
-            venv.create(folder, with_pip=True, clear=True)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True, timeout=300)
-            (folder / "complete").touch()
-    except (OSError, subprocess.SubprocessError) as error:
-        print(f"skipped: nibabel cannot be installed: {error}")
-        sys.exit(77)
-    sys.exit(subprocess.run([python, *sys.argv]).returncode)
 
 
 # --- what nibabel says ---------------------------------------------------------------------------------------
@@ -224,7 +210,7 @@ def main():
 
 
 if __name__ == "__main__":
-    enter_environment(pathlib.Path(sys.argv[2]))
+    enter_environment(pathlib.Path(sys.argv[2]), PACKAGES)
     import nibabel as nib
     import numpy as np
 

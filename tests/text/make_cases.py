@@ -19,7 +19,9 @@ import random
 import subprocess
 import sys
 import unicodedata
-import venv
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from oracle_environment import enter_environment
 
 PACKAGES = ["transformers==4.57.6", "ftfy==6.2.3"]
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data"
@@ -27,22 +29,6 @@ TOKENIZER = DATA / "golden" / "full" / "language_model" / "clip_tokenizer_4.16.2
 CASES = DATA / "text" / "cases.json"
 CONTEXT_LENGTH = 77
 COMMITTED_RANDOM_CASES = 170
-
-
-def enter_environment(folder):
-    """Starts this script again inside of the environment, unless it runs there already."""
-    python = folder / "bin" / "python"
-    if pathlib.Path(sys.prefix).resolve() == folder.resolve():
-        return
-    try:
-        if not (folder / "complete").exists():
-            venv.create(folder, with_pip=True, clear=True)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True, timeout=600)
-            (folder / "complete").touch()
-    except (OSError, subprocess.SubprocessError) as error:
-        print(f"skipped: transformers cannot be installed: {error}")
-        sys.exit(77)
-    sys.exit(subprocess.run([python, *sys.argv]).returncode)
 
 
 # --- the texts -----------------------------------------------------------------------------------------------
@@ -199,9 +185,9 @@ def write():
 
 if __name__ == "__main__":
     if len(sys.argv) in (4, 5) and sys.argv[1] == "compare":
-        enter_environment(pathlib.Path(sys.argv[3]))
+        enter_environment(pathlib.Path(sys.argv[3]), PACKAGES)
         sys.exit(compare(sys.argv[2], int(sys.argv[4]) if len(sys.argv) == 5 else 20_000))
     if len(sys.argv) == 3 and sys.argv[1] == "write":
-        enter_environment(pathlib.Path(sys.argv[2]))
+        enter_environment(pathlib.Path(sys.argv[2]), PACKAGES)
         sys.exit(write())
     sys.exit(__doc__)
