@@ -85,7 +85,7 @@ class MII_API Engine {
 
   const ModelInfo& info() const;
 
-  /// By what this engine's vectors are made. preprocessing: how the caller makes images of files, in his
+  /// By what this engine's vectors are made. preprocessing: how the caller makes images of files, in any
   /// words. The first call reads the whole weights' file, unless its digest is remembered from an earlier
   /// run; the others are cheap. Throws Error{io} when a file of the model has become unreadable.
   Identity identity(std::string preprocessing = {}) const;
