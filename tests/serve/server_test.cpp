@@ -111,10 +111,10 @@ TEST(Serve, AClientThatLeavesTakesItsWorkAlong) {
   RunningServer server;
   server.fake->block(true);
   {
+    const size_t before = server.fake->computed_images();
     Client busy(server.port());
     busy.send_text("POST /encode HTTP/1.1\r\nHost: t\r\nContent-Length: " +
                    std::to_string(images_body({{1, 1}}).size()) + "\r\n\r\n" + images_body({{1, 1}}));
-    const size_t before = server.fake->computed_images();
     EXPECT_TRUE(eventually([&] { return server.fake->computed_images() > before; }));
     Client leaving(server.port());
     const std::string body = images_body({{5, 5}, {5, 5}, {5, 5}});
