@@ -6,12 +6,12 @@ import sys
 
 # The component that each public header belongs to.
 PUBLIC = {
-    "error.h": "core", "export.h": "core", "matrix.h": "core",
+    "error.h": "core", "export.h": "core", "identity.h": "core", "matrix.h": "core",
     "profile.h": "medical", "provenance.h": "medical",
     "image.h": "image",
     "precision.h": "backend",
     "head.h": "heads",
-    "engine.h": "engine", "identity.h": "engine",
+    "engine.h": "engine",
     "series.h": "pipeline",
 }
 
