@@ -11,6 +11,8 @@
 namespace mii::serve {
 namespace {
 
+constexpr size_t kPieceBytes = 64 << 10;
+
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -44,6 +46,19 @@ Response json_response(std::string body, int status) {
   Response response;
   response.status = status;
   response.body = std::move(body);
+  return response;
+}
+
+Response json_response(std::function<bool(std::string& out)> step) {
+  // A short answer is whole after its first piece.
+  auto piece = [step = std::move(step), more = true]() mutable {
+    std::string out;
+    while (more && out.size() < kPieceBytes) more = step(out);
+    return out;
+  };
+  Response response;
+  response.body = piece();
+  if (response.body.size() >= kPieceBytes) response.more = std::move(piece);
   return response;
 }
 

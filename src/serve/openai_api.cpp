@@ -110,17 +110,33 @@ void append_embedding(std::string& out, std::span<const float> row, bool base64)
     append_row(out, row);
 }
 
-Response embedding_list(const Matrix& rows, bool base64, size_t tokens, const std::string& model_name) {
-  std::string body = "{\"object\":\"list\",\"data\":[";
-  for (size_t i = 0; i < rows.rows(); ++i) {
-    body += i == 0 ? "" : ",";
-    body += "{\"object\":\"embedding\",\"index\":" + std::to_string(i) + ",\"embedding\":";
-    append_embedding(body, rows.row(i), base64);
-    body += '}';
+// The answer of /v1/embeddings, a row at a step. end: what follows the rows.
+class EmbeddingListWriter {
+ public:
+  EmbeddingListWriter(Matrix rows, bool base64, std::string end)
+      : rows_(std::make_shared<const Matrix>(std::move(rows))), base64_(base64), end_(std::move(end)) {}
+
+  bool operator()(std::string& out) {
+    out += row_ == 0 ? "{\"object\":\"list\",\"data\":[" : ",";
+    out += "{\"object\":\"embedding\",\"index\":" + std::to_string(row_) + ",\"embedding\":";
+    append_embedding(out, rows_->row(row_), base64_);
+    out += '}';
+    if (++row_ < rows_->rows()) return true;
+    out += end_;
+    return false;
   }
+
+ private:
+  std::shared_ptr<const Matrix> rows_;
+  bool base64_;
+  std::string end_;
+  size_t row_ = 0;
+};
+
+std::string end_of_list(size_t tokens, const std::string& model_name) {
   const std::string count = std::to_string(tokens);
-  return json_response(body + "],\"model\":" + json_text(model_name) +
-                       ",\"usage\":{\"prompt_tokens\":" + count + ",\"total_tokens\":" + count + "}}");
+  return "],\"model\":" + json_text(model_name) + ",\"usage\":{\"prompt_tokens\":" + count +
+         ",\"total_tokens\":" + count + "}}";
 }
 
 constexpr std::string_view kOpenaiEmbeddings =
@@ -156,9 +172,9 @@ Outcome embeddings(Request& request, const ApiContext& context) {
   const std::string reason = beyond_limits(work.images, work.texts, context.limits);
   if (!reason.empty()) return refuse(reason);
   for (const std::string& text : work.texts) tokens += context.model.count_tokens(text);
-  work.answer = [base64 = options.base64, images = options.images, tokens, name = context.model_name](
-                    const Matrix& image_vectors, const Matrix& text_vectors) {
-    return embedding_list(images ? image_vectors : text_vectors, base64, tokens, name);
+  work.answer = [base64 = options.base64, images = options.images,
+                 end = end_of_list(tokens, context.model_name)](Matrix image_vectors, Matrix text_vectors) {
+    return json_response(EmbeddingListWriter(std::move(images ? image_vectors : text_vectors), base64, end));
   };
   return work;
 }

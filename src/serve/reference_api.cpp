@@ -1,6 +1,7 @@
 #include "serve/reference_api.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <unordered_map>
 
@@ -73,6 +74,35 @@ void append_scores(std::string& out, const std::vector<std::string>& labels, std
 }
 
 Response bad_request(const std::string& detail) { return detail_error(400, detail); }
+
+// The answer of /encode, a row at a step.
+class EmbeddingsWriter {
+ public:
+  EmbeddingsWriter(Matrix images, Matrix texts)
+      : lists_(std::make_shared<const std::array<Matrix, 2>>(
+            std::array<Matrix, 2>{std::move(images), std::move(texts)})) {}
+
+  bool operator()(std::string& out) {
+    const Matrix& rows = (*lists_)[list_];
+    if (row_ == 0) out += list_ == 0 ? "{\"image_embeddings\":" : ",\"text_embeddings\":";
+    if (rows.rows() == 0) {
+      out += "null";
+    } else {
+      out += row_ == 0 ? '[' : ',';
+      append_row(out, rows.row(row_));
+      if (++row_ < rows.rows()) return true;
+      out += ']';
+    }
+    row_ = 0;
+    if (++list_ < lists_->size()) return true;
+    out += '}';
+    return false;
+  }
+
+ private:
+  std::shared_ptr<const std::array<Matrix, 2>> lists_;
+  size_t list_ = 0, row_ = 0;
+};
 
 Response predictions(const ZeroShotHead& head, const Matrix& images) {
   const Matrix scores = head.score(images);
@@ -170,18 +200,8 @@ Outcome encode(Request& request, const ApiContext& context) {
   if (inputs.images.empty() && inputs.texts.empty())
     return bad_request("You must provide either images or texts");
   Work work{.images = std::move(inputs.images), .texts = std::move(inputs.texts)};
-  work.answer = [](const Matrix& images, const Matrix& texts) {
-    std::string body = "{\"image_embeddings\":";
-    if (images.rows() == 0)
-      body += "null";
-    else
-      append_rows(body, images);
-    body += ",\"text_embeddings\":";
-    if (texts.rows() == 0)
-      body += "null";
-    else
-      append_rows(body, texts);
-    return json_response(body + '}');
+  work.answer = [](Matrix images, Matrix texts) {
+    return json_response(EmbeddingsWriter(std::move(images), std::move(texts)));
   };
   return work;
 }
