@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/json_writer.h"
 #include "serve/timing.h"
 
 namespace mii::serve {
@@ -60,9 +61,9 @@ struct Response {
 
 Response json_response(std::string body, int status = 200);
 
-/// A JSON answer that may be long, and is then sent while it is written. step appends some of it, and returns
+/// A JSON answer that may be long, and is then sent while it is written. step writes some of it, and returns
 /// whether there is more; it keeps what it writes from.
-Response json_response(std::function<bool(std::string& out)> step);
+Response json_response(std::function<bool(JsonWriter& json)> step);
 
 /// {"detail": message}, as FastAPI words its errors.
 Response detail_error(int status, const std::string& message);

@@ -2,8 +2,6 @@
 
 #include <boost/json.hpp>
 
-#include "core/number_text.h"
-
 namespace mii::serve {
 
 namespace bj = boost::json;
@@ -149,15 +147,6 @@ std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& c
     if (!reason.empty()) return detail_error(400, reason);
   }
   return result;
-}
-
-void append_row(std::string& out, std::span<const float> row) {
-  out += '[';
-  for (size_t i = 0; i < row.size(); ++i) {
-    if (i != 0) out += ',';
-    out += number_text(row[i]);
-  }
-  out += ']';
 }
 
 }  // namespace mii::serve

@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 #include <cmath>
 
-#include "core/number_text.h"
+#include "core/json_writer.h"
 #include "serve/service.h"
 
 namespace mii::serve {
@@ -139,25 +139,16 @@ class ScoreWriter {
       : data_(std::make_shared<const Data>(Data{std::move(rows), std::move(images), std::move(texts)})),
         log_scale_(log_scale) {}
 
-  bool operator()(std::string& out) {
+  bool operator()(JsonWriter& json) {
+    if (row_ == 0) json.begin_array();
     const Row& row = data_->rows[row_];
-    out += row_ == 0 ? '[' : ',';
-    const char* separator = "{";
-    if (row.image) {
-      out.append(separator).append("\"image_features\":[");
-      append_row(out, data_->images.row(*row.image));
-      out += ']';
-      separator = ",";
-    }
-    if (row.text) {
-      out.append(separator).append("\"text_features\":");
-      append_row(out, data_->texts.row(*row.text));
-      separator = ",";
-    }
-    if (log_scale_) out.append(separator).append("\"scaling_factor\":").append(number_text(*log_scale_));
-    out += '}';
+    json.begin_object();
+    if (row.image) json.key("image_features").begin_array().value(data_->images.row(*row.image)).end_array();
+    if (row.text) json.member("text_features", data_->texts.row(*row.text));
+    if (log_scale_) json.member("scaling_factor", *log_scale_);
+    json.end_object();
     if (++row_ < data_->rows.size()) return true;
-    out += ']';
+    json.end_array();
     return false;
   }
 
