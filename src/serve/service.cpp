@@ -64,10 +64,11 @@ void Service::start(std::unique_ptr<const Model> model) {
 
 void Service::learn_identity() {
   try {
-    Identity identity = model_->identity({});
+    Identity identity = model_->identity([this] { return stopping_.load(); });
     const std::lock_guard lock(identity_mutex_);
     identity_ = std::move(identity);
   } catch (const std::exception& error) {
+    if (stopping_) return;
     log_.write("error", "identity_unknown", {{"reason", json_text(error.what())}});
   }
 }
@@ -81,6 +82,7 @@ std::optional<Identity> Service::identity(const DecodeOptions& decoding) const {
 
 void Service::stop() {
   ready_ = false;
+  stopping_ = true;
   if (digesting_.joinable()) digesting_.join();
   watchdog_.reset();
   workers_.stop();

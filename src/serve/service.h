@@ -93,6 +93,7 @@ class Service {
   std::unique_ptr<Encoder> encoder_;
   mutable std::mutex identity_mutex_;
   std::optional<Identity> identity_;  // guarded by identity_mutex_; without preprocessing
+  std::atomic<bool> stopping_ = false;
   std::thread digesting_;
   Workers workers_;  // its tasks use all of the above
   std::unique_ptr<Watchdog> watchdog_;

@@ -733,6 +733,15 @@ TEST(ServeIdentity, IsAbsentUntilTheFilesAreDigestedAndNobodyWaits) {
   }));
 }
 
+TEST(ServeIdentity, AStopDoesNotWaitForTheDigest) {
+  auto fake = std::make_shared<FakeState>();
+  fake->block_digest(true);
+  RunningServer server({}, [&] { return std::make_unique<FakeModel>(fake); });
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(server.stop());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+}
+
 TEST(ServeOpenai, AnswersAsOpenAiDoes) {
   RunningServer server;
   Client client(server.port());
