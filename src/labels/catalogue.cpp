@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::array<std::string_view, kKinds> kKindNames{"modality", "body part", "view", "finding"};
 constexpr std::string_view kEnglishWord = "english word";
+constexpr std::string_view kLinkingWord = "linking word";
 
 std::string_view trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(' ');
@@ -58,16 +59,16 @@ Catalogue Catalogue::parse(std::string_view names, std::string_view entries) {
   const Table table = Table::parse(names, "names.tsv");
   catalogue.languages_ = languages_of(table);
   for (size_t row = 0; row < table.rows(); ++row) {
-    if (table.at(row, "kind") == kEnglishWord) {
-      for (const std::string& word : split_names(table.at(row, "en")))
-        catalogue.english_words_.insert(folded(word));
-      continue;
-    }
-    Concept added{.kind = kind_of(table.at(row, "kind")), .prompt = table.at(row, "prompt")};
+    const std::string& kind = table.at(row, "kind");
+    std::vector<std::vector<std::string>> in_languages;
     for (const std::string& language : catalogue.languages_)
-      added.names.push_back(split_names(table.at(row, language)));
-    added.names.front().insert(added.names.front().begin(), added.prompt);
-    catalogue.add_concept(std::move(added));
+      in_languages.push_back(split_names(table.at(row, language)));
+    if (kind == kEnglishWord)
+      for (const std::string& word : in_languages.front()) catalogue.english_words_.insert(folded(word));
+    else if (kind == kLinkingWord)
+      catalogue.add_linking_words(in_languages);
+    else
+      catalogue.add_concept({kind_of(kind), table.at(row, "prompt"), std::move(in_languages), {}});
   }
   const Table rows = Table::parse(entries, "catalogue.tsv");
   for (size_t row = 0; row < rows.rows(); ++row) {
@@ -86,7 +87,13 @@ Catalogue Catalogue::parse(std::string_view names, std::string_view entries) {
   return catalogue;
 }
 
+void Catalogue::add_linking_words(const std::vector<std::vector<std::string>>& words) {
+  for (size_t language = 1; language < words.size(); ++language)
+    for (const std::string& word : words[language]) linking_words_[bare(word)] |= 1u << language;
+}
+
 void Catalogue::add_concept(Concept added) {
+  added.names.front().insert(added.names.front().begin(), added.prompt);
   const auto index = static_cast<uint32_t>(concepts_.size());
   if (!by_prompt_[static_cast<size_t>(added.kind)].emplace(added.prompt, index).second)
     throw Error(ErrorCode::invalid_argument, "names.tsv: the " + std::string(to_string(added.kind)) + " '" +
@@ -162,6 +169,11 @@ const Meaning* Catalogue::english(const std::string& folded) const {
 const std::vector<Meaning>* Catalogue::foreign(const std::string& bare) const {
   const auto found = foreign_.find(bare);
   return found == foreign_.end() ? nullptr : &found->second;
+}
+
+uint32_t Catalogue::linking(const std::string& bare) const {
+  const auto found = linking_words_.find(bare);
+  return found == linking_words_.end() ? 0 : found->second;
 }
 
 }  // namespace mii::labels

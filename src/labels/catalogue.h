@@ -75,8 +75,11 @@ class Catalogue {
   const std::vector<Meaning>* foreign(const std::string& bare) const;
   /// By folded() text: English words that are names in another language ("main": a hand in French).
   bool is_english_word(const std::string& folded) const { return english_words_.contains(folded); }
+  /// By bare() text: the languages in which it may stand between two names ("radiographie du thorax").
+  uint32_t linking(const std::string& bare) const;
 
  private:
+  void add_linking_words(const std::vector<std::vector<std::string>>& words);
   void add_concept(Concept added);
   void add_meaning(const std::string& name, size_t language, uint32_t concept_index);
 
@@ -87,6 +90,7 @@ class Catalogue {
   std::unordered_map<std::string, Meaning> english_;
   std::unordered_map<std::string, std::vector<Meaning>> foreign_;
   std::unordered_set<std::string> english_words_;
+  std::unordered_map<std::string, uint32_t> linking_words_;
 };
 
 }  // namespace mii::labels

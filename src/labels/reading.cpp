@@ -46,6 +46,7 @@ class Reader {
     uint32_t languages = ~uint32_t{0};
     size_t names = 0;
     size_t english_names = 0;
+    bool linked = false;  // a linking word was the last
   };
 
   bool is_space(size_t at) const { return letters_[at].text == " "; }
@@ -70,18 +71,29 @@ class Reader {
   }
 
   void extend(size_t begin, const Path& path) {
-    if (begin == letters_.size()) return keep(path);
+    if (begin == letters_.size()) {
+      if (!path.linked) keep(path);
+      return;
+    }
     for_each_piece(begin, [&](size_t end, const std::string& folded, const std::string& bare) {
       if (const auto* meanings = catalogue_.foreign(bare))
         for (const Meaning& meaning : *meanings) take(path, meaning, meaning.languages, false, end);
       if (const Meaning* meaning = catalogue_.english(folded))
         take(path, *meaning, ~uint32_t{0}, true, end);  // every language borrows English names
+      if (path.names > 0 && !path.linked) link(path, catalogue_.linking(bare), end);
     });
+  }
+
+  void link(Path path, uint32_t languages, size_t end) {
+    path.languages &= languages;
+    path.linked = true;
+    if (path.languages != 0) extend(after_space(end), path);
   }
 
   void take(const Path& path, const Meaning& meaning, uint32_t languages, bool english, size_t end) {
     const auto kind = static_cast<size_t>(catalogue_.concepts()[meaning.concept_index].kind);
     Path longer = path;
+    longer.linked = false;
     longer.languages &= languages;
     if (longer.parts[kind] || longer.languages == 0) return;
     longer.parts[kind] = meaning.concept_index;

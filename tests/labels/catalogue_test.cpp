@@ -29,7 +29,8 @@ constexpr std::string_view kSmallNames =
     "finding\tpneumonia\t\t肺炎\t肺炎\tpneumonie\n"
     "finding\tfracture\t\t骨折\t骨折\tfracture\n"
     "finding\tlung cancer\t\t肺癌\t肺がん\tcancer du poumon\n"
-    "english word\t\trate; simple\t\t\t\n";
+    "english word\t\trate; simple\t\t\t\n"
+    "linking word\t\t\t的\tの\tde; du\n";
 constexpr std::string_view kSmallEntries =
     "modality\tbody part\tview\tfinding\n"
     "x-ray\tchest\t\tpneumonia\n"
@@ -69,7 +70,12 @@ TEST(ReadLabels, PutsTheNamesOfSeveralKindsIntoTheOrderOfAPrompt) {
   for (const char* label :
        {"胸部X光", "X光 胸部", "胸部 X光", "X線・胸部", "Radiographie thorax", "poitrine, radiographie"})
     EXPECT_EQ(prompt_of(label), "x-ray chest") << label;
-  EXPECT_EQ(prompt_of("肺炎的X光"), "肺炎的X光");
+}
+
+TEST(ReadLabels, PassesOverWordsThatLinkNames) {
+  for (const char* label : {"胸部的X光", "胸部のX線", "Radiographie du thorax"})
+    EXPECT_EQ(prompt_of(label), "x-ray chest") << label;
+  for (const char* label : {"的X光", "X光的", "X光的的胸部", "胸部のX光"}) EXPECT_EQ(prompt_of(label), label);
 }
 
 TEST(ReadLabels, LeavesEnglishLabelsAsTheyAre) {
