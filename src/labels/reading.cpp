@@ -143,4 +143,14 @@ Reading read_labels(const Catalogue& catalogue, std::span<const std::string> lab
   return reading;
 }
 
+void write_reading(JsonWriter& json, std::span<const std::string> labels, const Reading& reading) {
+  if (!std::ranges::equal(labels, reading.prompts)) {
+    json.key("prompts").begin_object();
+    for (size_t k = 0; k < labels.size(); ++k)
+      if (reading.prompts[k] != labels[k]) json.member(labels[k], reading.prompts[k]);
+    json.end_object();
+  }
+  if (!reading.warnings.empty()) json.member("warnings", reading.warnings);
+}
+
 }  // namespace mii::labels

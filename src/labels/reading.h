@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/json_writer.h"
 #include "labels/catalogue.h"
 
 namespace mii::labels {
@@ -19,5 +20,9 @@ struct Reading {
 /// be read as English stays as it is, and so does one that the catalogue does not know or that means several
 /// things.
 Reading read_labels(const Catalogue& catalogue, std::span<const std::string> labels);
+
+/// Writes members of an object: "prompts", {label: prompt} of the labels that are scored as something else,
+/// and "warnings"; each only where there are any.
+void write_reading(JsonWriter& json, std::span<const std::string> labels, const Reading& reading);
 
 }  // namespace mii::labels
