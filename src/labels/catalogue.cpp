@@ -56,35 +56,40 @@ Catalogue Catalogue::built_in() { return parse(kNames, kEntries); }
 
 Catalogue Catalogue::parse(std::string_view names, std::string_view entries) {
   Catalogue catalogue;
-  const Table table = Table::parse(names, "names.tsv");
-  catalogue.languages_ = languages_of(table);
+  catalogue.read_names(Table::parse(names, "names.tsv"));
+  catalogue.read_entries(Table::parse(entries, "catalogue.tsv"));
+  return catalogue;
+}
+
+void Catalogue::read_names(const Table& table) {
+  languages_ = languages_of(table);
   for (size_t row = 0; row < table.rows(); ++row) {
     const std::string& kind = table.at(row, "kind");
-    std::vector<std::vector<std::string>> in_languages;
-    for (const std::string& language : catalogue.languages_)
-      in_languages.push_back(split_names(table.at(row, language)));
+    std::vector<std::vector<std::string>> names;
+    for (const std::string& language : languages_) names.push_back(split_names(table.at(row, language)));
     if (kind == kEnglishWord)
-      for (const std::string& word : in_languages.front()) catalogue.english_words_.insert(folded(word));
+      for (const std::string& word : names.front()) english_words_.insert(folded(word));
     else if (kind == kLinkingWord)
-      catalogue.add_linking_words(in_languages);
+      add_linking_words(names);
     else
-      catalogue.add_concept({kind_of(kind), table.at(row, "prompt"), std::move(in_languages), {}});
+      add_concept({kind_of(kind), table.at(row, "prompt"), std::move(names), {}});
   }
-  const Table rows = Table::parse(entries, "catalogue.tsv");
-  for (size_t row = 0; row < rows.rows(); ++row) {
+}
+
+void Catalogue::read_entries(const Table& table) {
+  for (size_t row = 0; row < table.rows(); ++row) {
     Entry entry;
     for (size_t kind = 0; kind < kKinds; ++kind) {
-      const std::string& prompt = rows.at(row, kKindNames[kind]);
+      const std::string& prompt = table.at(row, kKindNames[kind]);
       if (prompt.empty()) continue;
-      const auto found = catalogue.by_prompt_[kind].find(prompt);
-      if (found == catalogue.by_prompt_[kind].end())
+      const auto found = by_prompt_[kind].find(prompt);
+      if (found == by_prompt_[kind].end())
         throw Error(ErrorCode::invalid_argument,
                     "catalogue.tsv: names.tsv has no " + std::string(kKindNames[kind]) + " '" + prompt + "'");
       entry[kind] = found->second;
     }
-    catalogue.entries_.push_back(entry);
+    entries_.push_back(entry);
   }
-  return catalogue;
 }
 
 void Catalogue::add_linking_words(const std::vector<std::vector<std::string>>& words) {

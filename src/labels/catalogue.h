@@ -10,6 +10,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "dataset/table.h"
+
 namespace mii::labels {
 
 /// What a name names. A prompt has its parts in this order.
@@ -79,6 +81,8 @@ class Catalogue {
   uint32_t linking(const std::string& bare) const;
 
  private:
+  void read_names(const Table& table);
+  void read_entries(const Table& table);
   void add_linking_words(const std::vector<std::vector<std::string>>& words);
   void add_concept(Concept added);
   void add_meaning(const std::string& name, size_t language, uint32_t concept_index);

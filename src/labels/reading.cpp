@@ -146,8 +146,10 @@ Reading read_labels(const Catalogue& catalogue, std::span<const std::string> lab
 void write_reading(JsonWriter& json, std::span<const std::string> labels, const Reading& reading) {
   if (!std::ranges::equal(labels, reading.prompts)) {
     json.key("prompts").begin_object();
+    std::set<std::string_view> written;
     for (size_t k = 0; k < labels.size(); ++k)
-      if (reading.prompts[k] != labels[k]) json.member(labels[k], reading.prompts[k]);
+      if (reading.prompts[k] != labels[k] && written.insert(labels[k]).second)
+        json.member(labels[k], reading.prompts[k]);
     json.end_object();
   }
   if (!reading.warnings.empty()) json.member("warnings", reading.warnings);
