@@ -7,6 +7,7 @@
 #include "core/json_writer.h"
 #include "core/utf8.h"
 #include "image_flags.h"
+#include "labels/reading.h"
 #include "model_flags.h"
 #include "outcome.h"
 #include "output.h"
@@ -39,12 +40,14 @@ struct Scored {
   std::span<const float> scores;
 };
 
-void print_json(const Scored& scored, const std::vector<std::string>& labels, const std::string& identity) {
+void print_json(const Scored& scored, const std::vector<std::string>& labels, const labels::Reading& reading,
+                const std::string& identity) {
   JsonWriter json(JsonWriter::Style::spaced);
   json.begin_object().member("image", scored.name);
   json.key("predictions").begin_object();
   for (const size_t k : descending(scored.scores)) json.member(labels[k], scored.scores[k]);
   json.end_object();
+  write_reading(json, labels, reading);
   if (scored.provenance != nullptr)
     json.member("provenance", RawJson{pipeline::provenance_json(*scored.provenance)});
   json.member("identity", identity).end_object();
@@ -58,13 +61,25 @@ void print_table(const Scored& scored, const std::vector<std::string>& labels) {
     std::printf("  %8.4f  %s\n", scored.scores[k], printable(labels[k]).c_str());
 }
 
+// What a label was taken for must be seen before its score is believed.
+void tell(const std::vector<std::string>& labels, const labels::Reading& reading, bool quiet) {
+  for (size_t k = 0; k < labels.size() && !quiet; ++k)
+    if (reading.prompts[k] != labels[k])
+      say("label '" + labels[k] + "' is scored as '" + reading.prompts[k] + "'");
+  for (const std::string& warning : reading.warnings) say(warning);
+}
+
 int classify(const Flags& flags) {
   const pipeline::FoundImages found = flags.images.find();
   const std::vector<pipeline::ImageInput>& inputs = found.inputs;
   const std::vector<std::string> labels =
       flags.labels_file.empty() ? flags.labels : pipeline::read_lines(flags.labels_file);
+  const labels::Reading reading = labels::read_labels(labels::Catalogue::built_in(), labels);
+  tell(labels, reading, flags.model.quiet);
   const Engine engine = flags.model.open();
-  const ZeroShotHead head = engine.zero_shot_head(labels, flags.classify);
+  ClassifyOptions options = flags.classify;
+  options.prompts = reading.prompts;
+  const ZeroShotHead head = engine.zero_shot_head(labels, options);
   const std::string identity =
       flags.json ? engine.identity(pipeline::preprocessing_text(flags.images.decode.options())).fingerprint()
                  : "";
@@ -74,7 +89,7 @@ int classify(const Flags& flags) {
     for (size_t i = 0; i < indices.size(); ++i) {
       const Scored scored{inputs[indices[i]].name(), flags.provenance ? images[i].provenance() : nullptr,
                           scores.row(i)};
-      flags.json ? print_json(scored, labels, identity) : print_table(scored, labels);
+      flags.json ? print_json(scored, labels, reading, identity) : print_table(scored, labels);
     }
     expect_printed();
   };
@@ -90,7 +105,8 @@ void add_classify(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("classify", "Score images against labels, without training");
   flags->images.add_to(*command, "images");
-  auto* labels = command->add_option("--labels", flags->labels, "Labels");
+  auto* labels = command->add_option("--labels", flags->labels,
+                                     "Labels, in English or as `mii labels --language` has them");
   auto* file = command->add_option("--labels-file", flags->labels_file, "Labels, one a line");
   labels->excludes(file);
   command->add_flag("--multilabel", flags->classify.multilabel,

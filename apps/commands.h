@@ -13,6 +13,7 @@ using Command = std::function<int()>;
 
 void add_classify(CLI::App& app, Command& chosen);
 void add_embed(CLI::App& app, Command& chosen);
+void add_labels(CLI::App& app, Command& chosen);
 void add_info(CLI::App& app, Command& chosen);
 void add_inspect(CLI::App& app, Command& chosen);
 void add_convert(CLI::App& app, Command& chosen);

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "labels/catalogue.h"
 #include "serve/head_cache.h"
 #include "serve/model.h"
 #include "serve/options.h"
@@ -20,6 +21,7 @@ struct ApiContext {
   const Limits& limits;
   const std::string& model_name;
   HeadCache& heads;
+  const labels::Catalogue& catalogue;
 };
 
 /// What /predict and /encode take, from whichever kind of body it came.

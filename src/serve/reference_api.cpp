@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "core/json_writer.h"
+#include "labels/reading.h"
 #include "serve/service.h"
 
 namespace mii::serve {
@@ -102,12 +103,14 @@ class EmbeddingsWriter {
   size_t list_ = 0, row_ = 0;
 };
 
-Response predictions(const ZeroShotHead& head, const Matrix& images) {
+Response predictions(const ZeroShotHead& head, const labels::Reading& reading, const Matrix& images) {
   const Matrix scores = head.score(images);
   JsonWriter json(JsonWriter::Style::compact);
   json.begin_object().key("predictions").begin_array();
   for (size_t i = 0; i < scores.rows(); ++i) write_scores(json, head.labels(), scores.row(i));
-  return json_response(json.end_array().end_object().finish());
+  json.end_array();
+  write_reading(json, head.labels(), reading);
+  return json_response(json.end_object().finish());
 }
 
 // Short labels and templates make many long prompts. Empty when they are within the limits, else the reason.
@@ -139,7 +142,7 @@ struct NewHead {
 // Throws as LabelPrompts does. Without templates a label may be empty, as in the Python service.
 NewHead plan_head(std::vector<std::string> labels, const ClassifyOptions& options, float scale) {
   if (options.templates.empty())
-    return {labels,
+    return {options.prompts,
             [labels = std::move(labels), scale, multilabel = options.multilabel](const Matrix& texts) {
               return ZeroShotHead(labels, texts.clone(), scale, multilabel);
             }};
@@ -151,7 +154,9 @@ NewHead plan_head(std::vector<std::string> labels, const ClassifyOptions& option
 
 constexpr std::string_view kPredictions =
     R"({"type":"object","required":["predictions"],"properties":{"predictions":{"type":"array","items":
-    {"type":"object","additionalProperties":{"type":"number"}}}}})";
+    {"type":"object","additionalProperties":{"type":"number"}}},
+    "prompts":{"type":"object","additionalProperties":{"type":"string"}},
+    "warnings":{"type":"array","items":{"type":"string"}}}})";
 
 constexpr std::string_view kEmbeddings =
     R"({"type":"object","required":["image_embeddings","text_embeddings"],"properties":{
@@ -166,25 +171,30 @@ Outcome predict(Request& request, const ApiContext& context) {
   Inputs& inputs = std::get<Inputs>(read);
   if (inputs.texts.empty()) return bad_request("No labels provided");
   if (inputs.images.empty()) return bad_request("No images provided");
+  const auto reading =
+      std::make_shared<const labels::Reading>(labels::read_labels(context.catalogue, inputs.texts));
   const ClassifyOptions options{.multilabel = inputs.multilabel,
+                                .prompts = reading->prompts,
                                 .templates = std::move(inputs.templates),
                                 .allow_duplicate_labels = true};
-  const std::string reason = beyond_prompt_limits(inputs.texts, options.templates, context.limits);
+  const std::string reason = beyond_prompt_limits(options.prompts, options.templates, context.limits);
   if (!reason.empty()) return bad_request(reason);
 
   Work work{.images = std::move(inputs.images)};
   const std::string key = HeadCache::key(inputs.texts, options);
   if (const HeadCache::Shared head = context.heads.find(key)) {
-    work.answer = [head](const Matrix& images, const Matrix&) { return predictions(*head, images); };
+    work.answer = [head, reading](const Matrix& images, const Matrix&) {
+      return predictions(*head, *reading, images);
+    };
     return work;
   }
   NewHead new_head = plan_head(std::move(inputs.texts), options, context.model.info().logit_scale);
   work.texts = std::move(new_head.texts);
-  work.answer = [build = std::move(new_head.build), key, &heads = context.heads](const Matrix& images,
-                                                                                 const Matrix& texts) {
+  work.answer = [build = std::move(new_head.build), reading, key, &heads = context.heads](
+                    const Matrix& images, const Matrix& texts) {
     const auto head = std::make_shared<const ZeroShotHead>(build(texts));
     heads.insert(key, head);
-    return predictions(*head, images);
+    return predictions(*head, *reading, images);
   };
   return work;
 }

@@ -5,6 +5,7 @@
 
 #include "core/number_text.h"
 #include "pipeline/identity.h"
+#include "serve/labels_api.h"
 #include "serve/openai_api.h"
 #include "serve/operations_api.h"
 #include "serve/pages.h"
@@ -27,6 +28,7 @@ std::vector<std::unique_ptr<const Api>> make_apis(Service& service) {
   apis.push_back(std::make_unique<ReferenceApi>(service));
   apis.push_back(std::make_unique<OpenaiApi>(service));
   apis.push_back(std::make_unique<ScoreApi>(service));
+  apis.push_back(std::make_unique<LabelsApi>(service));
   apis.push_back(std::make_unique<OperationsApi>(service));
   apis.push_back(std::make_unique<Pages>(service, service.options().docs_folder));
   return apis;
