@@ -50,17 +50,17 @@ void make_sum_one(std::span<double> p) {
 }
 
 double interpolate(const Calibration::Knots& knots, double s) {
-  const auto above = std::ranges::upper_bound(knots, s, {}, &std::pair<double, double>::first);
+  const auto above = std::ranges::upper_bound(knots, s, {}, &std::pair<float, float>::first);
   if (above == knots.begin()) return knots.front().second;
   if (above == knots.end()) return knots.back().second;
-  const auto& [x0, y0] = above[-1];
-  const auto& [x1, y1] = *above;
+  const auto [x0, y0] = std::pair<double, double>(above[-1]);
+  const auto [x1, y1] = std::pair<double, double>(*above);
   return y0 + (y1 - y0) * (s - x0) / (x1 - x0);
 }
 
 /// A label's log odds in the calibration rows, and where it holds.
 struct Outcomes {
-  std::vector<double> odds;
+  std::vector<float> odds;
   std::vector<bool> holds;
   size_t positives() const { return static_cast<size_t>(std::ranges::count(holds, true)); }
   bool both() const { return positives() > 0 && positives() < holds.size(); }
@@ -73,7 +73,7 @@ std::vector<Outcomes> outcomes_of(const Rows64& scores, const Truth& truth) {
     std::ranges::copy(scores.row(i), row.begin());
     log_odds(row, truth.several);
     for (size_t k = 0; k < row.size(); ++k) {
-      labels[k].odds.push_back(row[k]);
+      labels[k].odds.push_back(static_cast<float>(row[k]));
       labels[k].holds.push_back(truth.holds(i, k));
     }
   }
@@ -92,14 +92,14 @@ double slope_at(double inverse, const Rows64& scores, const Truth& truth) {
   return slope;
 }
 
-double fit_temperature(const Rows64& scores, const Truth& truth) {
+float fit_temperature(const Rows64& scores, const Truth& truth) {
   constexpr int kSteps = 60;
   double low = std::log(1 / 100.0), high = std::log(100.0);  // of the inverse temperature
   for (int step = 0; step < kSteps; ++step) {
     const double middle = (low + high) / 2;
     (slope_at(std::exp(middle), scores, truth) < 0 ? low : high) = middle;
   }
-  return std::exp(-(low + high) / 2);
+  return static_cast<float>(std::exp(-(low + high) / 2));
 }
 
 // Newton's method on Platt's loss. Source: Lin, Lin and Weng, Machine Learning 68 (2007).
@@ -107,20 +107,19 @@ Calibration::Platt fit_platt(const Outcomes& label) {
   const auto positives = static_cast<double>(label.positives());
   const double negatives = static_cast<double>(label.holds.size()) - positives;
   const double target_yes = (positives + 1) / (positives + 2), target_no = 1 / (negatives + 2);
-  const auto loss = [&](const Calibration::Platt& at) {
+  const auto loss = [&](double slope, double offset) {
     double sum = 0;
     for (size_t i = 0; i < label.odds.size(); ++i) {
-      const double z = at.slope * label.odds[i] + at.offset, target = label.holds[i] ? target_yes : target_no;
+      const double z = slope * label.odds[i] + offset, target = label.holds[i] ? target_yes : target_no;
       sum += target * z + std::max(-z, 0.0) + std::log1p(std::exp(-std::abs(z)));
     }
     return sum;
   };
-  Calibration::Platt found{0, std::log((negatives + 1) / (positives + 1))};
-  double now = loss(found);
+  double slope = 0, offset = std::log((negatives + 1) / (positives + 1)), now = loss(slope, offset);
   for (int step = 0; step < 100; ++step) {
     double g1 = 0, g2 = 0, h11 = 1e-12, h22 = 1e-12, h12 = 0;
     for (size_t i = 0; i < label.odds.size(); ++i) {
-      const double s = label.odds[i], p = sigmoid(-(found.slope * s + found.offset));
+      const double s = label.odds[i], p = sigmoid(-(slope * s + offset));
       const double difference = (label.holds[i] ? target_yes : target_no) - p, curvature = p * (1 - p);
       g1 += s * difference;
       g2 += difference;
@@ -133,22 +132,22 @@ Calibration::Platt fit_platt(const Outcomes& label) {
                  offset_step = (h11 * g2 - h12 * g1) / determinant;
     double part = 1;
     for (; part > 1e-10; part /= 2) {
-      const Calibration::Platt next{found.slope - part * slope_step, found.offset - part * offset_step};
-      const double then = loss(next);
+      const double then = loss(slope - part * slope_step, offset - part * offset_step);
       if (!(then < now)) continue;
-      found = next;
+      slope -= part * slope_step;
+      offset -= part * offset_step;
       now = then;
       break;
     }
     if (part <= 1e-10) break;
   }
-  return found;
+  return {static_cast<float>(slope), static_cast<float>(offset)};
 }
 
 // The pool-adjacent-violators algorithm: neighbours whose shares fall are joined to their mean.
 Calibration::Knots fit_isotonic(const Outcomes& label) {
   struct Pool {
-    double first, last;  // log odds
+    float first, last;  // log odds
     double yes, rows;
     double share() const { return yes / rows; }
   };
@@ -157,7 +156,7 @@ Calibration::Knots fit_isotonic(const Outcomes& label) {
   std::ranges::sort(order, {}, [&](size_t i) { return label.odds[i]; });
   std::vector<Pool> points;
   for (const size_t i : order) {
-    const double s = label.odds[i];
+    const float s = label.odds[i];
     if (points.empty() || points.back().last != s) points.push_back({s, s, 0, 0});
     points.back().yes += label.holds[i] ? 1 : 0;
     points.back().rows += 1;
@@ -172,8 +171,9 @@ Calibration::Knots fit_isotonic(const Outcomes& label) {
   }
   Calibration::Knots knots;
   for (const Pool& pool : pools) {
-    knots.emplace_back(pool.first, pool.share());
-    if (pool.last != pool.first) knots.emplace_back(pool.last, pool.share());
+    const auto share = static_cast<float>(pool.share());
+    knots.emplace_back(pool.first, share);
+    if (pool.last != pool.first) knots.emplace_back(pool.last, share);
   }
   return knots;
 }

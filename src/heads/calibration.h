@@ -11,7 +11,8 @@
 
 namespace mii::heads {
 
-/// How scores (logits) become probabilities that mean what they say.
+/// How scores (logits) become probabilities that mean what they say. The numbers are float32, so that a text
+/// holds them exactly, whoever reads it.
 struct Calibration {
   enum class Kind {
     none,         ///< softmax of the scores, or sigmoid of each
@@ -20,14 +21,14 @@ struct Calibration {
     isotonic,  ///< a rising step function of the log odds, linear between its knots (Zadrozny and Elkan 2002)
   };
   struct Platt {
-    double slope = -1;
-    double offset = 0;
+    float slope = -1;
+    float offset = 0;
   };
   /// Log odds and probability, both rising.
-  using Knots = std::vector<std::pair<double, double>>;
+  using Knots = std::vector<std::pair<float, float>>;
 
   Kind kind = Kind::none;
-  double temperature = 1;
+  float temperature = 1;
   std::vector<Platt> platt;     ///< [K]
   std::vector<Knots> isotonic;  ///< [K]; a label without knots keeps its probability
 

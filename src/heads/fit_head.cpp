@@ -9,6 +9,7 @@
 #include "heads/logistic.h"
 #include "heads/ridge.h"
 #include "mii/error.h"
+#include "stats/regression.h"
 
 namespace mii::heads {
 namespace {
@@ -233,16 +234,11 @@ class Fit {
 
   void measure_errors(const LabelledVectors& held_out) {
     const FittedHead head(copy_of_parts());
-    const Rows64 values = head.raw_scores(held_out.vectors);
-    double absolute = 0, squares = 0;
-    for (size_t i = 0; i < values.rows(); ++i) {
-      const double error = values.row(i)[0] - held_out.values[i];
-      absolute += std::abs(error);
-      squares += error * error;
-    }
-    const auto rows = static_cast<double>(values.rows());
-    parts_.record.mean_absolute_error = absolute / rows;
-    parts_.record.root_mean_square_error = std::sqrt(squares / rows);
+    const Matrix values = head.score(held_out.vectors);
+    const std::vector<float> truth(held_out.values.begin(), held_out.values.end());
+    const stats::RegressionErrors errors = stats::regression_errors(values.values(), truth);
+    parts_.record.mean_absolute_error = errors.mae;
+    parts_.record.root_mean_square_error = errors.rmse;
   }
 
   void choose_points(const Matrix& probabilities, const Truth& truth) {
@@ -264,7 +260,7 @@ class Fit {
         if (auto point = find_point(rule, column, positive))
           parts_.points.back().push_back(*std::move(point));
         else if (positives != 0 && positives != truth.rows())
-          warn("label '" + truth.labels[k] + "': no threshold reaches " + rule.name() + " in the " +
+          warn("label '" + truth.labels[k] + "': no threshold reaches " + rule.name + " in the " +
                counted(truth.rows(), "image") + " held out");
       }
       std::ranges::stable_sort(parts_.points.back(), {}, &OperatingPoint::threshold);

@@ -50,10 +50,10 @@ void expect_calibration(const Calibration& calibration, size_t labels) {
       calibration.isotonic.size() != (isotonic ? labels : 0))
     refuse("a head whose calibration does not fit its labels");
   for (const Calibration::Platt& p : calibration.platt)
-    expect_finite(std::array{p.slope, p.offset}, "a calibration");
+    expect_finite(std::array<double, 2>{p.slope, p.offset}, "a calibration");
   for (const Calibration::Knots& knots : calibration.isotonic)
     for (size_t i = 0; i < knots.size(); ++i) {
-      expect_finite(std::array{knots[i].first, knots[i].second}, "a calibration");
+      expect_finite(std::array<double, 2>{knots[i].first, knots[i].second}, "a calibration");
       if (i > 0 && !(knots[i].first > knots[i - 1].first)) refuse("a head whose calibration does not rise");
     }
 }
@@ -63,9 +63,9 @@ void expect_points(const std::vector<std::vector<OperatingPoint>>& points, size_
     refuse("a head whose operating points do not fit its labels");
   for (const auto& of_label : points) {
     for (const OperatingPoint& point : of_label) {
-      const auto& [a, b] = std::pair(point.sensitivity, point.specificity);
-      expect_finite(std::array{point.threshold, a.value, a.low, a.high, b.value, b.low, b.high},
-                    "operating points");
+      expect_finite(std::array{double{point.threshold}}, "operating points");
+      if (point.counts.positives() == 0 || point.counts.negatives() == 0)
+        refuse("a head with an operating point of no cases");
     }
     if (!std::ranges::is_sorted(of_label, {}, &OperatingPoint::threshold))
       refuse("a head whose operating points are not in the order of their thresholds");
@@ -171,8 +171,7 @@ Matrix FittedHead::score(const Matrix& vectors) const {
 std::optional<Band> FittedHead::band(size_t label, float probability) const {
   if (parts_.points.empty() || parts_.points[label].empty()) return std::nullopt;
   const std::vector<OperatingPoint>& points = parts_.points[label];
-  const auto above =
-      std::ranges::upper_bound(points, static_cast<double>(probability), {}, &OperatingPoint::threshold);
+  const auto above = std::ranges::upper_bound(points, probability, {}, &OperatingPoint::threshold);
   if (above == points.begin()) return Band{"negative", points.front().rule};
   if (above == points.end()) return Band{"positive", points.back().rule};
   return Band{"possible", above[-1].rule + ", " + above->rule};

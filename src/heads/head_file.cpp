@@ -83,7 +83,7 @@ std::string counts_text(const DataCounts& counts) {
   return std::to_string(counts.rows) + " images of " + std::to_string(counts.patients) + " patients";
 }
 
-std::string rate_text(const Rate& rate) {
+std::string rate_text(const stats::Estimate& rate) {
   return line("%.1f %% (%.1f to %.1f)", 100 * rate.value, 100 * rate.low, 100 * rate.high);
 }
 
@@ -101,7 +101,7 @@ std::string how_chosen(const FitRecord& record) {
 std::string calibration_text(const HeadParts& parts) {
   std::string text = to_string(parts.calibration.kind);
   if (parts.calibration.kind == Calibration::Kind::temperature)
-    text += line(" %.3g", parts.calibration.temperature);
+    text += line(" %.3g", static_cast<double>(parts.calibration.temperature));
   return text;
 }
 
@@ -136,8 +136,9 @@ FittedHead parse_head(std::span<const std::byte> bytes, std::string_view name) {
   try {
     return FittedHead(read_parts(file, name));
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::invalid_argument) throw;
-    refuse(name, error.what());
+    if (error.code() == ErrorCode::corrupt_weights) throw;
+    const bool damaged = error.code() == ErrorCode::invalid_argument;
+    throw Error(damaged ? ErrorCode::corrupt_weights : error.code(), std::string(name) + ": " + error.what());
   }
 }
 
@@ -170,8 +171,8 @@ std::string head_card(const HeadParts& parts) {
     card += "\n";
     if (parts.points.empty()) continue;
     for (const OperatingPoint& point : parts.points[k])
-      card += line("    %-18s from %.4f: ", point.rule.c_str(), point.threshold) +
-              rate_text(point.sensitivity) + ", " + rate_text(point.specificity) + "\n";
+      card += line("    %-18s from %.4f: ", point.rule.c_str(), static_cast<double>(point.threshold)) +
+              rate_text(point.sensitivity()) + ", " + rate_text(point.specificity()) + "\n";
   }
   for (const std::string& warning : record.warnings) card += "\nnote: " + warning;
   return card + (record.warnings.empty() ? "" : "\n");

@@ -22,7 +22,7 @@ const char* to_string(Answer answer) {
   return "";
 }
 
-void write(JsonWriter& to, std::string_view name, const Rate& rate) {
+void write(JsonWriter& to, std::string_view name, const stats::Estimate& rate) {
   to.key(name).begin_object();
   to.member("value", rate.value).member("low", rate.low).member("high", rate.high).end_object();
 }
@@ -58,8 +58,12 @@ void write(JsonWriter& to, const std::vector<std::vector<OperatingPoint>>& point
     to.begin_array();
     for (const OperatingPoint& point : of_label) {
       to.begin_object().member("rule", point.rule).member("threshold", point.threshold);
-      write(to, "sensitivity", point.sensitivity);
-      write(to, "specificity", point.specificity);
+      to.member("true_positives", point.counts.true_positives);
+      to.member("false_positives", point.counts.false_positives);
+      to.member("false_negatives", point.counts.false_negatives);
+      to.member("true_negatives", point.counts.true_negatives);
+      write(to, "sensitivity", point.sensitivity());  // for readers: it follows from the counts
+      write(to, "specificity", point.specificity());
       to.end_object();
     }
     to.end_array();
@@ -168,20 +172,20 @@ class Reader {
   const json::object* object_;
 };
 
-Rate read_rate(const Reader& from) { return {from.number("value"), from.number("low"), from.number("high")}; }
-
 DataCounts read_counts(const Reader& from) { return {from.count("rows"), from.count("patients")}; }
 
 Calibration read_calibration(const Reader& from) {
   Calibration calibration{.kind = parse_calibration(from.text("kind"))};
   if (calibration.kind == Calibration::Kind::temperature)
-    calibration.temperature = from.number("temperature");
+    calibration.temperature = static_cast<float>(from.number("temperature"));
   if (calibration.kind == Calibration::Kind::platt)
     for (const auto& [slope, offset] : from.pairs(from.list("platt"), "platt"))
-      calibration.platt.push_back({slope, offset});
+      calibration.platt.push_back({static_cast<float>(slope), static_cast<float>(offset)});
   if (calibration.kind == Calibration::Kind::isotonic)
-    for (const json::value& knots : from.list("isotonic"))
-      calibration.isotonic.push_back(from.pairs(from.list(knots, "isotonic"), "isotonic"));
+    for (const json::value& knots : from.list("isotonic")) {
+      const auto pairs = from.pairs(from.list(knots, "isotonic"), "isotonic");
+      calibration.isotonic.emplace_back(pairs.begin(), pairs.end());
+    }
   return calibration;
 }
 
@@ -191,9 +195,10 @@ std::vector<std::vector<OperatingPoint>> read_points(const Reader& from) {
     points.emplace_back();
     for (const json::value& value : from.list(of_label, "points")) {
       const Reader point(value, "points.");
-      points.back().push_back({point.text("rule"), point.number("threshold"),
-                               read_rate(point.object("sensitivity")),
-                               read_rate(point.object("specificity"))});
+      points.back().push_back({point.text("rule"),
+                               static_cast<float>(point.number("threshold")),
+                               {point.count("true_positives"), point.count("false_positives"),
+                                point.count("false_negatives"), point.count("true_negatives")}});
     }
   }
   return points;

@@ -6,14 +6,9 @@
 #include <string_view>
 #include <vector>
 
-namespace mii::heads {
+#include "stats/binary.h"
 
-/// A share with its 95 % interval (Wilson's).
-struct Rate {
-  double value = 0;
-  double low = 0;
-  double high = 0;
-};
+namespace mii::heads {
 
 /// By which rule a threshold on a label's probability is chosen.
 struct PointRule {
@@ -26,19 +21,21 @@ struct PointRule {
   };
   Kind kind = Kind::youden;
   double target = 0;
+  std::string name = "youden";  ///< as parse takes it
 
   /// "youden", "f1", "sensitivity=0.95", "specificity=0.95", "cost=5". Throws Error{invalid_argument}.
   static PointRule parse(std::string_view text);
-  std::string name() const;
 };
 
-/// A threshold and what it does to the rows that it was chosen on: positive are those whose probability is at
-/// least the threshold.
+/// A threshold and what it does to the rows that it was chosen on: those whose probability is at least the
+/// threshold are called positive.
 struct OperatingPoint {
   std::string rule;
-  double threshold = 0;
-  Rate sensitivity;
-  Rate specificity;
+  float threshold = 0;
+  stats::BinaryCounts counts;
+
+  stats::Estimate sensitivity() const { return stats::wilson(counts.true_positives, counts.positives()); }
+  stats::Estimate specificity() const { return stats::wilson(counts.true_negatives, counts.negatives()); }
 };
 
 /// Nothing when no threshold reaches the target, or only one that calls every row positive; or when there are

@@ -12,9 +12,9 @@ namespace mii::heads {
 
 /// Groups (patients) and what they have. Rows of a group stay together, whatever is split.
 struct Groups {
-  std::vector<size_t> of_row;   ///< the number of each row's group
-  std::vector<size_t> ordered;  ///< the groups' numbers, those whose rarest label is the same beside each
-                                ///< other, among them in an order that the seed decides
+  std::vector<size_t> of_row;    ///< the number of each row's group
+  std::vector<size_t> ordered;   ///< the groups' numbers, those whose rarest label is the same beside each
+                                 ///< other, among them in an order that the seed decides
   std::vector<size_t> rank;      ///< of ordered[i]: its place among those whose rarest label is the same
   std::vector<size_t> of_label;  ///< [K]: groups that have a label
 

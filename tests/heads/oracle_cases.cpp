@@ -147,8 +147,8 @@ class Cases {
       note(rule,
            !point ? HUGE_VAL
                   : std::max({std::abs(point->threshold - thresholds[i]),
-                              std::abs(point->sensitivity.value - rates[i][0]),
-                              std::abs(point->specificity.value - rates[i][1])}),
+                              std::abs(point->sensitivity().value - rates[i][0]),
+                              std::abs(point->specificity().value - rates[i][1])}),
            1e-7);
     }
   }
