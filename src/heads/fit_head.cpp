@@ -202,6 +202,8 @@ class Fit {
     record.balanced = options_.balanced;
     record.with_texts = options_.with_texts;
     record.seed = options_.seed;
+    record.data = options_.data;
+    record.templates = options_.templates;
     for (size_t k = 0; k < data_.truth.labels.size(); ++k) {
       std::vector<size_t> rows;
       for (const size_t row : split_.fit)

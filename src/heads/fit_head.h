@@ -26,6 +26,8 @@ struct FitOptions {
   uint64_t seed = 1;
   /// Rows of one patient may be in both parts of a split that is given.
   bool allow_shared_patients = false;
+  std::string data;                    ///< for the card: where the rows come from
+  std::vector<std::string> templates;  ///< for the card: the texts' prompts
 };
 
 /// Whether the kind begins from the labels' texts, or they are asked for.

@@ -47,8 +47,7 @@ struct DataCounts {
 
 /// What a head was fitted on and how, for its card.
 struct FitRecord {
-  std::string program;  ///< version
-  std::string data;     ///< the manifest and the conditions on its rows
+  std::string data;  ///< where the rows come from
   DataCounts fit;
   DataCounts calibration;          ///< rows that the fit did not see; none where nothing was held out
   std::vector<DataCounts> labels;  ///< [K], of the fit's rows

@@ -159,8 +159,9 @@ std::string head_card(const HeadParts& parts) {
   } else {
     card += "calibration   " + calibration_text(parts) + "\n";
   }
-  card += "model         " + parts.identity.weights.substr(0, 16) + ", " + parts.identity.precision + ", " +
-          parts.identity.preprocessing + "\nprogram       " + record.program + "\n";
+  const Identity& by = parts.identity;
+  card += "vectors       model " + by.weights.substr(0, 16) + ", " + by.precision + ", " + by.preprocessing +
+          ", version " + by.version + "\n";
   if (parts.answer != Answer::value)
     card += "\nlabels (images, patients), operating points: sensitivity, specificity\n";
   for (size_t k = 0; parts.answer != Answer::value && k < parts.labels.size(); ++k) {
@@ -171,7 +172,7 @@ std::string head_card(const HeadParts& parts) {
     card += "\n";
     if (parts.points.empty()) continue;
     for (const OperatingPoint& point : parts.points[k])
-      card += line("    %-18s from %.4f: ", point.rule.c_str(), static_cast<double>(point.threshold)) +
+      card += line("    %-18s from %.4g: ", point.rule.c_str(), static_cast<double>(point.threshold)) +
               rate_text(point.sensitivity()) + ", " + rate_text(point.specificity()) + "\n";
   }
   for (const std::string& warning : record.warnings) card += "\nnote: " + warning;

@@ -73,7 +73,7 @@ void write(JsonWriter& to, const std::vector<std::vector<OperatingPoint>>& point
 
 void write(JsonWriter& to, const FitRecord& record) {
   to.key("record").begin_object();
-  to.member("program", record.program).member("data", record.data);
+  to.member("data", record.data);
   write(to, "fit", record.fit);
   write(to, "calibration", record.calibration);
   to.key("labels").begin_array();
@@ -205,8 +205,7 @@ std::vector<std::vector<OperatingPoint>> read_points(const Reader& from) {
 }
 
 FitRecord read_record(const Reader& from) {
-  FitRecord record{.program = from.text("program"),
-                   .data = from.text("data"),
+  FitRecord record{.data = from.text("data"),
                    .fit = read_counts(from.object("fit")),
                    .calibration = read_counts(from.object("calibration"))};
   for (const json::value& label : from.list("labels")) {

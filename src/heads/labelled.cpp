@@ -102,8 +102,7 @@ ReadCells read_numbers(std::span<const std::string> cells) {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
-      throw Error(ErrorCode::invalid_argument, "row " + std::to_string(row + 1) + ": '" +
-                                                   std::string(text.substr(0, 40)) + "' is not a number");
+      throw Error(ErrorCode::invalid_argument, "'" + std::string(text.substr(0, 40)) + "' is not a number");
     read.rows.push_back(row);
     read.values.push_back(value);
   }

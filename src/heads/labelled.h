@@ -47,7 +47,7 @@ struct ReadCells {
 ReadCells read_labels(std::span<const std::string> cells);
 /// A cell holds several labels, separated by ';' or '|'.
 ReadCells read_label_lists(std::span<const std::string> cells);
-/// A cell is a number. Throws Error{invalid_argument} for one that is none, saying which row.
+/// A cell is a number. Throws Error{invalid_argument} for one that is none.
 ReadCells read_numbers(std::span<const std::string> cells);
 
 }  // namespace mii::heads

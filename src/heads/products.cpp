@@ -86,6 +86,11 @@ constexpr size_t kSlices = 16;  // sums of their own, so that the number of thre
 
 void add_product(const AddProduct& p) { HWY_DYNAMIC_DISPATCH(AddProductTo)(p); }
 
+// Below this many products threads cost more than they save.
+bool worth_threads(const Rows64& features, size_t outputs) {
+  return features.rows() * features.cols() * outputs > 500'000;
+}
+
 size_t blocks_of(const Rows64& features) { return (features.rows() + kBlock - 1) / kBlock; }
 
 // The columns of a block of rows as rows: [C, kBlock].
@@ -173,7 +178,7 @@ Matrix some_rows(const Matrix& from, std::span<const size_t> rows) {
 
 void for_each_scored_block(const Rows64& features, const Rows64& weights,
                            const std::function<void(const ScoredBlock&)>& take) {
-#pragma omp parallel
+#pragma omp parallel if (worth_threads(features, weights.rows()))
   {
     BlockScorer scorer(features, weights);
 #pragma omp for schedule(static)
@@ -185,7 +190,7 @@ double add_up_blocks(const Rows64& features, const Rows64& weights,
                      const std::function<double(const ScoredBlock&)>& take, Rows64& gradient) {
   std::vector<Rows64> parts(kSlices);
   std::vector<double> values(kSlices);
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (worth_threads(features, weights.rows()))
   for (size_t s = 0; s < kSlices; ++s) {
     parts[s] = Rows64(weights.rows(), features.cols());
     BlockScorer scorer(features, weights);
@@ -214,7 +219,7 @@ double add_up_blocks(const Rows64& features, const Rows64& weights,
 Rows64 gram(const Rows64& features, std::span<const double> factors) {
   const size_t cols = features.cols(), stride = features.stride();
   std::vector<Rows64> parts(kSlices);
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (worth_threads(features, features.cols()))
   for (size_t s = 0; s < kSlices; ++s) {
     parts[s] = Rows64(cols, cols);
     std::vector<double> scaled(kBlock * stride);
