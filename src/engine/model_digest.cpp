@@ -79,7 +79,7 @@ std::string remembered_sha256(const fs::path& file) {
   const std::string state = state_of(file);
   const fs::path record = record_of(file);
   if (std::string known = read_record(record, state); !known.empty()) return known;
-  const std::string digest = sha256_of_file(file);
+  std::string digest = sha256_of_file(file);
   if (state_of(file) != state) throw Error(ErrorCode::io, file.string() + ": was changed while it was read");
   write_record(record, digest, state);
   return digest;

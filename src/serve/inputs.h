@@ -40,8 +40,4 @@ std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& c
 std::string beyond_limits(const std::vector<EncodedImage>& images, const std::vector<std::string>& texts,
                           const Limits& limits);
 
-/// Appends "[[...],...]", numbers as Python writes them.
-void append_rows(std::string& out, const Matrix& rows);
-void append_row(std::string& out, std::span<const float> row);
-
 }  // namespace mii::serve

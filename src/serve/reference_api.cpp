@@ -1,10 +1,11 @@
 #include "serve/reference_api.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <unordered_map>
 
-#include "core/number_text.h"
+#include "core/json_writer.h"
 #include "serve/service.h"
 
 namespace mii::serve {
@@ -13,7 +14,7 @@ namespace {
 constexpr std::string_view kPicture =
     "data:image/"
     "png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
-const std::string kPictureList = "[\"" + std::string(kPicture) + "\"]";
+const std::string kPictureList = R"([")" + std::string(kPicture) + R"("])";
 
 // A prompt's bytes, on average. Without a bound a small body could make prompts that fill the memory.
 constexpr size_t kPromptBytes = 1024;
@@ -53,7 +54,7 @@ const Field kEncodeFields[] = {{.name = "images",
 
 /// {label: probability, ...} of one image, as sorting a Python dict gives it: a label that comes twice
 /// keeps its first place and its last value; equal probabilities keep their order.
-void append_scores(std::string& out, const std::vector<std::string>& labels, std::span<const float> scores) {
+void write_scores(JsonWriter& json, const std::vector<std::string>& labels, std::span<const float> scores) {
   std::vector<size_t> last_of;  // for each distinct label, the index of its last value
   std::unordered_map<std::string_view, size_t> place;
   for (size_t k = 0; k < labels.size(); ++k) {
@@ -64,24 +65,49 @@ void append_scores(std::string& out, const std::vector<std::string>& labels, std
       last_of[found->second] = k;
   }
   std::ranges::stable_sort(last_of, [&](size_t a, size_t b) { return scores[a] > scores[b]; });
-  out += '{';
-  for (size_t i = 0; i < last_of.size(); ++i) {
-    if (i != 0) out += ',';
-    out += json_text(labels[last_of[i]]) + ':' + number_text(scores[last_of[i]]);
-  }
-  out += '}';
+  json.begin_object();
+  for (const size_t k : last_of) json.member(labels[k], scores[k]);
+  json.end_object();
 }
 
 Response bad_request(const std::string& detail) { return detail_error(400, detail); }
 
+// The answer of /encode, a row at a step.
+class EmbeddingsWriter {
+ public:
+  EmbeddingsWriter(Matrix images, Matrix texts)
+      : lists_(std::make_shared<const std::array<Matrix, 2>>(
+            std::array<Matrix, 2>{std::move(images), std::move(texts)})) {}
+
+  bool operator()(JsonWriter& json) {
+    const Matrix& rows = (*lists_)[list_];
+    if (list_ == 0 && row_ == 0) json.begin_object();
+    if (row_ == 0) json.key(list_ == 0 ? "image_embeddings" : "text_embeddings");
+    if (rows.rows() == 0) {
+      json.value(nullptr);
+    } else {
+      if (row_ == 0) json.begin_array();
+      json.value(rows.row(row_));
+      if (++row_ < rows.rows()) return true;
+      json.end_array();
+    }
+    row_ = 0;
+    if (++list_ < lists_->size()) return true;
+    json.end_object();
+    return false;
+  }
+
+ private:
+  std::shared_ptr<const std::array<Matrix, 2>> lists_;
+  size_t list_ = 0, row_ = 0;
+};
+
 Response predictions(const ZeroShotHead& head, const Matrix& images) {
   const Matrix scores = head.score(images);
-  std::string body = "{\"predictions\":[";
-  for (size_t i = 0; i < scores.rows(); ++i) {
-    if (i != 0) body += ',';
-    append_scores(body, head.labels(), scores.row(i));
-  }
-  return json_response(body + "]}");
+  JsonWriter json(JsonWriter::Style::compact);
+  json.begin_object().key("predictions").begin_array();
+  for (size_t i = 0; i < scores.rows(); ++i) write_scores(json, head.labels(), scores.row(i));
+  return json_response(json.end_array().end_object().finish());
 }
 
 // Short labels and templates make many long prompts. Empty when they are within the limits, else the reason.
@@ -170,18 +196,8 @@ Outcome encode(Request& request, const ApiContext& context) {
   if (inputs.images.empty() && inputs.texts.empty())
     return bad_request("You must provide either images or texts");
   Work work{.images = std::move(inputs.images), .texts = std::move(inputs.texts)};
-  work.answer = [](const Matrix& images, const Matrix& texts) {
-    std::string body = "{\"image_embeddings\":";
-    if (images.rows() == 0)
-      body += "null";
-    else
-      append_rows(body, images);
-    body += ",\"text_embeddings\":";
-    if (texts.rows() == 0)
-      body += "null";
-    else
-      append_rows(body, texts);
-    return json_response(body + '}');
+  work.answer = [](Matrix images, Matrix texts) {
+    return json_response(EmbeddingsWriter(std::move(images), std::move(texts)));
   };
   return work;
 }
