@@ -47,4 +47,9 @@ std::string signed_fraction(const Estimate& e) {
   return format("%+.4f", e.value) + (std::isnan(e.low) ? "" : format(" (%+.4f to %+.4f)", e.low, e.high));
 }
 
+std::string p_value(double p) {
+  if (std::isnan(p)) return "-";
+  return p < 0.0001 ? "< 0.0001" : format("%.4f", p);
+}
+
 }  // namespace mii

@@ -20,5 +20,6 @@ std::string number(double value);                ///< 12.34
 std::string number(const Estimate& e);           ///< 12.34 (11.5 to 13.2)
 std::string signed_percent(const Estimate& e);   ///< +1.5 % (-0.5 to +3.5)
 std::string signed_fraction(const Estimate& e);  ///< +0.0150 (-0.0050 to +0.0350)
+std::string p_value(double p);                   ///< 0.0312, "< 0.0001"
 
 }  // namespace mii

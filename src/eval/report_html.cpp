@@ -32,8 +32,8 @@ std::string comparisons_html(const TaskResult& task) {
   for (const ComparisonResult& c : task.comparisons) {
     std::string tests;
     for (size_t k = 0; k < c.labels.size(); ++k)
-      tests += escaped(task.labels[k].first) +
-               format(" %+.4f (p %.4f)<br>", c.labels[k].difference.value, c.labels[k].p);
+      tests += escaped(task.labels[k].first) + " " + signed_fraction(c.labels[k].difference) + ", p " +
+               escaped(p_value(c.labels[k].p)) + "<br>";
     rows += row({escaped(c.first + " less " + c.second), signed_percent(c.top1), signed_fraction(c.macro_auc),
                  percent(c.agreement), tests});
   }
@@ -214,7 +214,8 @@ std::string examples_html(const TaskResult& task) {
 std::string task_html(const TaskResult& task) {
   std::string html = "<h2>" + escaped(task.name) + "</h2>" +
                      format("<p>%zu images of %zu patients</p>", task.images, task.groups);
-  if (!task.scorers.empty()) html += scorers_html(task) + comparisons_html(task);
+  if (!task.scorers.empty()) html += scorers_html(task);
+  html += comparisons_html(task);
   for (const ScorerResult& scorer : task.scorers) html += scorer_html(task, scorer);
   html += subgroups_html(task) + values_html(task) + altered_html(task) + examples_html(task);
   for (const std::string& note : task.notes) html += "<p>Note: " + escaped(note) + ".</p>";

@@ -43,11 +43,6 @@ class Columns {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::string p_value(double p) {
-  if (std::isnan(p)) return "-";
-  return p < 0.0001 ? "< 0.0001" : format("%.4f", p);
-}
-
 std::string scorers_text(const TaskResult& task) {
   const bool top5 = task.labels.size() > 5;
   Columns columns = top5 ? Columns({"", "top-1", "top-5", "macro-AUC"}) : Columns({"", "top-1", "macro-AUC"});
@@ -75,8 +70,8 @@ std::string comparisons_text(const TaskResult& task, double margin) {
 
 std::string labels_text(const TaskResult& task, const ScorerResult& scorer) {
   if (scorer.labels.empty()) return "";
-  Columns columns({"", "images", "answered", "AUC", "AP", "threshold", "sensitivity", "specificity",
-                   "PPV", "NPV", "prevalence"});
+  Columns columns({"", "images", "answered", "AUC", "AP", "threshold", "sensitivity", "specificity", "PPV",
+                   "NPV", "prevalence"});
   for (size_t k = 0; k < scorer.labels.size(); ++k) {
     const LabelFigures& l = scorer.labels[k];
     const PointResult& p = l.point;

@@ -64,9 +64,7 @@ TEST(Bootstrap, NoDrawsAndNoCasesHaveNoInterval) {
 TEST(Bootstrap, DifferencesArePaired) {
   // Two figures that are equal in every draw differ by nothing, however wide their own intervals are.
   JointFigures figures;
-  const auto share = [](Multiplicities times) {
-    return multiplicity(times, 0) / 2.0;
-  };
+  const auto share = [](Multiplicities times) { return multiplicity(times, 0) / 2.0; };
   const size_t first = figures.add(share), second = figures.add(share);
   const size_t difference = figures.add_difference(first, second);
   const auto estimates = figures.estimate(single_cases(2), {.resamples = 100});
