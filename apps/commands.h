@@ -17,6 +17,8 @@ void add_info(CLI::App& app, Command& chosen);
 void add_inspect(CLI::App& app, Command& chosen);
 void add_convert(CLI::App& app, Command& chosen);
 void add_eval(CLI::App& app, Command& chosen);
+void add_fit(CLI::App& app, Command& chosen);
+void add_head(CLI::App& app, Command& chosen);
 void add_pack(CLI::App& app, Command& chosen);
 void add_train(CLI::App& app, Command& chosen);
 void add_pull(CLI::App& app, Command& chosen);

@@ -55,6 +55,8 @@ int main(int argc, char** argv) {
   mii::add_pull(app, chosen);
   mii::add_serve(app, chosen);
   mii::add_bench(app, chosen);
+  mii::add_fit(app, chosen);
+  mii::add_head(app, chosen);
   mii::add_eval(app, chosen);
   mii::add_pack(app, chosen);
   mii::add_train(app, chosen);
