@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,11 +12,13 @@
 #include "core/utf8.h"
 #include "eval/evaluation.h"
 #include "eval/report.h"
+#include "heads/head_file.h"
 #include "interrupt.h"
 #include "mii/error.h"
 #include "model_flags.h"
 #include "outcome.h"
 #include "output.h"
+#include "pipeline/identity.h"
 
 namespace mii {
 namespace {
@@ -31,6 +35,9 @@ struct Flags {
   size_t resamples = 1000;
   std::vector<std::string> prevalences;
   std::vector<std::string> subgroups;
+  std::vector<std::string> heads;
+  std::vector<std::string> few_shot;
+  size_t repeats = 10;
   std::string compare;
   std::string compare_precision;
   double margin = 2;
@@ -78,8 +85,28 @@ void read_prevalence(const std::string& text, std::map<std::string, double>& pre
   prevalences[label] = *value;
 }
 
+// "4" or "all"
+size_t read_shots(const std::string& text) {
+  if (text == "all") return kAllShots;
+  const auto shots = parse_number(text);
+  if (!shots || *shots < 1 || *shots > 1e6 || std::floor(*shots) != *shots)
+    throw Error(ErrorCode::invalid_argument,
+                "--few-shot " + text + ": expected numbers from 1 on, or all, separated by commas");
+  return static_cast<size_t>(*shots);
+}
+
+FewShotOptions few_shot_of(const Flags& flags) {
+  FewShotOptions options{.repeats = flags.repeats, .k = flags.k, .cancelled = interrupted};
+  for (const std::string& shots : flags.few_shot) options.shots.push_back(read_shots(shots));
+  if (!options.shots.empty() && flags.neighbours_from.empty())
+    throw Error(ErrorCode::invalid_argument,
+                "--few-shot needs --neighbours-from: the rows whose images heads are fitted to");
+  return options;
+}
+
 EvaluationOptions options_of(const Flags& flags, const Manifest& asked) {
   EvaluationOptions options{.figures = {.resamples = flags.resamples}, .cancelled = interrupted};
+  options.few_shot = few_shot_of(flags);
   for (const std::string& text : flags.prevalences) read_prevalence(text, options.figures.prevalences);
   for (const std::string& text : flags.subgroups) {
     options.subgroups.push_back(SubgroupColumn::parse(text));
@@ -129,12 +156,27 @@ OtherModel other_model(const Loaded& model, const Loaded& other) {
           vector_agreement(model.data, other.data)};
 }
 
+std::string name_of(const std::string& head_file) {
+  return "head " + std::filesystem::path(head_file).filename().string();
+}
+
+heads::FittedHead read_fitting_head(const std::string& file, const Engine& engine, const Flags& flags) {
+  heads::FittedHead head = heads::read_head(file);
+  for (const std::string& difference :
+       head.expect_made_alike(engine.identity(pipeline::preprocessing_text({}))))
+    if (!flags.model.quiet) say("warning: " + file + ": " + difference);
+  return head;
+}
+
 std::vector<std::unique_ptr<Scorer>> scorers_of(const Flags& flags, const Loaded& model,
                                                 const Loaded* other) {
   std::vector<std::unique_ptr<Scorer>> scorers;
   scorers.push_back(zero_shot_scorer(model.model()));
   scorers.push_back(neighbours_scorer(model.model(), flags.k));
   scorers.push_back(pixels_scorer(model.model(), flags.k));
+  for (const std::string& file : flags.heads)
+    scorers.push_back(
+        head_scorer(model.model(), name_of(file), read_fitting_head(file, model.engine, flags)));
   if (other != nullptr) scorers.push_back(zero_shot_scorer(other->model()));
   if (other != nullptr) scorers.push_back(neighbours_scorer(other->model(), flags.k));
   return scorers;
@@ -238,6 +280,20 @@ void add_eval(CLI::App& app, Command& chosen) {
                    "may be repeated")
       ->expected(1)
       ->take_all();
+  command
+      ->add_option("--head", flags->heads,
+                   "Also ask a head that mii fit wrote, where a task is about its field; may be repeated")
+      ->expected(1)
+      ->take_all()
+      ->check(CLI::ExistingFile);
+  command
+      ->add_option("--few-shot", flags->few_shot,
+                   "Numbers of images of each label, or all: also fit heads of each kind to so many of "
+                   "--neighbours-from")
+      ->delimiter(',');
+  command->add_option("--repeats", flags->repeats, "Draws of those images")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   command->add_option("--compare", flags->compare, "Also ask another model, and tell the differences")
       ->check(CLI::ExistingDirectory);
   command

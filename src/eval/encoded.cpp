@@ -12,11 +12,6 @@ namespace {
 
 constexpr size_t kLumaSide = 32;
 
-std::string group_of(const Manifest& manifest, size_t row) {
-  const std::string& patient = manifest.at(row, "patient");
-  return patient.empty() ? manifest.at(row, "path") : manifest.at(row, "source") + "/" + patient;
-}
-
 void read_luma(const Image& image, std::span<float> to) {
   const Image small = resize_bicubic(image, kLumaSide, kLumaSide);
   for (size_t i = 0; i < to.size(); ++i) {
@@ -53,7 +48,7 @@ EncodedRows encode_rows(const Engine& engine, Manifest manifest, const pipeline:
         for (size_t i = 0; i < indices.size(); ++i) {
           std::ranges::copy(batch.row(i), vectors.row(indices[i]).begin());
           encoded.rows.push_back(indices[i]);
-          encoded.groups.push_back(group_of(encoded.manifest, indices[i]));
+          encoded.groups.push_back(encoded.manifest.group(indices[i]));
         }
       },
       [&](size_t row, const Image& image) { read_luma(image, pixels.row(row)); });

@@ -34,19 +34,27 @@ class Evaluation::Impl {
     result.notes = std::move(notes);
     add_label_figures(answered, options_.figures, result);
     add_subgroups(answered, subgroupings(question), options_.figures, result);
+    if (!options_.few_shot.shots.empty() && question.apart)
+      result.few_shot = few_shot(model_, question, options_.few_shot, result.notes);
     const Matrix& scores = answered.answers.front().scores;
     add_examples(question, scores, result);
     if (task.corruptions) add_corruptions(question, scores, result);
-    if (!task.mean.empty()) means_[task.mean].push_back(std::move(answered));
+    if (!task.mean.empty()) {
+      Mean& mean = means_[task.mean];
+      mean.tasks.push_back(std::move(answered));
+      if (result.few_shot) mean.few_shot.push_back(*result.few_shot);
+    }
     return result;
   }
 
   std::vector<TaskResult> means() const {
     std::vector<TaskResult> results;
-    for (const auto& [name, tasks] : means_)
-      if (tasks.size() > 1)
-        results.push_back(summarize(name + ", mean of " + std::to_string(tasks.size()) + " tasks", tasks,
-                                    options_.figures));
+    for (const auto& [name, mean] : means_) {
+      if (mean.tasks.size() < 2) continue;
+      results.push_back(summarize(name + ", mean of " + std::to_string(mean.tasks.size()) + " tasks",
+                                  mean.tasks, options_.figures));
+      if (mean.few_shot.size() == mean.tasks.size()) results.back().few_shot = mean_of(mean.few_shot);
+    }
     return results;
   }
 
@@ -163,7 +171,11 @@ class Evaluation::Impl {
   const EvaluationOptions options_;
   const EncodedModel model_;
   const std::vector<std::unique_ptr<Scorer>> scorers_;
-  std::map<std::string, std::vector<AnsweredTask>> means_;
+  struct Mean {
+    std::vector<AnsweredTask> tasks;
+    std::vector<FewShotResult> few_shot;
+  };
+  std::map<std::string, Mean> means_;
 };
 
 Evaluation::Evaluation(EvaluationOptions options, const EncodedModel& model,

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "eval/few_shot.h"
 #include "eval/figures.h"
 #include "eval/scorers.h"
 #include "eval/subgroups.h"
@@ -15,6 +16,7 @@ namespace mii {
 struct EvaluationOptions {
   FigureOptions figures;
   std::vector<SubgroupColumn> subgroups;
+  FewShotOptions few_shot;  ///< no shots: nothing is fitted
   std::function<bool()> cancelled;
 };
 

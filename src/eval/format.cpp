@@ -52,4 +52,18 @@ std::string p_value(double p) {
   return p < 0.0001 ? "< 0.0001" : format("%.4f", p);
 }
 
+double mean_over_draws(std::span<const FewShotFigures> draws, double FewShotFigures::*which) {
+  double sum = 0;
+  for (const FewShotFigures& draw : draws) sum += draw.*which;
+  return sum / static_cast<double>(draws.size());
+}
+
+std::string over_draws(std::span<const FewShotFigures> draws, double FewShotFigures::*which) {
+  const double mean = mean_over_draws(draws, which);
+  if (draws.size() < 2) return fraction(mean);
+  double squares = 0;
+  for (const FewShotFigures& draw : draws) squares += (draw.*which - mean) * (draw.*which - mean);
+  return fraction(mean) + format(" (sd %.4f)", std::sqrt(squares / static_cast<double>(draws.size() - 1)));
+}
+
 }  // namespace mii

@@ -1,12 +1,11 @@
 #pragma once
 
+#include <span>
 #include <string>
 
-#include "stats/estimate.h"
+#include "eval/result.h"
 
 namespace mii {
-
-using stats::Estimate;
 
 [[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...);
 
@@ -21,5 +20,9 @@ std::string number(const Estimate& e);           ///< 12.34 (11.5 to 13.2)
 std::string signed_percent(const Estimate& e);   ///< +1.5 % (-0.5 to +3.5)
 std::string signed_fraction(const Estimate& e);  ///< +0.0150 (-0.0050 to +0.0350)
 std::string p_value(double p);                   ///< 0.0312, "< 0.0001"
+
+/// Mean and standard deviation over the draws: 0.7140 (sd 0.0210); without the latter for one draw.
+std::string over_draws(std::span<const FewShotFigures> draws, double FewShotFigures::*which);
+double mean_over_draws(std::span<const FewShotFigures> draws, double FewShotFigures::*which);
 
 }  // namespace mii

@@ -192,6 +192,40 @@ std::string values_html(const TaskResult& task) {
   return html;
 }
 
+// Top-1 by the numbers of shots, equally spaced.
+std::string few_shot_plot(const FewShotResult& few) {
+  const auto place = [&](size_t s) { return static_cast<double>(s) + 1; };
+  std::vector<Line> lines{{"zero-shot", "#999", {}, true, false}};
+  for (size_t s = 0; s < few.shots.size(); ++s) lines[0].points.emplace_back(place(s), few.zero_shot.top1);
+  for (size_t h = 0; h < few.heads.size(); ++h) {
+    lines.push_back({few.heads[h].name, colour_of(h), {}, false, true});
+    for (size_t s = 0; s < few.shots.size(); ++s)
+      lines.back().points.emplace_back(place(s),
+                                       mean_over_draws(few.heads[h].runs[s], &FewShotFigures::top1));
+  }
+  return plot_svg({"Top-1 (dashed: zero-shot)", "columns of the table", "top-1", 0.5,
+                   static_cast<double>(few.shots.size()) + 0.5, 0, 1},
+                  lines);
+}
+
+std::string few_shot_html(const FewShotResult& few) {
+  std::vector<std::string> header{"", "fitted to"};
+  for (const size_t shots : few.shots)
+    header.push_back(shots == kAllShots ? "all images" : std::to_string(shots) + " of each label");
+  std::string rows =
+      row({"", "zero-shot", fraction(few.zero_shot.top1) + ", AUC " + fraction(few.zero_shot.macro_auc)});
+  for (size_t h = 0; h < few.heads.size(); ++h) {
+    std::vector<std::string> cells{"<span class=\"key\" style=\"background:" + colour_of(h) + "\"></span>",
+                                   escaped(few.heads[h].name)};
+    for (const auto& draws : few.heads[h].runs)
+      cells.push_back(over_draws(draws, &FewShotFigures::top1) + ", AUC " +
+                      over_draws(draws, &FewShotFigures::macro_auc));
+    rows += row(cells);
+  }
+  return "<h3>Heads fitted to few images</h3>" + table(header, rows) + "<div class=\"plots\">" +
+         few_shot_plot(few) + "</div>";
+}
+
 std::string altered_html(const TaskResult& task) {
   if (task.corruptions.empty()) return "";
   std::string rows;
@@ -217,7 +251,9 @@ std::string task_html(const TaskResult& task) {
   if (!task.scorers.empty()) html += scorers_html(task);
   html += comparisons_html(task);
   for (const ScorerResult& scorer : task.scorers) html += scorer_html(task, scorer);
-  html += subgroups_html(task) + values_html(task) + altered_html(task) + examples_html(task);
+  html += subgroups_html(task) + values_html(task);
+  if (task.few_shot) html += few_shot_html(*task.few_shot);
+  html += altered_html(task) + examples_html(task);
   for (const std::string& note : task.notes) html += "<p>Note: " + escaped(note) + ".</p>";
   return html;
 }

@@ -140,6 +140,34 @@ void add_values(JsonWriter& json, const TaskResult& task) {
   });
 }
 
+// A list for each number of shots, with the figure of each draw.
+void add_draws(JsonWriter& json, const char* name, const FewShotHead& head, double FewShotFigures::*which) {
+  add_list(json, name, head.runs, [&](const std::vector<FewShotFigures>& draws) {
+    json.begin_array();
+    for (const FewShotFigures& draw : draws) json.value(draw.*which);
+    json.end_array();
+  });
+}
+
+void add_few_shot(JsonWriter& json, const FewShotResult& few) {
+  json.key("few_shot").begin_object();
+  add_list(json, "shots", few.shots, [&](size_t shots) {
+    if (shots == kAllShots)
+      json.value("all");
+    else
+      json.value(shots);
+  });
+  json.key("zero_shot").begin_object().member("top1", few.zero_shot.top1);
+  json.member("macro_auc", few.zero_shot.macro_auc).end_object();
+  add_list(json, "heads", few.heads, [&](const FewShotHead& head) {
+    json.begin_object().member("name", head.name);
+    add_draws(json, "top1", head, &FewShotFigures::top1);
+    add_draws(json, "macro_auc", head, &FewShotFigures::macro_auc);
+    json.end_object();
+  });
+  json.end_object();
+}
+
 void add_labelled(JsonWriter& json, const TaskResult& task) {
   add_list(json, "labels", task.labels, [&](const auto& label) {
     json.begin_object().member("label", label.first).member("images", label.second).end_object();
@@ -148,6 +176,7 @@ void add_labelled(JsonWriter& json, const TaskResult& task) {
   add_list(json, "comparisons", task.comparisons,
            [&](const ComparisonResult& c) { add_comparison(json, task, c); });
   add_list(json, "subgroups", task.subgroups, [&](const SubgroupResult& s) { add_subgroup(json, task, s); });
+  if (task.few_shot) add_few_shot(json, *task.few_shot);
   add_list(json, "altered", task.corruptions, [&](const CorruptionResult& c) {
     json.begin_object().member("name", c.name).member("images", c.images);
     json.member("top1", c.accuracy).member("same_answer", c.agreement).end_object();

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "eval/format.h"
 #include "eval/report.h"
@@ -68,6 +69,17 @@ std::string comparisons_text(const TaskResult& task, double margin) {
   return text;
 }
 
+// By which rules the thresholds were chosen.
+std::string rules_of(const ScorerResult& scorer) {
+  std::vector<std::string> rules;
+  for (const LabelFigures& label : scorer.labels)
+    if (std::ranges::find(rules, label.point.choice.rule) == rules.end())
+      rules.push_back(label.point.choice.rule);
+  std::string text;
+  for (const std::string& rule : rules) text += (text.empty() ? "" : " or ") + rule;
+  return text;
+}
+
 std::string labels_text(const TaskResult& task, const ScorerResult& scorer) {
   if (scorer.labels.empty()) return "";
   Columns columns({"", "images", "answered", "AUC", "AP", "threshold", "sensitivity", "specificity", "PPV",
@@ -83,7 +95,7 @@ std::string labels_text(const TaskResult& task, const ScorerResult& scorer) {
   return "  " + scorer.name +
          format(": ECE %.4f, Brier %.4f; each label against the others, thresholds: ",
                 scorer.calibration_error, scorer.brier) +
-         scorer.labels.front().point.choice.rule + "\n" + columns.text("    ");
+         rules_of(scorer) + "\n" + columns.text("    ");
 }
 
 std::string subgroups_text(const TaskResult& task) {
@@ -116,6 +128,45 @@ std::string values_text(const TaskResult& task) {
   return text + subgroups.text("  ");
 }
 
+std::string shots_name(size_t shots) {
+  return shots == kAllShots ? "all" : std::to_string(shots) + (shots == 1 ? " image" : " images");
+}
+
+// Whether any head is better than zero-shot, and which is best.
+std::string best_head(const FewShotResult& few) {
+  double best = 0;
+  std::string sentence = "no head has a better top-1 than zero-shot";
+  for (const FewShotHead& head : few.heads) {
+    for (size_t s = 0; s < few.shots.size(); ++s) {
+      const double gain = mean_over_draws(head.runs[s], &FewShotFigures::top1) - few.zero_shot.top1;
+      if (!(gain > best)) continue;
+      best = gain;
+      sentence = "best top-1: " + head.name + ", " + shots_name(few.shots[s]) + " of each label, " +
+                 format("%+.1f points to zero-shot", 100 * gain);
+    }
+  }
+  return sentence;
+}
+
+std::string few_shot_text(const FewShotResult& few) {
+  std::string text;
+  for (const auto& [name, which, zero_shot] :
+       {std::tuple("top-1", &FewShotFigures::top1, few.zero_shot.top1),
+        std::tuple("macro-AUC", &FewShotFigures::macro_auc, few.zero_shot.macro_auc)}) {
+    std::vector<std::string> header{std::string("fitted to, ") + name};
+    for (const size_t shots : few.shots) header.push_back(shots_name(shots));
+    Columns columns(header);
+    columns.add({"zero-shot", fraction(zero_shot)});
+    for (const FewShotHead& head : few.heads) {
+      std::vector<std::string> row{head.name};
+      for (const auto& runs : head.runs) row.push_back(over_draws(runs, which));
+      columns.add(std::move(row));
+    }
+    text += columns.text("  ");
+  }
+  return text + "  " + best_head(few) + "\n";
+}
+
 std::string task_text(const TaskResult& task, double margin) {
   std::string text = format("\n%s: %zu images of %zu patients", task.name.c_str(), task.images, task.groups);
   text += task.labels.empty() ? "\n" : format(", %zu labels\n", task.labels.size());
@@ -123,6 +174,7 @@ std::string task_text(const TaskResult& task, double margin) {
   text += comparisons_text(task, margin);
   for (const ScorerResult& scorer : task.scorers) text += labels_text(task, scorer);
   text += subgroups_text(task) + values_text(task);
+  if (task.few_shot) text += few_shot_text(*task.few_shot);
   for (const CorruptionResult& c : task.corruptions)
     text += format("  altered: %-25s %5zu images  top-1 %7s  same answer %7s\n", c.name.c_str(), c.images,
                    percent(c.accuracy).c_str(), percent(c.agreement).c_str());

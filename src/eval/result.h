@@ -151,6 +151,27 @@ struct CorruptionResult {
   double agreement = 0;  ///< share with the same answer as for the unaltered image
 };
 
+/// The shots of a head that is fitted to all images.
+constexpr size_t kAllShots = static_cast<size_t>(-1);
+
+struct FewShotFigures {
+  double top1 = 0;
+  double macro_auc = 0;
+};
+
+/// Heads of a kind that were fitted to few images of each label.
+struct FewShotHead {
+  std::string name;
+  std::vector<std::vector<FewShotFigures>> runs;  ///< [shots][draws]
+};
+
+/// Heads fitted to few images, beside zero-shot.
+struct FewShotResult {
+  std::vector<size_t> shots;  ///< images of each label, or kAllShots
+  FewShotFigures zero_shot;
+  std::vector<FewShotHead> heads;
+};
+
 /// The results of a task, or the mean of several; a mean has no labels, subgroups or examples.
 struct TaskResult {
   std::string name;
@@ -163,6 +184,7 @@ struct TaskResult {
   std::vector<ValueFigures> values;  ///< of a task about a number
   std::vector<ValueComparison> value_comparisons;
   std::vector<ValueSubgroup> value_subgroups;
+  std::optional<FewShotResult> few_shot;
   std::vector<CorruptionResult> corruptions;
   std::vector<Example> examples;
   std::vector<std::string> notes;  ///< sentences: what could not be computed, and why

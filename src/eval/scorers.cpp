@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <map>
+#include <utility>
 
 #include "eval/neighbours.h"
 #include "stats/answers.h"
@@ -76,22 +79,22 @@ class NeighboursScorer final : public Scorer {
   std::vector<std::string> compared_with_;
 };
 
-// The threshold of the largest Youden index; 0.5 and a note where there is none.
-PointChoice youden_point(const Matrix& scores, const Question& question, size_t label,
-                         const std::string& scorer, std::vector<std::string>& notes) {
+// The threshold of the largest Youden index on the references, or why there is none.
+struct Youden {
+  PointChoice point{0.5f, "0.5"};
+  const char* failure = nullptr;
+};
+
+Youden youden_point(const Matrix& scores, const Question& question, size_t label) {
   const auto positive = stats::is_label(question.known.truth, label);
   const auto count = std::ranges::count(positive, true);
-  const auto half = [&](const std::string& why) {
-    notes.push_back(scorer + ", '" + question.labels[label] + "': the point is 0.5, because " + why);
-    return PointChoice{0.5f, "0.5"};
-  };
-  if (count == 0) return half("no image of the references has this label");
-  if (count == static_cast<std::ptrdiff_t>(positive.size()))
-    return half("all images of the references have this label");
+  if (count == 0) return {.failure = "no image of the references has this label"};
+  if (count == std::ssize(positive)) return {.failure = "all images of the references have this label"};
   const stats::Cut cut =
       stats::youden_cut(stats::RankedScores(stats::column(scores, label), positive).cuts());
-  if (!std::isfinite(cut.threshold)) return half("no threshold is better than chance on the references");
-  return {cut.threshold, "Youden of the references"};
+  if (!std::isfinite(cut.threshold))
+    return {.failure = "no threshold is better than chance on the references"};
+  return {{cut.threshold, "Youden of the references"}};
 }
 
 }  // namespace
@@ -117,6 +120,7 @@ std::vector<PointChoice> choose_points(const Scorer& scorer, const Question& que
                                        std::vector<std::string>& notes) {
   std::vector<PointChoice> points;
   std::optional<Matrix> known;
+  std::map<std::string, std::string> failures;  // the labels of each
   for (size_t k = 0; k < question.labels.size(); ++k) {
     if (auto own = scorer.point(question, k)) {
       points.push_back(*std::move(own));
@@ -127,8 +131,15 @@ std::vector<PointChoice> choose_points(const Scorer& scorer, const Question& que
       continue;
     }
     if (!known) known = scorer.scores(question, Question::Which::known);
-    points.push_back(youden_point(*known, question, k, scorer.name(), notes));
+    Youden youden = youden_point(*known, question, k);
+    if (youden.failure != nullptr) {
+      std::string& labels = failures[youden.failure];
+      labels += (labels.empty() ? "'" : ", '") + question.labels[k] + "'";
+    }
+    points.push_back(std::move(youden.point));
   }
+  for (const auto& [failure, labels] : failures)
+    notes.push_back(scorer.name() + ": the threshold of " + labels + " is 0.5, because " + failure);
   return points;
 }
 

@@ -8,6 +8,7 @@
 
 #include "eval/encoded.h"
 #include "eval/result.h"
+#include "heads/fitted_head.h"
 #include "mii/engine.h"
 
 namespace mii {
@@ -59,6 +60,9 @@ std::unique_ptr<Scorer> zero_shot_scorer(const EncodedModel& model);
 std::unique_ptr<Scorer> neighbours_scorer(const EncodedModel& model, size_t k);
 /// k neighbours by bare pixels: what can be had without a model.
 std::unique_ptr<Scorer> pixels_scorer(const EncodedModel& model, size_t k);
+
+/// A head that was fitted to vectors of the same making. It answers tasks about its own field.
+std::unique_ptr<Scorer> head_scorer(const EncodedModel& model, std::string name, heads::FittedHead head);
 
 /// A threshold for each label: the scorer's own, else the one with the largest Youden index on the
 /// references, else 0.5. Why it is 0.5 although there are references is added to notes.

@@ -477,6 +477,45 @@ TEST_F(Program, EvalComparesPrecisionsSubgroupsAndNumbers) {
   EXPECT_DOUBLE_EQ(tasks[1].at("values").as_array()[0].at("mae").at("value").as_double(), 20);
 }
 
+TEST_F(Program, EvalAsksAndFitsHeads) {
+  std::string table = "path\tsplit\tmodality\tanatomy\n";
+  const char* images[] = {"rgb.png", "grey.png", "bilevel.png", "rgba.png", "palette.png", "baseline.jpg"};
+  for (size_t i = 0; i < 6; ++i)
+    table += picture(images[i]) + (i < 4 ? "\ttrain\t" : "\teval\t") + (i % 2 == 0 ? "Ultrasound" : "X-Ray") +
+             "\tchest\n";
+  write("manifest.tsv", table);
+  const Result fitted =
+      run("fit --quiet --C 1 --calibration none --where split=train --field modality --out " +
+          file("modality.head") + model() + file("manifest.tsv"));
+  ASSERT_EQ(fitted.status, 0) << fitted.err;
+  const std::string eval = "eval --quiet --resamples 10 --field modality --field anatomy --where split=eval" +
+                           model() + file("manifest.tsv");
+  const Result r =
+      run(eval + " --neighbours-from split=train --head " + file("modality.head") +
+          " --few-shot 1,all --repeats 2 --json " + file("report.json") + " --html " + file("page.html"));
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.out, HasSubstr("head modality.head less zero-shot: top-1 "));
+  EXPECT_THAT(r.out, HasSubstr("note: head modality.head has no answer to this task"));
+  EXPECT_THAT(r.out, HasSubstr("note: no head is fitted: there is one label only"));
+  EXPECT_THAT(text_of(file("page.html")), HasSubstr("Heads fitted to few images"));
+  const auto report = boost::json::parse(text_of(file("report.json"))).as_object();
+  const auto& task = report.at("tasks").as_array()[0];
+  EXPECT_EQ(task.at("scorers").as_array()[3].at("name").as_string(), "head modality.head");
+  const auto& few = task.at("few_shot").as_object();
+  EXPECT_EQ(boost::json::serialize(few.at("shots")), R"([1,"all"])");
+  EXPECT_EQ(few.at("heads").as_array().size(), 5u);
+  for (const auto& head : few.at("heads").as_array()) {
+    EXPECT_EQ(head.at("top1").as_array()[0].as_array().size(), 2u);
+    EXPECT_EQ(head.at("top1").as_array()[1].as_array().size(), 1u);
+  }
+  const Result alone = run(eval + " --few-shot 1");
+  EXPECT_EQ(alone.status, 2);
+  EXPECT_THAT(alone.err, HasSubstr("--few-shot needs --neighbours-from"));
+  const Result none = run(eval + " --neighbours-from split=train --few-shot 1,0");
+  EXPECT_EQ(none.status, 2);
+  EXPECT_THAT(none.err, HasSubstr("expected numbers from 1 on, or all"));
+}
+
 TEST_F(Program, EvalRefusesWhatMakesNoFigure) {
   write("manifest.tsv", "path\tmodality\n" + picture("rgb.png") + "\tUltrasound\n");
   const auto refused = [&](const std::string& flags) {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "eval/few_shot.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -148,6 +149,17 @@ TEST(Subgroups, ThatAreEmptyOrOfOneClassAreSaid) {
   EXPECT_THAT(result.subgroups[0].scorers, IsEmpty());
   EXPECT_TRUE(std::isnan(result.subgroups[1].scorers[0].top1_difference.value));
   EXPECT_TRUE(std::isnan(result.subgroups[2].scorers[0].macro_auc.value));
+}
+
+TEST(FewShot, MeansAreOverTasksDrawByDraw) {
+  const auto task = [](double zero_shot, double first, double second) {
+    FewShotResult made{{1}, {zero_shot, zero_shot}, {{"h", {{{first, first}, {second, second}}}}}};
+    return made;
+  };
+  const FewShotResult mean = mean_of(std::vector{task(0.5, 0.25, 1), task(1, 0.75, 0.5)});
+  EXPECT_EQ(mean.zero_shot.top1, 0.75);
+  EXPECT_EQ(mean.heads[0].runs[0][0].top1, 0.5);
+  EXPECT_EQ(mean.heads[0].runs[0][1].macro_auc, 0.75);
 }
 
 TEST(Values, HaveErrorsComparisonsAndSubgroups) {

@@ -91,6 +91,18 @@ TEST(Report, HoldsNumbersOfATask) {
   EXPECT_THAT(to_html(report), HasSubstr("Bland and Altman: k"));
 }
 
+TEST(Report, SaysWhetherAnyHeadIsBetterThanZeroShot) {
+  const auto said = [](double top1) {
+    TaskResult task{.name = "t", .images = 1, .groups = 1};
+    task.few_shot =
+        FewShotResult{{4, kAllShots}, {0.75, 0.75}, {{"h", {{{top1, 0.5}, {top1, 0.5}}, {{0.5, 0.5}}}}}};
+    return to_table(report_of(std::move(task)));
+  };
+  EXPECT_THAT(said(0.875), HasSubstr("best top-1: h, 4 images of each label, +12.5 points to zero-shot\n"));
+  EXPECT_THAT(said(0.75), HasSubstr("no head has a better top-1 than zero-shot\n"));
+  EXPECT_THAT(said(0.875), HasSubstr("h                 0.8750 (sd 0.0000)  0.5000\n"));
+}
+
 TEST(Report, EscapesWhatComesFromOutside) {
   TaskResult task{.name = "<script>", .images = 1, .groups = 1};
   task.labels = {{"a&\"b\"", 1}};
