@@ -78,7 +78,7 @@ void print_json(const Scored& scored, const Scorer& scorer) {
     json.key("predictions").begin_object();
     for (const size_t k : descending(scored.scores)) json.member(labels[k], scored.scores[k]);
     json.end_object();
-    write_reading(json, labels, scorer.reading);
+    if (scorer.fitted == nullptr) write_reading(json, labels, scorer.reading);
     add_bands(json, scored, scorer);
   }
   if (scored.provenance != nullptr)
