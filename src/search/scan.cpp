@@ -313,6 +313,10 @@ Scan scan(const VectorRows& rows, const Bitmap& allowed, const Matrix& queries, 
   const size_t count = allowed.count();
   Scan result;
   result.stage = stage_for(count, queries.rows(), options.stage);
+  if (count == 0) {
+    result.best.resize(queries.rows());
+    return result;
+  }
   const bool by_signs = result.stage == Stage::signs || result.stage == Stage::hamming;
   const bool by_products = result.stage == Stage::exact && queries.rows() >= kProductQueries;
   const size_t kept = by_signs ? rows_to_rescore(count, options, result.stage) : options.k;
@@ -332,6 +336,12 @@ Scan scan(const VectorRows& rows, const Bitmap& allowed, const Matrix& queries, 
       result.best.push_back(rescored(rows, some.row(q), rankings.finish(q), options));
   }
   return result;
+}
+
+float similarity(const VectorRows& rows, std::span<const float> query, uint32_t row) {
+  float dot = 0;
+  stored_dots(rows, query, {&row, 1}, &dot);
+  return dot;
 }
 
 }  // namespace mii::search

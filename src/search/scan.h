@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -59,5 +60,8 @@ struct Scan {
 /// queries: [n, dim], unit vectors. allowed: the rows that may be hits. The result does not depend on the
 /// number of threads, the machine or the other queries.
 Scan scan(const VectorRows& rows, const Bitmap& allowed, const Matrix& queries, const ScanOptions& options);
+
+/// With one row, as a scan gives it.
+float similarity(const VectorRows& rows, std::span<const float> query, uint32_t row);
 
 }  // namespace mii::search
