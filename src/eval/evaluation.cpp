@@ -8,9 +8,12 @@
 #include <set>
 #include <utility>
 
+#include "eval/neighbours.h"
 #include "image/alter.h"
 #include "image/encode_jpeg.h"
 #include "image/preprocess.h"
+#include "stats/answers.h"
+#include "stats/bootstrap.h"
 
 namespace mii {
 namespace {
@@ -119,9 +122,10 @@ class Evaluation::Impl {
 
     TaskResult result = summary(task.name, {&answers, 1});
     const Matrix& scores = answers.scores;
-    result.confusion = confusion(scores, asked.truth);
+    const stats::RankedAnswers ranked(scores, asked.truth);
+    result.confusion = ranked.confusion();
     for (size_t c = 0; c < labels.size(); ++c)
-      result.labels.push_back(label_result(labels[c], c, scores, asked, result));
+      result.labels.push_back(label_result(labels[c], c, ranked, result));
     add_examples(labels, scores, asked, result);
     if (task.corruptions) add_corruptions(head, scores, asked, result);
     if (!task.mean.empty()) means_[task.mean].push_back(std::move(answers));
@@ -137,40 +141,42 @@ class Evaluation::Impl {
   }
 
  private:
-  using Statistic = std::function<double(const Matrix& scores, std::span<const size_t> truth)>;
+  using Statistic = std::function<double(const stats::RankedAnswers& answers, stats::Multiplicities times)>;
 
   // The tasks' mean of a statistic of these answers, with its interval: patients are drawn from all tasks
   // together. Minus that of other answers on the same draws, where given.
   Estimate estimate(std::span<const Answers> tasks, const Statistic& statistic, Matrix Answers::*answers,
                     Matrix Answers::*others = nullptr) const {
     std::vector<std::string> groups;
-    std::vector<std::pair<size_t, size_t>> places;  // task, row
-    for (size_t t = 0; t < tasks.size(); ++t) {
-      for (size_t row = 0; row < tasks[t].asked.items.size(); ++row) {
-        groups.push_back(tasks[t].asked.groups[row]);
-        places.emplace_back(t, row);
-      }
+    std::vector<stats::RankedAnswers> ranked, other;
+    for (const Answers& task : tasks) {
+      groups.insert(groups.end(), task.asked.groups.begin(), task.asked.groups.end());
+      ranked.emplace_back(task.*answers, task.asked.truth);
+      if (others != nullptr) other.emplace_back(task.*others, task.asked.truth);
     }
-    return bootstrap(groups, options_.resamples, 1, [&](std::span<const size_t> rows) {
-      std::vector<std::vector<size_t>> drawn(tasks.size());
-      for (const size_t r : rows) drawn[places[r].first].push_back(places[r].second);
+    const auto mean = [&](stats::Multiplicities times, std::span<double> figure) {
       double sum = 0;
+      size_t begin = 0;
       for (size_t t = 0; t < tasks.size(); ++t) {
-        if (drawn[t].empty()) return std::nan("");
-        std::vector<size_t> truth;
-        for (const size_t row : drawn[t]) truth.push_back(tasks[t].asked.truth[row]);
-        sum += statistic(some_rows(tasks[t].*answers, drawn[t]), truth);
-        if (others != nullptr) sum -= statistic(some_rows(tasks[t].*others, drawn[t]), truth);
+        const size_t images = tasks[t].asked.items.size();
+        const auto own = times.empty() ? times : times.subspan(begin, images);
+        sum += statistic(ranked[t], own);
+        if (others != nullptr) sum -= statistic(other[t], own);
+        begin += images;
       }
-      return sum / static_cast<double>(tasks.size());
-    });
+      figure[0] = sum / static_cast<double>(tasks.size());
+    };
+    return stats::bootstrap(stats::make_groups(groups), 1, {.resamples = options_.resamples}, mean).front();
   }
 
   TaskResult summary(const std::string& name, std::span<const Answers> tasks) const {
     const auto top = [](size_t k) {
-      return [k](const Matrix& scores, std::span<const size_t> truth) {
-        return top_k_accuracy(scores, truth, k);
+      return [k](const stats::RankedAnswers& answers, stats::Multiplicities times) {
+        return answers.top_k_accuracy(k, times);
       };
+    };
+    const auto macro_auc = [](const stats::RankedAnswers& answers, stats::Multiplicities times) {
+      return answers.macro_auc(times);
     };
     TaskResult result{.name = name};
     std::set<std::string> groups;
@@ -208,18 +214,14 @@ class Evaluation::Impl {
     for (const std::string& value : values) task.labels.emplace_back(value, std::vector{value});
   }
 
-  static LabelResult label_result(const std::string& label, size_t c, const Matrix& scores,
-                                  const Asked& asked, const TaskResult& result) {
-    std::vector<float> column;
-    std::vector<bool> positive;
-    for (size_t r = 0; r < scores.rows(); ++r) {
-      column.push_back(scores.row(r)[c]);
-      positive.push_back(asked.truth[r] == c);
-    }
-    const auto images = static_cast<size_t>(std::count(positive.begin(), positive.end(), true));
-    const double right = static_cast<double>(result.confusion[c * scores.cols() + c]);
-    return {label, images, images == 0 ? NAN : right / static_cast<double>(images), roc_auc(column, positive),
-            roc_curve(column, positive)};
+  static LabelResult label_result(const std::string& label, size_t c, const stats::RankedAnswers& ranked,
+                                  const TaskResult& result) {
+    const auto images = static_cast<double>(ranked.label(c).counts_at(0).positives());
+    LabelResult made{label, static_cast<size_t>(images), NAN, ranked.label(c).auc(), {}};
+    if (images > 0) made.recall = static_cast<double>(result.confusion[c * ranked.labels() + c]) / images;
+    for (const stats::Cut& cut : stats::corners(ranked.label(c).cuts()))
+      made.roc.emplace_back(1 - cut.counts.specificity(), cut.counts.sensitivity());
+    return made;
   }
 
   // Of the model's vectors and, to compare with, of bare pixels.

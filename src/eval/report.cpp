@@ -24,6 +24,7 @@ namespace {
 std::string percent(double share) { return std::isnan(share) ? "-" : format("%.1f %%", 100 * share); }
 
 std::string percent(const Estimate& e) {
+  if (std::isnan(e.value)) return "-";
   return format("%5.1f %%", 100 * e.value) +
          (std::isnan(e.low) ? "" : format(" (%.1f-%.1f)", 100 * e.low, 100 * e.high));
 }

@@ -6,9 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "eval/metrics.h"
+#include "stats/estimate.h"
 
 namespace mii {
+
+using stats::Estimate;
 
 struct LabelResult {
   std::string label;
