@@ -464,11 +464,13 @@ TEST_F(Folder, AKilledWriterLosesNothingThatItAcknowledged) {
       }
     }
     close(pipe_ends[1]);
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 40'000));
+    char buffer[4096];
+    for (size_t wait_for = random() % 4; wait_for > 0; --wait_for)
+      acknowledged += static_cast<size_t>(read(pipe_ends[0], buffer, 1));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 20'000));
     ::kill(writer, SIGKILL);
     int status = 0;
     waitpid(writer, &status, 0);
-    char buffer[4096];
     for (ssize_t n; (n = read(pipe_ends[0], buffer, sizeof buffer)) > 0;)
       acknowledged += static_cast<size_t>(n);
     close(pipe_ends[0]);
