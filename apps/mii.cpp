@@ -55,6 +55,9 @@ int main(int argc, char** argv) {
   mii::add_convert(app, chosen);
   mii::add_pull(app, chosen);
   mii::add_serve(app, chosen);
+  mii::add_collection(app, chosen);
+  mii::add_search(app, chosen);
+  mii::add_duplicates(app, chosen);
   mii::add_bench(app, chosen);
   mii::add_fit(app, chosen);
   mii::add_head(app, chosen);
