@@ -215,11 +215,23 @@ class Fit {
   void use_held_out() {
     const LabelledVectors held_out = data_.some_rows(split_.held_out);
     if (regression_) return measure_errors(held_out);
-    const FittedHead raw(copy_of_parts());
-    parts_.calibration =
-        fit_calibration(options_.calibration, raw.raw_scores(held_out.vectors), held_out.truth);
+    const Rows64 scores = FittedHead(copy_of_parts()).raw_scores(held_out.vectors);
+    parts_.calibration = fit_calibration(options_.calibration, scores, held_out.truth);
     const FittedHead calibrated(copy_of_parts());
+    if (all_right(scores, held_out.truth))
+      warn("all " + counted(held_out.truth.rows(), "image") +
+           " held out are answered rightly: harder ones are needed to tell how far to trust the "
+           "probabilities");
     choose_points(calibrated.score(held_out.vectors), held_out.truth);
+  }
+
+  static bool all_right(const Rows64& scores, const Truth& truth) {
+    if (truth.several) return false;
+    for (size_t i = 0; i < scores.rows(); ++i) {
+      const auto row = scores.row(i);
+      if (!truth.holds(i, static_cast<size_t>(std::ranges::max_element(row) - row.begin()))) return false;
+    }
+    return true;
   }
 
   HeadParts copy_of_parts() const {

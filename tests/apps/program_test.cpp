@@ -120,6 +120,45 @@ TEST_F(Program, ClassifyPrintsOneJsonObjectAnImageInDescendingOrder) {
   EXPECT_EQ(count, 2u);
 }
 
+TEST_F(Program, ClassifyScoresALabelInAnotherLanguageByItsPromptAndKeepsItsName) {
+  const std::string image = "classify" + model() + picture("rgb.png");
+  const Result chinese = run(image + " --labels 超声 X光片 --json"),
+               english = run(image + " --labels ultrasound x-ray --json");
+  ASSERT_EQ(chinese.status, 0) << chinese.err;
+  EXPECT_THAT(chinese.err, HasSubstr("label '超声' is scored as 'ultrasound'"));
+  EXPECT_EQ(english.err, "");
+  const auto named = boost::json::parse(chinese.out).as_object();
+  const auto plain = boost::json::parse(english.out).as_object();
+  EXPECT_EQ(named.at("predictions").at("超声"), plain.at("predictions").at("ultrasound"));
+  EXPECT_EQ(named.at("predictions").at("X光片"), plain.at("predictions").at("x-ray"));
+  EXPECT_EQ(named.at("prompts").at("X光片").as_string(), "x-ray");
+  EXPECT_FALSE(plain.contains("prompts"));
+  EXPECT_THAT(run(image + " --labels 超声 X光片 --quiet").err, Not(HasSubstr("is scored as")));
+}
+
+TEST_F(Program, ClassifyWarnsOfLabelsInAnotherScriptThatNobodyKnows) {
+  const Result r = run("classify --json --quiet" + model() + picture("rgb.png") + " --labels 一二三 CT");
+  EXPECT_EQ(r.status, 0);
+  EXPECT_THAT(r.err, HasSubstr("label '一二三' is not in the label catalogue"));
+  EXPECT_EQ(boost::json::parse(r.out).at("warnings").as_array().size(), 1u);
+}
+
+TEST_F(Program, LabelsListsTheCatalogue) {
+  const Result all = run("labels");
+  EXPECT_EQ(all.status, 0);
+  EXPECT_GE(std::ranges::count(all.out, '\n'), 900);
+  const Result some = run("labels --modality B超 --language de --search 'cyst liver' --quiet");
+  EXPECT_EQ(some.out,
+            "Ultraschall Leber Leberzyste  =  ultrasound liver liver cyst\n"
+            "Ultraschall Leber hydatid cyst  =  ultrasound liver hydatid cyst\n");
+  EXPECT_EQ(some.err, "");
+  const Result json = run("labels --search sarcoidosis --modality x-ray --json");
+  EXPECT_EQ(boost::json::parse(json.out).at("body_part").at(0).as_string(), "chest");
+  EXPECT_THAT(json.err, HasSubstr("mii: 1 of "));
+  EXPECT_EQ(run("labels --language xx").status, 2);
+  EXPECT_EQ(run("labels --modality telepathy").status, 2);
+}
+
 TEST_F(Program, EmbedWritesTheEnginesVectorsInEachFormat) {
   const Image image = Image::read(picture("rgb.png"));
   const Matrix expected =

@@ -147,6 +147,12 @@ TEST(FitHead, OperatingPointsMakeBands) {
   EXPECT_FALSE(fit(data).band(0, 0.5f));
 }
 
+TEST(FitHead, SaysWhenNothingThatWasHeldOutIsHardEnough) {
+  const char* sentence = "all 24 images held out are answered rightly";
+  EXPECT_THAT(warnings(fit(MadeUp().data())), Contains(HasSubstr(sentence)));
+  EXPECT_THAT(warnings(fit(MadeUp{.noise = 1.5}.data())), testing::Not(Contains(HasSubstr(sentence))));
+}
+
 TEST(FitHead, CalibrationMakesProbabilitiesOfRowsThatTheFitDidNotSeeLikelier) {
   const LabelledVectors data = MadeUp{.rows = 3000, .noise = 2}.data();
   const Split split = hold_out_fifth(group_rows(data, 7));
