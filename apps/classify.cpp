@@ -2,11 +2,14 @@
 #include <cstdio>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "commands.h"
 #include "core/json_writer.h"
 #include "core/utf8.h"
+#include "heads/head_file.h"
 #include "image_flags.h"
+#include "labels/reading.h"
 #include "model_flags.h"
 #include "outcome.h"
 #include "output.h"
@@ -21,6 +24,7 @@ struct Flags {
   ImageFlags images;
   std::vector<std::string> labels;
   std::string labels_file;
+  std::string head;
   ClassifyOptions classify;
   bool json = false;
   bool provenance = false;
@@ -39,42 +43,106 @@ struct Scored {
   std::span<const float> scores;
 };
 
-void print_json(const Scored& scored, const std::vector<std::string>& labels, const std::string& identity) {
+/// What scores the images: the labels' texts, or a head that was fitted.
+struct Scorer {
+  std::unique_ptr<const Head> head;
+  const heads::FittedHead* fitted = nullptr;  ///< the same, where it is one
+  labels::Reading reading;                    ///< of the labels, where they are texts
+  std::string identity;                       ///< of the vectors, where JSON says it
+
+  bool answers_value() const { return fitted != nullptr && fitted->parts().answer == heads::Answer::value; }
+  std::optional<heads::Band> band(size_t label, float score) const {
+    return fitted == nullptr ? std::nullopt : fitted->band(label, score);
+  }
+};
+
+void add_bands(JsonWriter& json, const Scored& scored, const Scorer& scorer) {
+  if (scorer.fitted == nullptr || scorer.fitted->parts().points.empty()) return;
+  json.key("bands").begin_object();
+  for (const size_t k : descending(scored.scores)) {
+    const auto band = scorer.band(k, scored.scores[k]);
+    if (!band) continue;
+    json.key(scorer.head->labels()[k]).begin_object();
+    json.member("band", band->name).member("point", band->points).end_object();
+  }
+  json.end_object();
+}
+
+void print_json(const Scored& scored, const Scorer& scorer) {
+  const std::vector<std::string>& labels = scorer.head->labels();
   JsonWriter json(JsonWriter::Style::spaced);
   json.begin_object().member("image", scored.name);
-  json.key("predictions").begin_object();
-  for (const size_t k : descending(scored.scores)) json.member(labels[k], scored.scores[k]);
-  json.end_object();
+  if (scorer.answers_value()) {
+    json.member("field", labels.front()).member("value", scored.scores.front());
+  } else {
+    json.key("predictions").begin_object();
+    for (const size_t k : descending(scored.scores)) json.member(labels[k], scored.scores[k]);
+    json.end_object();
+    if (scorer.fitted == nullptr) write_reading(json, labels, scorer.reading);
+    add_bands(json, scored, scorer);
+  }
   if (scored.provenance != nullptr)
     json.member("provenance", RawJson{pipeline::provenance_json(*scored.provenance)});
-  json.member("identity", identity).end_object();
+  json.member("identity", scorer.identity).end_object();
   std::printf("%s\n", json.finish().c_str());
 }
 
-void print_table(const Scored& scored, const std::vector<std::string>& labels) {
+void print_table(const Scored& scored, const Scorer& scorer) {
+  const std::vector<std::string>& labels = scorer.head->labels();
   print_line(scored.name);
   if (scored.provenance != nullptr) print_line("  " + pipeline::mapping_text(*scored.provenance));
-  for (const size_t k : descending(scored.scores))
-    std::printf("  %8.4f  %s\n", scored.scores[k], printable(labels[k]).c_str());
+  for (const size_t k : descending(scored.scores)) {
+    const auto band = scorer.band(k, scored.scores[k]);
+    const std::string decided = band ? std::string("  ") + band->name + " (" + band->points + ")" : "";
+    std::printf("  %8.4f  %s%s\n", scored.scores[k], printable(labels[k]).c_str(),
+                printable(decided).c_str());
+  }
+}
+
+// What a label was taken for must be seen before its score is believed.
+void tell(const std::vector<std::string>& labels, const labels::Reading& reading, bool quiet) {
+  for (size_t k = 0; k < labels.size() && !quiet; ++k)
+    if (reading.prompts[k] != labels[k])
+      say("label '" + labels[k] + "' is scored as '" + reading.prompts[k] + "'");
+  for (const std::string& warning : reading.warnings) say(warning);
+}
+
+Scorer make_scorer(const Flags& flags, const Engine& engine) {
+  const Identity identity = flags.json || !flags.head.empty()
+                                ? engine.identity(pipeline::preprocessing_text(flags.images.decode.options()))
+                                : Identity();
+  Scorer scorer;
+  if (flags.head.empty()) {
+    const std::vector<std::string> labels =
+        flags.labels_file.empty() ? flags.labels : pipeline::read_lines(flags.labels_file);
+    scorer.reading = labels::read_labels(labels::Catalogue::built_in(), labels);
+    tell(labels, scorer.reading, flags.model.quiet);
+    ClassifyOptions options = flags.classify;
+    options.prompts = scorer.reading.prompts;
+    scorer.head = std::make_unique<ZeroShotHead>(engine.zero_shot_head(labels, options));
+  } else {
+    auto fitted = std::make_unique<heads::FittedHead>(heads::read_head(flags.head));
+    for (const std::string& difference : fitted->expect_made_alike(identity))
+      if (!flags.model.quiet) say("warning: the head was fitted to vectors of another making: " + difference);
+    scorer.fitted = fitted.get();
+    scorer.head = std::move(fitted);
+  }
+  if (flags.json) scorer.identity = identity.fingerprint();
+  return scorer;
 }
 
 int classify(const Flags& flags) {
   const pipeline::FoundImages found = flags.images.find();
   const std::vector<pipeline::ImageInput>& inputs = found.inputs;
-  const std::vector<std::string> labels =
-      flags.labels_file.empty() ? flags.labels : pipeline::read_lines(flags.labels_file);
   const Engine engine = flags.model.open();
-  const ZeroShotHead head = engine.zero_shot_head(labels, flags.classify);
-  const std::string identity =
-      flags.json ? engine.identity(pipeline::preprocessing_text(flags.images.decode.options())).fingerprint()
-                 : "";
+  const Scorer scorer = make_scorer(flags, engine);
   const auto sink = [&](const std::vector<size_t>& indices, const Matrix& vectors,
                         std::span<const Image> images) {
-    const Matrix scores = head.score(vectors);
+    const Matrix scores = scorer.head->score(vectors);
     for (size_t i = 0; i < indices.size(); ++i) {
       const Scored scored{inputs[indices[i]].name(), flags.provenance ? images[i].provenance() : nullptr,
                           scores.row(i)};
-      flags.json ? print_json(scored, labels, identity) : print_table(scored, labels);
+      flags.json ? print_json(scored, scorer) : print_table(scored, scorer);
     }
     expect_printed();
   };
@@ -88,21 +156,30 @@ int classify(const Flags& flags) {
 
 void add_classify(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("classify", "Score images against labels, without training");
+  CLI::App* command = app.add_subcommand(
+      "classify", "Score images against labels, without training, or by a head that mii fit wrote");
   flags->images.add_to(*command, "images");
-  auto* labels = command->add_option("--labels", flags->labels, "Labels");
+  auto* labels = command->add_option("--labels", flags->labels,
+                                     "Labels, in English or as `mii labels --language` has them");
   auto* file = command->add_option("--labels-file", flags->labels_file, "Labels, one a line");
   labels->excludes(file);
-  command->add_flag("--multilabel", flags->classify.multilabel,
-                    "Score each label alone (sigmoid), not against the others");
-  command->add_option("--template", flags->classify.templates,
-                      "Prompt around the label, with {} where it goes; several are averaged");
+  auto* head = command->add_option("--head", flags->head, "Answer by this head, in place of labels")
+                   ->check(CLI::ExistingFile)
+                   ->excludes(labels)
+                   ->excludes(file);
+  auto* multilabel = command->add_flag("--multilabel", flags->classify.multilabel,
+                                       "Score each label alone (sigmoid), not against the others");
+  auto* templates =
+      command->add_option("--template", flags->classify.templates,
+                          "Prompt around the label, with {} where it goes; several are averaged");
+  head->excludes(multilabel)->excludes(templates);
   command->add_flag("--json", flags->json, "One JSON object a line");
   command->add_flag("--provenance", flags->provenance, "Say how each file became the image that was scored");
   flags->model.add_to(*command);
-  command->callback([flags, labels, file, &chosen] {
+  command->callback([flags, labels, file, head, &chosen] {
     flags->images.expect_any();
-    if (labels->empty() && file->empty()) throw CLI::RequiredError("--labels or --labels-file");
+    if (labels->empty() && file->empty() && head->empty())
+      throw CLI::RequiredError("--labels, --labels-file or --head");
     chosen = [flags] { return classify(*flags); };
   });
 }

@@ -13,10 +13,13 @@ using Command = std::function<int()>;
 
 void add_classify(CLI::App& app, Command& chosen);
 void add_embed(CLI::App& app, Command& chosen);
+void add_labels(CLI::App& app, Command& chosen);
 void add_info(CLI::App& app, Command& chosen);
 void add_inspect(CLI::App& app, Command& chosen);
 void add_convert(CLI::App& app, Command& chosen);
 void add_eval(CLI::App& app, Command& chosen);
+void add_fit(CLI::App& app, Command& chosen);
+void add_head(CLI::App& app, Command& chosen);
 void add_pack(CLI::App& app, Command& chosen);
 void add_train(CLI::App& app, Command& chosen);
 void add_pull(CLI::App& app, Command& chosen);

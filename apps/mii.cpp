@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
       "Exit status: 0 done; 1 failed; 2 wrong usage; 3 done, but some inputs failed; 130 interrupted.");
   mii::Command chosen;
   mii::add_classify(app, chosen);
+  mii::add_labels(app, chosen);
   mii::add_embed(app, chosen);
   mii::add_inspect(app, chosen);
   mii::add_info(app, chosen);
@@ -58,6 +59,8 @@ int main(int argc, char** argv) {
   mii::add_search(app, chosen);
   mii::add_duplicates(app, chosen);
   mii::add_bench(app, chosen);
+  mii::add_fit(app, chosen);
+  mii::add_head(app, chosen);
   mii::add_eval(app, chosen);
   mii::add_pack(app, chosen);
   mii::add_train(app, chosen);

@@ -188,23 +188,24 @@ void ServeFlags::read_config(CLI::App& command) {
     ++number;
     line = trimmed(line.substr(0, line.find('#')));
     if (line.empty()) continue;
-    const std::string where = config + ": line " + std::to_string(number) + ": ";
+    const auto wrong = [&](const std::string& what) {
+      return CLI::ConversionError(config + ": line " + std::to_string(number) + ": " + what, "--config");
+    };
     const size_t equals = line.find('=');
-    if (equals == std::string::npos)
-      throw CLI::ConversionError(where + "expected 'option = value'", "--config");
+    if (equals == std::string::npos) throw wrong("expected 'option = value'");
     const std::string name = trimmed(line.substr(0, equals)), value = trimmed(line.substr(equals + 1));
     CLI::Option* option = command.get_option_no_throw("--" + name);
     if (option == nullptr || name == "config" || name == "help")
-      throw CLI::ConversionError(where + "there is no option '" + name + "'", "--config");
+      throw wrong("there is no option '" + name + "'");
     if (from_above.contains(option)) continue;
     // A list grows with each of its lines.
     if (option->count() > 0 && option->get_items_expected_max() == 1)
-      throw CLI::ConversionError(where + "'" + name + "' is given twice", "--config");
+      throw wrong("'" + name + "' is given twice");
     try {
       option->add_result(value);
       option->run_callback();
     } catch (const CLI::ParseError& error) {
-      throw CLI::ConversionError(where + error.what(), "--config");
+      throw wrong(error.what());
     }
   }
 }

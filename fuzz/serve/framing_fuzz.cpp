@@ -67,7 +67,8 @@ Connection read(std::string_view input, Piece piece) {
     Message message;
     if (!finished([&] { return reader.read_head(request); })) return seen;
     message.head_end = fed - reader.buffered();
-    if (!finished([&] { return reader.read_body(&message.body); })) return seen;
+    if (!finished([&] { return reader.read_body([&](std::string_view piece) { message.body += piece; }); }))
+      return seen;
     message.end = fed - reader.buffered();
     seen.messages.push_back(std::move(message));
   }

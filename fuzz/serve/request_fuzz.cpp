@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <cstdlib>
 
+#include "serve/body_reader.h"
 #include "serve/fake_model.h"
 #include "serve/json.h"
 #include "serve/openai_api.h"
@@ -48,17 +49,23 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const FakeModel model(std::make_shared<FakeState>());
   static const Limits limits{.images = 4, .texts = 4, .text_bytes = 64};
   static const std::string name = "medimageinsight";
+  static const labels::Catalogue catalogue = labels::Catalogue::built_in();
   HeadCache heads;
   if (size == 0) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
   const size_t line = std::min(text.find('\n'), text.size());
+  const std::string_view body = text.substr(std::min(line + 1, text.size()));
+  check_parsers(body);
   Request request;
   request.query = text.substr(0, line);
-  request.body = text.substr(std::min(line + 1, text.size()));
   request.headers = {{"content-type", kTypes[data[0] / 4 % 4]}};
-  check_parsers(request.body);
+  // However it is cut, it is the same body.
+  const size_t piece = 1 + data[0] / 16;
+  BodyReader reader(request, true, limits);
+  for (size_t at = 0; at < body.size(); at += piece) reader.take(body.substr(at, piece));
+  reader.finish(request);
 
-  Outcome outcome = kHandlers[data[0] % 4](request, {model, limits, name, heads});
+  Outcome outcome = kHandlers[data[0] % 4](request, {model, limits, name, heads, catalogue});
   if (const auto* response = std::get_if<Response>(&outcome)) {
     check_answer(*response);
     return 0;
@@ -66,6 +73,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Work& work = std::get<Work>(outcome);
   expect(work.images.size() + work.texts.size() > 0);
   Matrix images(work.images.size(), 2), texts(work.texts.size(), 2);
-  check_answer(work.answer(images, texts));
+  check_answer(work.answer(std::move(images), std::move(texts)));
   return 0;
 }

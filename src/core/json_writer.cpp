@@ -22,7 +22,7 @@ void JsonWriter::separate() {
 
 void JsonWriter::start_value() {
   if (std::exchange(key_waits_, false)) return;
-  expect(open_.empty() ? text_.empty() : open_.back() == '[',
+  expect(open_.empty() ? !std::exchange(begun_, true) : open_.back() == '[',
          open_.empty() ? "a second top-level value" : "a value without a key in an object");
   separate();
 }
@@ -66,7 +66,7 @@ JsonWriter& JsonWriter::end(char begun_with, char bracket) {
 }
 
 std::string JsonWriter::finish() {
-  expect(open_.empty() && !text_.empty(), "a text that is not complete");
+  expect(open_.empty() && begun_, "a text that is not complete");
   return std::move(text_);
 }
 

@@ -5,6 +5,7 @@
 #include <ranges>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace mii {
@@ -54,7 +55,11 @@ class JsonWriter {
     return key(name).value(named);
   }
 
-  /// The whole text. Throws Error{internal} where something is missing.
+  /// What has been written and not taken yet, so that a long text need not be in memory as a whole.
+  std::string take() { return std::exchange(text_, {}); }
+  size_t bytes() const { return text_.size(); }  ///< of what take() would give
+
+  /// The whole text, or what of it was not taken yet. Throws Error{internal} where something is missing.
   std::string finish();
 
  private:
@@ -66,6 +71,7 @@ class JsonWriter {
   Style style_;
   std::string text_;
   std::vector<char> open_;  // brackets that wait for their ends, the innermost last
+  bool begun_ = false;
   bool first_ = true;       // of what stands behind the innermost bracket
   bool key_waits_ = false;  // for its value
 };

@@ -12,4 +12,9 @@ Manifest Manifest::read(const std::filesystem::path& file) {
   return {file.parent_path(), std::move(table)};
 }
 
+std::string Manifest::group(size_t row) const {
+  const std::string& patient = at(row, "patient");
+  return patient.empty() ? at(row, "path") : at(row, "source") + "/" + patient;
+}
+
 }  // namespace mii

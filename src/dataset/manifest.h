@@ -21,7 +21,11 @@ class Manifest {
   const std::string& at(size_t row, std::string_view column) const { return table_.at(row, column); }
   std::filesystem::path path(size_t row) const { return folder_ / at(row, "path"); }
 
-  /// As Table::keep_where.
+  /// Whose image a row is: the source and its patient, or the path where the patient is not known.
+  std::string group(size_t row) const;
+
+  /// As Table::meets and Table::keep_where.
+  std::vector<bool> meets(std::string_view condition) const { return table_.meets(condition); }
   void keep_where(std::string_view condition) { table_.keep_where(condition); }
 
  private:

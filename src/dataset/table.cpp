@@ -128,7 +128,7 @@ const std::string& Table::at(size_t row, std::string_view column) const {
   return c < columns_.size() ? rows_[row][c] : kNone;
 }
 
-void Table::keep_where(std::string_view condition) {
+std::vector<bool> Table::meets(std::string_view condition) const {
   const size_t equals = condition.find('=');
   if (equals == std::string_view::npos)
     throw Error(ErrorCode::invalid_argument,
@@ -138,9 +138,17 @@ void Table::keep_where(std::string_view condition) {
   if (c == columns_.size())
     throw Error(ErrorCode::invalid_argument, name_ + ": has no column '" + std::string(name) + "'");
   const auto values = split(condition.substr(equals + 1), ',');
-  std::erase_if(rows_, [&](const auto& row) { return std::ranges::find(values, row[c]) == values.end(); });
-  if (rows_.empty())
+  std::vector<bool> met;
+  for (const auto& row : rows_) met.push_back(std::ranges::find(values, row[c]) != values.end());
+  if (std::ranges::find(met, true) == met.end())
     throw Error(ErrorCode::invalid_argument, name_ + ": no row with " + std::string(condition));
+  return met;
+}
+
+void Table::keep_where(std::string_view condition) {
+  const std::vector<bool> met = meets(condition);
+  size_t row = 0;
+  std::erase_if(rows_, [&](const auto&) { return !met[row++]; });
 }
 
 }  // namespace mii

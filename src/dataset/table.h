@@ -28,8 +28,11 @@ class Table {
   /// The value in a row; empty when the table has no such column.
   const std::string& at(size_t row, std::string_view column) const;
 
-  /// Keeps the rows that meet a condition "column=value[,value...]".
-  /// Throws Error{invalid_argument} when it is none, when there is no such column, or no row is left.
+  /// Which rows meet a condition "column=value[,value...]".
+  /// Throws Error{invalid_argument} when it is none, when there is no such column, or no row meets it.
+  std::vector<bool> meets(std::string_view condition) const;
+
+  /// Keeps those. Throws as meets does.
   void keep_where(std::string_view condition);
 
  private:

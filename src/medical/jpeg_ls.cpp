@@ -134,7 +134,7 @@ class Scan {
     for (RunContext& context : run_contexts_) context.a = a;
     gradients_.resize(2 * static_cast<size_t>(c_.maxval) + 1);
     for (int d = -c_.maxval; d <= c_.maxval; ++d)
-      gradients_[static_cast<size_t>(d + c_.maxval)] = quantized(d);
+      gradients_[place_of(d)] = quantized(d);
   }
 
   // The next line of all components. Their values begin at column 1.
@@ -166,7 +166,11 @@ class Scan {
     const int level = size <= c_.near ? 0 : size < c_.t1 ? 1 : size < c_.t2 ? 2 : size < c_.t3 ? 3 : 4;
     return static_cast<int8_t>(d < 0 ? -level : level);
   }
-  int gradient(int d) const { return gradients_[static_cast<size_t>(d + c_.maxval)]; }
+  int gradient(int d) const { return gradients_[place_of(d)]; }
+  size_t place_of(int d) const {
+    const int place = d + c_.maxval;
+    return static_cast<size_t>(place);
+  }
 
   // A.3: of which context the value at a column is.
   int context_of(const Line& line, size_t x) const {

@@ -10,9 +10,13 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
 #include <boost/beast/version.hpp>
+#include <array>
+#include <sstream>
+#include <utility>
 
 #include "core/number_text.h"
 #include "serve/access_log.h"
+#include "serve/body_reader.h"
 #include "serve/cors.h"
 #include "serve/deadline.h"
 #include "serve/dispatch.h"
@@ -141,10 +145,9 @@ class Connection {
                                                      error_code& error) {
     const Api& api = route != nullptr ? *route->api : service_.router().api_of(request.path);
     const bool wanted = route != nullptr && route->method != "GET" && route->method != "DELETE";
-    auto taking = wanted ? read_body(request, charge, api, error) : skip_body(api, error);
+    auto taking = wanted ? read_body(request, *route, charge, error) : skip_body(api, error);
     std::optional<Response> refusal = co_await std::move(taking);
     if (refusal) {
-      std::string().swap(request.body);
       charge.release();
     }
     co_return refusal;
@@ -153,8 +156,11 @@ class Connection {
   asio::awaitable<Response> carry_out(Request& request, const Route& route,
                                       const std::shared_ptr<BodyCharge>& charge) {
     // The worker's own: it may still be busy with it when the answer is a 504.
+    std::string body = std::move(request.body);
+    std::optional<Form> form = std::exchange(request.form, std::nullopt);
     Request work = request;
-    work.body.swap(request.body);
+    work.body = std::move(body);
+    work.form = std::move(form);
     const Patience patience{deadline_, gone_};
     auto answering = dispatch(service_, route, std::move(work), charge, patience);
     Response response = co_await std::move(answering);
@@ -209,24 +215,30 @@ class Connection {
     return response;
   }
 
-  asio::awaitable<std::optional<Response>> read_body(Request& request, BodyCharge& charge, const Api& api,
+  asio::awaitable<std::optional<Response>> read_body(Request& request, const Route& route, BodyCharge& charge,
                                                      error_code& error) {
+    const Api& api = *route.api;
     if (reader_.content_length().value_or(0) > limits_.body_bytes) co_return too_large(api);
     if (reader_.expects_continue() && !reader_.body_ended()) {
       constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       co_await asio::async_write(stream_, asio::buffer(kContinue), token(error));
       if (error) co_return std::nullopt;
     }
+    BodyReader body(request, route.takes_files, limits_);
+    const auto take = [&body](std::string_view piece) { body.take(piece); };
     const BreakOff late(tcp(), deadline_);
     tcp().expires_after(ticks(limits_.body_time));
     for (;;) {
       if (late.happened()) co_return deadline_passed(api);
-      const size_t before = request.body.size();
-      const auto step = reader_.read_body(&request.body);
-      if (request.body.size() > limits_.body_bytes) co_return too_large(api);
-      if (!charge.add(request.body.size() - before)) co_return memory_full(api);
+      const size_t before = body.bytes();
+      const auto step = reader_.read_body(take);
+      if (body.bytes() > limits_.body_bytes) co_return too_large(api);
+      if (!charge.add(body.bytes() - before)) co_return memory_full(api);
       if (step == RequestReader::Step::refused) co_return malformed(api);
-      if (step == RequestReader::Step::done) co_return std::nullopt;
+      if (step == RequestReader::Step::done) {
+        body.finish(request);
+        co_return std::nullopt;
+      }
       co_await receive(error);
       if (error && late.happened()) {
         error = {};
@@ -243,7 +255,7 @@ class Connection {
       co_return std::nullopt;
     tcp().expires_after(kDiscardTime);
     for (uint64_t bytes = 0; bytes <= kMaxSkippedBytes;) {
-      const auto step = reader_.read_body(nullptr);
+      const auto step = reader_.read_body([](std::string_view) {});
       if (step == RequestReader::Step::refused) co_return malformed(api);
       if (step == RequestReader::Step::done) co_return std::nullopt;
       co_await receive(error);
@@ -253,36 +265,69 @@ class Connection {
     co_return std::nullopt;
   }
 
-  using Message = http::response<http::string_body>;
-
-  // Takes the response's body, unless the request is a HEAD.
-  Message message_of(const Request& request, const Route* route, Response& response, unsigned version,
-                     bool keep) const {
-    Message message;
-    message.version(version);
-    message.result(static_cast<unsigned>(response.status));
-    if (response.status != 204) message.set(http::field::content_type, response.content_type);
-    message.set("X-Request-Id", request.request_id);
-    message.set("X-Content-Type-Options", "nosniff");
-    if (route == nullptr || route->computes) message.set(http::field::cache_control, "no-store");
-    const auto set_all = [&message](const Headers& headers) {
-      for (const auto& [name, value] : headers) message.set(name, value);
+  std::string head_of(const Request& request, const Route* route, const Response& response, unsigned version,
+                      bool keep) const {
+    http::response_header<> head;
+    head.version(version);
+    head.result(static_cast<unsigned>(response.status));
+    if (response.status != 204) head.set(http::field::content_type, response.content_type);
+    head.set("X-Request-Id", request.request_id);
+    head.set("X-Content-Type-Options", "nosniff");
+    if (route == nullptr || route->computes) head.set(http::field::cache_control, "no-store");
+    const auto set_all = [&head](const Headers& headers) {
+      for (const auto& [name, value] : headers) head.set(name, value);
     };
     set_all(response.headers);
     if (response.timing) set_all(timing_headers(*response.timing));
     set_all(cors_headers(request, service_.options()));
-    message.keep_alive(keep);
-    if (response.status != 204) message.content_length(response.body.size());
-    if (request.method != "HEAD") message.body() = std::move(response.body);
-    return message;
+    if (keep != (version >= 11)) head.set(http::field::connection, keep ? "keep-alive" : "close");
+    if (response.more && version >= 11)
+      head.set(http::field::transfer_encoding, "chunked");
+    else if (!response.more && response.status != 204)
+      head.set(http::field::content_length, std::to_string(response.body.size()));
+    std::ostringstream text;
+    text << head;
+    return std::move(text).str();
   }
 
-  asio::awaitable<void> send(Message& message, bool with_body, error_code& error) {
-    http::response_serializer<http::string_body> serializer(message);
-    if (with_body)
-      co_await http::async_write(stream_, serializer, token(error));
-    else
-      co_await http::async_write_header(stream_, serializer, token(error));
+  asio::awaitable<void> send(std::string_view head, std::string_view body, error_code& error) {
+    const std::array<asio::const_buffer, 2> buffers{asio::buffer(head), asio::buffer(body)};
+    co_await asio::async_write(stream_, buffers, token(error));
+  }
+
+  // Sends an answer while it is written. False when it was broken off; the status is then what it came to.
+  asio::awaitable<bool> send_pieces(std::string head, Response& response, bool chunked) {
+    const auto pieces = std::make_shared<Pieces>();
+    pieces->more = std::move(response.more);
+    pieces->piece = std::move(response.body);
+    std::string text = std::move(head) + (pieces->piece.empty() ? "" : framed(pieces->piece, chunked));
+    // What the client makes us wait, in all; what the workers need is not its fault.
+    Clock::duration left = ticks(limits_.write_time);
+    const Patience patience{deadline_, gone_};
+    for (bool ended = false;;) {
+      const auto begin = Clock::now();
+      tcp().expires_at(std::min(begin + left, deadline_));
+      error_code error;
+      auto sending = send(text, {}, error);
+      co_await std::move(sending);
+      left -= Clock::now() - begin;
+      if (error) response.status = Clock::now() >= deadline_ ? 504 : 499;
+      if (error || ended) co_return ended && !error;
+      auto writing = write_more(service_, pieces, patience);
+      const int status = co_await std::move(writing);
+      if (status != 200) response.status = status;
+      if (status != 200) co_return false;
+      ended = pieces->piece.empty();
+      text = framed(pieces->piece, chunked);
+    }
+  }
+
+  // A piece of a body, or its end.
+  static std::string framed(const std::string& piece, bool chunked) {
+    if (!chunked) return piece;
+    std::ostringstream size;
+    size << std::hex << piece.size();
+    return size.str() + "\r\n" + piece + "\r\n";
   }
 
   // True when the connection may be kept. all_read: the whole request has been read.
@@ -292,15 +337,23 @@ class Connection {
       note(request, route, response);
       co_return false;
     }
-    Message message = message_of(request, route, response, version, keep);
-    // The word that it is too late has its own time.
-    const auto until = response.status == 504 ? kNoDeadline : deadline_;
-    tcp().expires_at(std::min(Clock::now() + ticks(limits_.write_time), until));
-    error_code error;
-    auto sending = send(message, request.method != "HEAD", error);
-    co_await std::move(sending);
+    if (response.more && version < 11) keep = false;  // it ends where the connection does
+    const std::string head = head_of(request, route, response, version, keep);
+    bool sent = false;
+    if (response.more && request.method != "HEAD") {
+      auto sending = send_pieces(head, response, version >= 11);
+      sent = co_await std::move(sending);
+    } else {
+      // The word that it is too late has its own time.
+      const auto until = response.status == 504 ? kNoDeadline : deadline_;
+      tcp().expires_at(std::min(Clock::now() + ticks(limits_.write_time), until));
+      error_code error;
+      auto sending = send(head, request.method == "HEAD" ? std::string_view() : response.body, error);
+      co_await std::move(sending);
+      sent = !error;
+    }
     note(request, route, response);
-    if (error) co_return false;
+    if (!sent) co_return false;
     if (!keep && !all_read) co_await discard();
     co_return keep;
   }

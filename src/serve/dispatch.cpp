@@ -19,7 +19,6 @@ struct Exchange {
   std::shared_ptr<void> held;
   Outcome outcome;
   std::shared_ptr<Job> job;
-  std::atomic<bool> given_up = false;
 };
 
 enum class Ending { done, late, left };
@@ -58,25 +57,26 @@ void carry_out(Exchange& exchange, void (*task)(Exchange&, const Route&), const 
   }
 }
 
-// Runs task on a worker and resumes here when it is done, or when patience ends.
-asio::awaitable<Ending> on_worker(Service& service, const Route& route,
-                                  const std::shared_ptr<Exchange>& exchange,
-                                  void (*task)(Exchange&, const Route&), const Patience& patience) {
+// GCC 12 destroys temporaries twice in an expression with co_await, so tasks are named below.
+
+// Runs task, which must not throw, on a worker and resumes here when it is done, or when patience ends.
+asio::awaitable<Ending> on_worker(Service& service, std::function<void()> task, const Patience& patience) {
   const auto event = std::make_shared<Event>(co_await asio::this_coro::executor);
-  service.workers().post(Workers::Lane::first, [exchange, event, task, &route] {
-    if (!exchange->given_up) carry_out(*exchange, task, route);
+  const auto given_up = std::make_shared<std::atomic<bool>>(false);
+  service.workers().post(Workers::Lane::first, [event, given_up, task = std::move(task)] {
+    if (!*given_up) task();
     event->fire();
   });
   const Ending ending = co_await wait_for(*event, patience);
-  if (ending != Ending::done) exchange->given_up = true;
+  if (ending != Ending::done) *given_up = true;
   co_return ending;
 }
 
 void parse(Exchange& exchange, const Route& route) { exchange.outcome = route.handle(exchange.request); }
 
 void write_answer(Exchange& exchange, const Route&) {
-  const Job& job = *exchange.job;
-  Response response = std::get<Work>(exchange.outcome).answer(job.images(), job.texts());
+  Job& job = *exchange.job;
+  Response response = std::get<Work>(exchange.outcome).answer(job.take_images(), job.take_texts());
   exchange.outcome = std::move(response);
 }
 
@@ -114,7 +114,9 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
     co_return std::get<Response>(std::move(exchange->outcome));
   }
 
-  const Ending parsed = co_await on_worker(service, route, exchange, parse, patience);
+  auto parsing = on_worker(
+      service, [exchange, &route] { carry_out(*exchange, parse, route); }, patience);
+  const Ending parsed = co_await std::move(parsing);
   if (parsed != Ending::done) co_return without_answer(parsed, *route.api);
   if (auto* response = std::get_if<Response>(&exchange->outcome)) co_return std::move(*response);
   Work& work = std::get<Work>(exchange->outcome);
@@ -136,7 +138,9 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
   if (job->failure()) co_return failure_response(*job->failure(), *route.api, images);
 
   exchange->job = job;
-  const Ending written = co_await on_worker(service, route, exchange, write_answer, patience);
+  auto writing = on_worker(
+      service, [exchange, &route] { carry_out(*exchange, write_answer, route); }, patience);
+  const Ending written = co_await std::move(writing);
   if (written != Ending::done) co_return without_answer(written, *route.api);
   if (Clock::now() >= patience.deadline) co_return deadline_passed(*route.api);
   Response response = std::move(std::get<Response>(exchange->outcome));
@@ -145,6 +149,20 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
   if (const auto identity = service.identity(decoding))
     response.headers.emplace_back("X-Model-Identity", identity->fingerprint());
   co_return response;
+}
+
+asio::awaitable<int> write_more(Service& service, std::shared_ptr<Pieces> pieces, const Patience& patience) {
+  const auto task = [pieces] {
+    try {
+      pieces->piece = pieces->more();
+    } catch (const std::exception&) {
+      pieces->failed = true;
+    }
+  };
+  auto writing = on_worker(service, task, patience);
+  const Ending ending = co_await std::move(writing);
+  if (ending != Ending::done) co_return ending == Ending::late ? 504 : 499;
+  co_return pieces->failed ? 500 : 200;
 }
 
 }  // namespace mii::serve

@@ -269,9 +269,9 @@ bool RequestReader::take_line(const std::string& line) {
 }
 
 // False when more are needed.
-bool RequestReader::take_bytes(std::string* body) {
+bool RequestReader::take_bytes(const std::function<void(std::string_view)>& take) {
   const std::string_view piece = waiting().substr(0, left_);
-  if (body != nullptr) body->append(piece);
+  take(piece);
   left_ -= piece.size();
   consume(piece.size());
   if (left_ > 0) return false;
@@ -279,10 +279,10 @@ bool RequestReader::take_bytes(std::string* body) {
   return true;
 }
 
-RequestReader::Step RequestReader::read_body(std::string* body) {
+RequestReader::Step RequestReader::read_body(const std::function<void(std::string_view)>& take) {
   while (!body_ended()) {
     if (state_ == State::bytes || state_ == State::chunk_bytes) {
-      if (!take_bytes(body)) return Step::more;
+      if (!take_bytes(take)) return Step::more;
       continue;
     }
     std::string line;

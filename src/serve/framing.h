@@ -2,6 +2,7 @@
 
 #include <boost/beast/core/flat_buffer.hpp>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,8 +44,8 @@ class RequestReader {
 
   // The rest is about the request whose head was read last.
 
-  /// Appends what came of the body; null: forgets it.
-  Step read_body(std::string* body);
+  /// Gives what came of the body to take, piece by piece.
+  Step read_body(const std::function<void(std::string_view)>& take);
   bool body_ended() const { return state_ == State::ended; }
   std::optional<uint64_t> content_length() const { return content_length_; }
   bool expects_continue() const { return expects_continue_; }
@@ -64,7 +65,7 @@ class RequestReader {
   void begin_body(const Request& request);
   Step next_line(std::string& line);
   bool take_line(const std::string& line);
-  bool take_bytes(std::string* body);
+  bool take_bytes(const std::function<void(std::string_view)>& take);
 
   const Limits& limits_;
   boost::beast::flat_buffer buffer_;

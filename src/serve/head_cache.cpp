@@ -17,7 +17,7 @@ void add(Sha256& hash, std::span<const std::string> texts) {
 size_t bytes_of(const ZeroShotHead& head) {
   constexpr size_t kEntryBytes = 512;  // about what the lists and the index take
   size_t bytes = kEntryBytes + head.label_vectors().values().size_bytes();
-  for (const std::string& label : head.labels()) bytes += sizeof(label) + label.size();
+  for (const std::string& label : head.labels()) bytes += sizeof(std::string) + label.size();
   return bytes;
 }
 
@@ -26,6 +26,7 @@ size_t bytes_of(const ZeroShotHead& head) {
 std::string HeadCache::key(std::span<const std::string> labels, const ClassifyOptions& options) {
   Sha256 hash;
   add(hash, labels);
+  add(hash, options.prompts);
   add(hash, options.templates);
   hash.add(options.multilabel ? "sigmoid" : "softmax");
   return hash.finish();

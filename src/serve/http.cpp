@@ -11,6 +11,10 @@
 namespace mii::serve {
 namespace {
 
+using Style = JsonWriter::Style;
+
+constexpr size_t kPieceBytes = 64 << 10;
+
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -47,8 +51,21 @@ Response json_response(std::string body, int status) {
   return response;
 }
 
+Response json_response(std::function<bool(JsonWriter& json)> step) {
+  // A short answer is whole after its first piece.
+  auto piece = [step = std::move(step), json = JsonWriter(Style::compact), more = true]() mutable {
+    while (more && json.bytes() < kPieceBytes) more = step(json);
+    return json.take();
+  };
+  Response response;
+  response.body = piece();
+  if (response.body.size() >= kPieceBytes) response.more = std::move(piece);
+  return response;
+}
+
 Response detail_error(int status, const std::string& message) {
-  return json_response("{\"detail\":" + json_text(message) + "}", status);
+  JsonWriter json(Style::compact);
+  return json_response(json.begin_object().member("detail", message).end_object().finish(), status);
 }
 
 std::string milliseconds(Seconds seconds) { return number_text(std::round(seconds.count() * 1e5) / 1e2); }

@@ -1,17 +1,31 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "core/json_writer.h"
 #include "serve/timing.h"
 
 namespace mii::serve {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 using PathParameters = std::vector<std::pair<std::string, std::string>>;
+
+/// One field of a multipart/form-data body.
+struct FormPart {
+  std::string name;
+  bool is_file = false;  ///< it came with a file name (which is not kept)
+  std::string data;
+};
+
+struct Form {
+  bool well_formed = false;
+  std::vector<FormPart> parts;  ///< none of a malformed one
+};
 
 /// A request that has been read, without any trace of the library that read it.
 struct Request {
@@ -21,6 +35,8 @@ struct Request {
   PathParameters parameters;  ///< what the path has for the parameters of its route's pattern
   Headers headers;            ///< names in lower case
   std::string body;
+  std::optional<Form>
+      form;  ///< the body of a route that takes files, when it came as one; `body` is then empty
   std::string request_id;  ///< of the client when it is a plain word, else made here
   std::string peer;        ///< address of the client
 
@@ -36,11 +52,18 @@ struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
+  /// What follows `body`, a piece a call, and nothing at its end. Called on workers, one call at a time. An
+  /// answer that has it is sent as it is made; if a call throws, the client sees that it is broken off.
+  std::function<std::string()> more;
   Headers headers;
   std::optional<Timing> timing;  ///< of an answer that needed the model
 };
 
 Response json_response(std::string body, int status = 200);
+
+/// A JSON answer that may be long, and is then sent while it is written. step writes some of it, and returns
+/// whether there is more; it keeps what it writes from.
+Response json_response(std::function<bool(JsonWriter& json)> step);
 
 /// {"detail": message}, as FastAPI words its errors.
 Response detail_error(int status, const std::string& message);

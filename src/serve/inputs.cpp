@@ -2,14 +2,14 @@
 
 #include <boost/json.hpp>
 
-#include "core/number_text.h"
-#include "serve/multipart.h"
-
 namespace mii::serve {
 
 namespace bj = boost::json;
 
 namespace {
+
+// No word for a boolean is longer, and errors show less of one that is none.
+constexpr size_t kMaxBooleanBytes = 4096;
 
 using Result = std::variant<Response, Inputs>;
 
@@ -47,17 +47,17 @@ class FormReader {
   explicit FormReader(std::span<const Field> fields) : fields_(fields), given_(fields.size()) {}
 
   /// Returns false for a text that is no UTF-8.
-  bool add(std::string_view name, std::string_view value, bool is_file) {
+  bool add(std::string_view name, std::string value, bool is_file) {
     for (size_t f = 0; f < fields_.size(); ++f) {
       // An empty text of a form is an absent one, as FastAPI has it.
       if (fields_[f].name != name || (value.empty() && !is_file)) continue;
       given_[f] = true;
       if (name == "images") {
-        inputs_.images.push_back({.data = std::string(value), .base64 = !is_file});
+        inputs_.images.push_back({.data = std::move(value), .base64 = !is_file});
       } else if (!is_plain_utf8(value)) {
         return false;
       } else if (fields_[f].type == Field::Type::boolean) {
-        const bj::value text(value);
+        const bj::value text(std::string_view(value).substr(0, kMaxBooleanBytes));
         if (const auto boolean = lax_boolean(text))
           inputs_.multilabel = *boolean;
         else if (errors_.size() < kMaxErrors)
@@ -65,8 +65,9 @@ class FormReader {
                                              "Input should be a valid boolean, unable to interpret input",
                                              text));
       } else {
-        texts_of(inputs_, fields_[f]).emplace_back(value);
+        texts_of(inputs_, fields_[f]).push_back(std::move(value));
       }
+      return true;
     }
     return true;
   }
@@ -88,22 +89,19 @@ class FormReader {
 
 Response bad_text() { return detail_error(400, "A form field is not UTF-8"); }
 
-Result from_multipart(const Request& request, const ApiContext& context, std::span<const Field> fields) {
-  const size_t max_parts = context.limits.images + 2 * context.limits.texts + 8;
-  const auto parts =
-      parse_multipart(request.body, multipart_boundary(request.header("content-type")), max_parts);
-  if (!parts) return detail_error(400, "There was an error parsing the body");
-  FormReader form(fields);
-  for (const FormPart& part : *parts)
-    if (!form.add(part.name, part.data, part.is_file)) return bad_text();
-  return form.finish();
+Result from_form(Form form, std::span<const Field> fields) {
+  if (!form.well_formed) return detail_error(400, "There was an error parsing the body");
+  FormReader reader(fields);
+  for (FormPart& part : form.parts)
+    if (!reader.add(part.name, std::move(part.data), part.is_file)) return bad_text();
+  return reader.finish();
 }
 
 Result from_raw(Request& request, std::span<const Field> fields) {
   FormReader form(fields);
-  for (const auto& [name, value] : decode_query(request.query))
-    if (name != "images" && !form.add(name, value, false)) return bad_text();
-  form.add("images", request.body, true);
+  for (auto& [name, value] : decode_query(request.query))
+    if (name != "images" && !form.add(name, std::move(value), false)) return bad_text();
+  form.add("images", std::move(request.body), true);
   return form.finish();
 }
 
@@ -114,7 +112,7 @@ bool is_raw_image(const std::string& media_type) {
 
 Result read_any(Request& request, const ApiContext& context, std::span<const Field> fields) {
   const std::string type = request.media_type();
-  if (!request.body.empty() && type == "multipart/form-data") return from_multipart(request, context, fields);
+  if (request.form) return from_form(std::move(*request.form), fields);
   if (!request.body.empty() && is_raw_image(type)) return from_raw(request, fields);
   const JsonBody body = read_json(request, context.limits);
   if (body.refusal) return *body.refusal;
@@ -142,31 +140,13 @@ std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& c
                                            std::span<const Field> fields) {
   Result result = read_any(request, context, fields);
   std::string().swap(request.body);
+  request.form.reset();
   if (const auto* inputs = std::get_if<Inputs>(&result)) {
     std::string reason = beyond_limits(inputs->images, inputs->texts, context.limits);
     if (reason.empty()) reason = beyond_limits({}, inputs->templates, context.limits);
     if (!reason.empty()) return detail_error(400, reason);
   }
   return result;
-}
-
-void append_row(std::string& out, std::span<const float> row) {
-  out += '[';
-  for (size_t i = 0; i < row.size(); ++i) {
-    if (i != 0) out += ',';
-    out += number_text(row[i]);
-  }
-  out += ']';
-}
-
-void append_rows(std::string& out, const Matrix& rows) {
-  out.reserve(out.size() + rows.rows() * rows.cols() * 22 + 2);
-  out += '[';
-  for (size_t i = 0; i < rows.rows(); ++i) {
-    if (i != 0) out += ',';
-    append_row(out, rows.row(i));
-  }
-  out += ']';
 }
 
 }  // namespace mii::serve

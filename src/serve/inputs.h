@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "labels/catalogue.h"
 #include "serve/head_cache.h"
 #include "serve/model.h"
 #include "serve/options.h"
@@ -20,6 +21,7 @@ struct ApiContext {
   const Limits& limits;
   const std::string& model_name;
   HeadCache& heads;
+  const labels::Catalogue& catalogue;
 };
 
 /// What /predict and /encode take, from whichever kind of body it came.
@@ -39,9 +41,5 @@ std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& c
 /// Empty when the counts and lengths are within the limits, else the reason.
 std::string beyond_limits(const std::vector<EncodedImage>& images, const std::vector<std::string>& texts,
                           const Limits& limits);
-
-/// Appends "[[...],...]", numbers as Python writes them.
-void append_rows(std::string& out, const Matrix& rows);
-void append_row(std::string& out, std::span<const float> row);
 
 }  // namespace mii::serve

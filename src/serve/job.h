@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "mii/error.h"
 #include "mii/matrix.h"
@@ -42,8 +43,8 @@ class Job {
 
   // Once done was called:
   const std::optional<Failure>& failure() const { return failure_; }
-  const Matrix& images() const { return images_; }
-  const Matrix& texts() const { return texts_; }
+  Matrix take_images() { return std::move(images_); }
+  Matrix take_texts() { return std::move(texts_); }
 
  private:
   void settle();

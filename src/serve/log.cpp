@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "core/json_writer.h"
 #include "core/number_text.h"
 #include "mii/error.h"
 
@@ -44,10 +45,11 @@ Log::~Log() {
 
 void Log::write(std::string_view level, std::string_view event,
                 const std::vector<std::pair<std::string_view, std::string>>& fields) {
-  std::string line = "{\"time\":\"" + timestamp() + "\",\"level\":\"" + std::string(level) +
-                     "\",\"event\":\"" + std::string(event) + "\"";
-  for (const auto& [name, value] : fields) line += ",\"" + std::string(name) + "\":" + value;
-  line += "}\n";
+  JsonWriter json(JsonWriter::Style::compact);
+  json.begin_object().member("time", timestamp()).member("level", level).member("event", event);
+  for (const auto& [name, value] : fields) json.member(name, RawJson{value});
+  std::string line = json.end_object().finish();
+  line += '\n';
   {
     const std::lock_guard lock(mutex_);
     if (lines_.size() >= kMaxQueuedLines) {

@@ -74,31 +74,90 @@ std::string multipart_boundary(std::string_view content_type) {
   return allowed ? boundary : "";
 }
 
-std::optional<std::vector<FormPart>> parse_multipart(std::string_view body, std::string_view boundary,
-                                                     size_t max_parts) {
-  std::vector<FormPart> parts;
-  const std::string first = "--" + std::string(boundary), next = "\r\n" + first;
-  if (boundary.empty()) return std::nullopt;
-  // A preamble is allowed; the first boundary starts a line.
-  size_t at = body.starts_with(first) ? 0 : body.find(next);
-  if (at == std::string_view::npos) return std::nullopt;
-  at += at == 0 && body.starts_with(first) ? first.size() : next.size();
-  for (;;) {
-    if (body.substr(at).starts_with("--")) return parts;
-    while (at < body.size() && (body[at] == ' ' || body[at] == '\t')) ++at;
-    if (!body.substr(at).starts_with("\r\n")) return std::nullopt;
-    at += 2;
-    const size_t headers_end = body.substr(at, kMaxPartHeaderBytes).find("\r\n\r\n");
-    if (headers_end == std::string_view::npos || parts.size() == max_parts) return std::nullopt;
-    FormPart part;
-    if (!read_part_headers(body.substr(at, headers_end), part)) return std::nullopt;
-    at += headers_end + 4;
-    const size_t end = body.find(next, at);
-    if (end == std::string_view::npos) return std::nullopt;
-    part.data = body.substr(at, end - at);
-    parts.push_back(std::move(part));
-    at = end + next.size();
+MultipartReader::MultipartReader(const std::string& boundary, size_t max_parts)
+    : delimiter_("\r\n--" + boundary), max_parts_(max_parts) {
+  if (boundary.empty()) state_ = State::malformed;
+}
+
+void MultipartReader::take(std::string_view piece) {
+  if (state_ == State::end || state_ == State::malformed) return;
+  waiting_ += piece;
+  while (read_on()) {
   }
+  waiting_.erase(0, at_);
+  at_ = 0;
+}
+
+Form MultipartReader::finish() {
+  form_.well_formed = state_ == State::end;
+  if (!form_.well_formed) form_.parts.clear();
+  return std::move(form_);
+}
+
+// False when more bytes are needed, or none are wanted any more.
+bool MultipartReader::read_on() {
+  switch (state_) {
+    case State::preamble:
+      return find_boundary(nullptr);
+    case State::boundary_end:
+      return read_boundary_end();
+    case State::headers:
+      return read_headers();
+    case State::data:
+      return find_boundary(&form_.parts.back().data);
+    case State::end:
+    case State::malformed:
+      break;
+  }
+  at_ = waiting_.size();
+  return false;
+}
+
+// Appends what comes before it, as far as it cannot be the boundary's beginning.
+bool MultipartReader::find_boundary(std::string* before) {
+  const size_t found = waiting_.find(delimiter_, at_);
+  const bool complete = found != std::string::npos;
+  const size_t end =
+      complete ? found : std::max(waiting_.size(), at_ + delimiter_.size() - 1) - delimiter_.size() + 1;
+  if (before != nullptr) before->append(waiting_, at_, end - at_);
+  at_ = complete ? end + delimiter_.size() : end;
+  if (complete) state_ = State::boundary_end;
+  return complete;
+}
+
+// "--" ends the body; else blanks and a line break lead to the next part.
+bool MultipartReader::read_boundary_end() {
+  const std::string_view text = std::string_view(waiting_).substr(at_);
+  const bool undecided = text.size() < 2 && std::string_view("--").starts_with(text);
+  if (undecided) return false;
+  if (text.starts_with("--")) {
+    state_ = State::end;
+    return true;
+  }
+  const size_t blanks = std::min(text.find_first_not_of(" \t"), text.size());
+  const std::string_view rest = text.substr(blanks, 2);
+  if (rest == "\r\n") {
+    at_ += blanks + rest.size();
+    state_ = State::headers;
+    return true;
+  }
+  if (blanks <= kMaxPartHeaderBytes && std::string_view("\r\n").starts_with(rest)) return false;
+  state_ = State::malformed;
+  return true;
+}
+
+bool MultipartReader::read_headers() {
+  const std::string_view text = std::string_view(waiting_).substr(at_, kMaxPartHeaderBytes);
+  const size_t end = text.find("\r\n\r\n");
+  if (end == std::string_view::npos && text.size() < kMaxPartHeaderBytes) return false;
+  FormPart part;
+  const bool good = end != std::string_view::npos && form_.parts.size() < max_parts_ &&
+                    read_part_headers(text.substr(0, end), part);
+  state_ = good ? State::data : State::malformed;
+  if (!good) return true;
+  at_ += end + 4;
+  form_.parts.push_back(std::move(part));
+  return true;
 }
 
 }  // namespace mii::serve

@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 
 #include "core/base64.h"
-#include "core/number_text.h"
+#include "core/json_writer.h"
 #include "serve/service.h"
 
 namespace mii::serve {
@@ -39,9 +39,11 @@ std::string error_type(int status) {
 }
 
 Response refuse(const std::string& message, const std::string& code = "", int status = 400) {
-  return json_response("{\"error\":{\"message\":" + json_text(message) + ",\"type\":\"" + error_type(status) +
-                           "\",\"param\":null,\"code\":" + (code.empty() ? "null" : json_text(code)) + "}}",
-                       status);
+  JsonWriter json(JsonWriter::Style::compact);
+  json.begin_object().key("error").begin_object();
+  json.member("message", message).member("type", error_type(status)).member("param", nullptr).key("code");
+  code.empty() ? json.value(nullptr) : json.value(code);
+  return json_response(json.end_object().end_object().finish(), status);
 }
 
 struct Options {
@@ -103,25 +105,34 @@ std::optional<Response> read_options(const bj::value& value, const ApiContext& c
   return std::nullopt;
 }
 
-void append_embedding(std::string& out, std::span<const float> row, bool base64) {
-  if (base64)
-    out += '"' + encode_base64(std::as_bytes(row)) + '"';
-  else
-    append_row(out, row);
-}
+// The answer of /v1/embeddings, a row at a step.
+class EmbeddingListWriter {
+ public:
+  EmbeddingListWriter(Matrix rows, bool base64, size_t tokens, std::string model_name)
+      : rows_(std::make_shared<const Matrix>(std::move(rows))),
+        base64_(base64),
+        tokens_(tokens),
+        model_name_(std::move(model_name)) {}
 
-Response embedding_list(const Matrix& rows, bool base64, size_t tokens, const std::string& model_name) {
-  std::string body = "{\"object\":\"list\",\"data\":[";
-  for (size_t i = 0; i < rows.rows(); ++i) {
-    body += i == 0 ? "" : ",";
-    body += "{\"object\":\"embedding\",\"index\":" + std::to_string(i) + ",\"embedding\":";
-    append_embedding(body, rows.row(i), base64);
-    body += '}';
+  bool operator()(JsonWriter& json) {
+    if (row_ == 0) json.begin_object().member("object", "list").key("data").begin_array();
+    const std::span<const float> row = rows_->row(row_);
+    json.begin_object().member("object", "embedding").member("index", row_).key("embedding");
+    base64_ ? json.value(encode_base64(std::as_bytes(row))) : json.value(row);
+    json.end_object();
+    if (++row_ < rows_->rows()) return true;
+    json.end_array().member("model", model_name_).key("usage").begin_object();
+    json.member("prompt_tokens", tokens_).member("total_tokens", tokens_).end_object().end_object();
+    return false;
   }
-  const std::string count = std::to_string(tokens);
-  return json_response(body + "],\"model\":" + json_text(model_name) +
-                       ",\"usage\":{\"prompt_tokens\":" + count + ",\"total_tokens\":" + count + "}}");
-}
+
+ private:
+  std::shared_ptr<const Matrix> rows_;
+  bool base64_;
+  size_t tokens_;
+  std::string model_name_;
+  size_t row_ = 0;
+};
 
 constexpr std::string_view kOpenaiEmbeddings =
     R"({"type":"object","required":["object","data","model","usage"],"properties":{"object":{"const":"list"},
@@ -157,16 +168,20 @@ Outcome embeddings(Request& request, const ApiContext& context) {
   if (!reason.empty()) return refuse(reason);
   for (const std::string& text : work.texts) tokens += context.model.count_tokens(text);
   work.answer = [base64 = options.base64, images = options.images, tokens, name = context.model_name](
-                    const Matrix& image_vectors, const Matrix& text_vectors) {
-    return embedding_list(images ? image_vectors : text_vectors, base64, tokens, name);
+                    Matrix image_vectors, Matrix text_vectors) {
+    return json_response(
+        EmbeddingListWriter(std::move(images ? image_vectors : text_vectors), base64, tokens, name));
   };
   return work;
 }
 
 Response models(const std::string& model_name, const std::optional<Identity>& identity) {
-  return json_response("{\"object\":\"list\",\"data\":[{\"id\":" + json_text(model_name) +
-                       ",\"object\":\"model\",\"created\":0,\"owned_by\":\"medimageinsight.cpp\"" +
-                       (identity ? ",\"identity\":" + identity->json() : "") + "}]}");
+  JsonWriter json(JsonWriter::Style::compact);
+  json.begin_object().member("object", "list").key("data").begin_array().begin_object();
+  json.member("id", model_name).member("object", "model").member("created", 0);
+  json.member("owned_by", "medimageinsight.cpp");
+  if (identity) json.member("identity", RawJson{identity->json()});
+  return json_response(json.end_object().end_array().end_object().finish());
 }
 
 std::vector<Route> OpenaiApi::routes() const {

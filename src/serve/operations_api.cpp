@@ -1,6 +1,6 @@
 #include "serve/operations_api.h"
 
-#include "core/number_text.h"
+#include "core/json_writer.h"
 #include "serve/service.h"
 
 namespace mii::serve {
@@ -10,9 +10,10 @@ constexpr std::string_view kStatus =
     R"({"type":"object","required":["status"],"properties":{"status":{"type":"string"},"reason":{"type":"string"}}})";
 
 Response status_response(std::string_view status, int code = 200, const std::string& reason = {}) {
-  std::string body = "{\"status\":\"" + std::string(status) + "\"";
-  if (!reason.empty()) body += ",\"reason\":" + json_text(reason);
-  return json_response(body + "}", code);
+  JsonWriter json(JsonWriter::Style::compact);
+  json.begin_object().member("status", status);
+  if (!reason.empty()) json.member("reason", reason);
+  return json_response(json.end_object().finish(), code);
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 #include "serve/reference_api.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <unordered_map>
 
-#include "core/number_text.h"
+#include "core/json_writer.h"
+#include "labels/reading.h"
 #include "serve/service.h"
 
 namespace mii::serve {
@@ -13,7 +15,7 @@ namespace {
 constexpr std::string_view kPicture =
     "data:image/"
     "png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
-const std::string kPictureList = "[\"" + std::string(kPicture) + "\"]";
+const std::string kPictureList = R"([")" + std::string(kPicture) + R"("])";
 
 // A prompt's bytes, on average. Without a bound a small body could make prompts that fill the memory.
 constexpr size_t kPromptBytes = 1024;
@@ -53,7 +55,7 @@ const Field kEncodeFields[] = {{.name = "images",
 
 /// {label: probability, ...} of one image, as sorting a Python dict gives it: a label that comes twice
 /// keeps its first place and its last value; equal probabilities keep their order.
-void append_scores(std::string& out, const std::vector<std::string>& labels, std::span<const float> scores) {
+void write_scores(JsonWriter& json, const std::vector<std::string>& labels, std::span<const float> scores) {
   std::vector<size_t> last_of;  // for each distinct label, the index of its last value
   std::unordered_map<std::string_view, size_t> place;
   for (size_t k = 0; k < labels.size(); ++k) {
@@ -64,24 +66,51 @@ void append_scores(std::string& out, const std::vector<std::string>& labels, std
       last_of[found->second] = k;
   }
   std::ranges::stable_sort(last_of, [&](size_t a, size_t b) { return scores[a] > scores[b]; });
-  out += '{';
-  for (size_t i = 0; i < last_of.size(); ++i) {
-    if (i != 0) out += ',';
-    out += json_text(labels[last_of[i]]) + ':' + number_text(scores[last_of[i]]);
-  }
-  out += '}';
+  json.begin_object();
+  for (const size_t k : last_of) json.member(labels[k], scores[k]);
+  json.end_object();
 }
 
 Response bad_request(const std::string& detail) { return detail_error(400, detail); }
 
-Response predictions(const ZeroShotHead& head, const Matrix& images) {
-  const Matrix scores = head.score(images);
-  std::string body = "{\"predictions\":[";
-  for (size_t i = 0; i < scores.rows(); ++i) {
-    if (i != 0) body += ',';
-    append_scores(body, head.labels(), scores.row(i));
+// The answer of /encode, a row at a step.
+class EmbeddingsWriter {
+ public:
+  EmbeddingsWriter(Matrix images, Matrix texts)
+      : lists_(std::make_shared<const std::array<Matrix, 2>>(
+            std::array<Matrix, 2>{std::move(images), std::move(texts)})) {}
+
+  bool operator()(JsonWriter& json) {
+    const Matrix& rows = (*lists_)[list_];
+    if (list_ == 0 && row_ == 0) json.begin_object();
+    if (row_ == 0) json.key(list_ == 0 ? "image_embeddings" : "text_embeddings");
+    if (rows.rows() == 0) {
+      json.value(nullptr);
+    } else {
+      if (row_ == 0) json.begin_array();
+      json.value(rows.row(row_));
+      if (++row_ < rows.rows()) return true;
+      json.end_array();
+    }
+    row_ = 0;
+    if (++list_ < lists_->size()) return true;
+    json.end_object();
+    return false;
   }
-  return json_response(body + "]}");
+
+ private:
+  std::shared_ptr<const std::array<Matrix, 2>> lists_;
+  size_t list_ = 0, row_ = 0;
+};
+
+Response predictions(const ZeroShotHead& head, const labels::Reading& reading, const Matrix& images) {
+  const Matrix scores = head.score(images);
+  JsonWriter json(JsonWriter::Style::compact);
+  json.begin_object().key("predictions").begin_array();
+  for (size_t i = 0; i < scores.rows(); ++i) write_scores(json, head.labels(), scores.row(i));
+  json.end_array();
+  write_reading(json, head.labels(), reading);
+  return json_response(json.end_object().finish());
 }
 
 // Short labels and templates make many long prompts. Empty when they are within the limits, else the reason.
@@ -113,7 +142,7 @@ struct NewHead {
 // Throws as LabelPrompts does. Without templates a label may be empty, as in the Python service.
 NewHead plan_head(std::vector<std::string> labels, const ClassifyOptions& options, float scale) {
   if (options.templates.empty())
-    return {labels,
+    return {options.prompts,
             [labels = std::move(labels), scale, multilabel = options.multilabel](const Matrix& texts) {
               return ZeroShotHead(labels, texts.clone(), scale, multilabel);
             }};
@@ -125,7 +154,9 @@ NewHead plan_head(std::vector<std::string> labels, const ClassifyOptions& option
 
 constexpr std::string_view kPredictions =
     R"({"type":"object","required":["predictions"],"properties":{"predictions":{"type":"array","items":
-    {"type":"object","additionalProperties":{"type":"number"}}}}})";
+    {"type":"object","additionalProperties":{"type":"number"}}},
+    "prompts":{"type":"object","additionalProperties":{"type":"string"}},
+    "warnings":{"type":"array","items":{"type":"string"}}}})";
 
 constexpr std::string_view kEmbeddings =
     R"({"type":"object","required":["image_embeddings","text_embeddings"],"properties":{
@@ -140,25 +171,30 @@ Outcome predict(Request& request, const ApiContext& context) {
   Inputs& inputs = std::get<Inputs>(read);
   if (inputs.texts.empty()) return bad_request("No labels provided");
   if (inputs.images.empty()) return bad_request("No images provided");
+  const auto reading =
+      std::make_shared<const labels::Reading>(labels::read_labels(context.catalogue, inputs.texts));
   const ClassifyOptions options{.multilabel = inputs.multilabel,
+                                .prompts = reading->prompts,
                                 .templates = std::move(inputs.templates),
                                 .allow_duplicate_labels = true};
-  const std::string reason = beyond_prompt_limits(inputs.texts, options.templates, context.limits);
+  const std::string reason = beyond_prompt_limits(options.prompts, options.templates, context.limits);
   if (!reason.empty()) return bad_request(reason);
 
   Work work{.images = std::move(inputs.images)};
   const std::string key = HeadCache::key(inputs.texts, options);
   if (const HeadCache::Shared head = context.heads.find(key)) {
-    work.answer = [head](const Matrix& images, const Matrix&) { return predictions(*head, images); };
+    work.answer = [head, reading](const Matrix& images, const Matrix&) {
+      return predictions(*head, *reading, images);
+    };
     return work;
   }
   NewHead new_head = plan_head(std::move(inputs.texts), options, context.model.info().logit_scale);
   work.texts = std::move(new_head.texts);
-  work.answer = [build = std::move(new_head.build), key, &heads = context.heads](const Matrix& images,
-                                                                                 const Matrix& texts) {
+  work.answer = [build = std::move(new_head.build), reading, key, &heads = context.heads](
+                    const Matrix& images, const Matrix& texts) {
     const auto head = std::make_shared<const ZeroShotHead>(build(texts));
     heads.insert(key, head);
-    return predictions(*head, images);
+    return predictions(*head, *reading, images);
   };
   return work;
 }
@@ -170,18 +206,8 @@ Outcome encode(Request& request, const ApiContext& context) {
   if (inputs.images.empty() && inputs.texts.empty())
     return bad_request("You must provide either images or texts");
   Work work{.images = std::move(inputs.images), .texts = std::move(inputs.texts)};
-  work.answer = [](const Matrix& images, const Matrix& texts) {
-    std::string body = "{\"image_embeddings\":";
-    if (images.rows() == 0)
-      body += "null";
-    else
-      append_rows(body, images);
-    body += ",\"text_embeddings\":";
-    if (texts.rows() == 0)
-      body += "null";
-    else
-      append_rows(body, texts);
-    return json_response(body + '}');
+  work.answer = [](Matrix images, Matrix texts) {
+    return json_response(EmbeddingsWriter(std::move(images), std::move(texts)));
   };
   return work;
 }

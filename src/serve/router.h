@@ -40,8 +40,8 @@ class Router {
   struct Segment {
     enum class Kind { word, parameter, rest };
     Kind kind;
-    std::string text;  ///< the word, or the parameter's name
-    auto operator<=>(const Segment&) const = default;
+    std::string text;                                  ///< the word, or the parameter's name
+    auto operator<=>(const Segment&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 errs
   };
   struct Pattern {
     std::vector<Segment> segments;

@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 #include <cmath>
 
-#include "core/number_text.h"
+#include "core/json_writer.h"
 #include "serve/service.h"
 
 namespace mii::serve {
@@ -132,27 +132,35 @@ Table read_table(const bj::object& input, const AzureStandardisation& standard) 
   return table;
 }
 
-Response score_list(const std::vector<Row>& rows, std::optional<float> log_scale, const Matrix& images,
-                    const Matrix& texts) {
-  std::string body = "[";
-  for (size_t r = 0; r < rows.size(); ++r) {
-    const char* separator = r == 0 ? "{" : ",{";
-    if (rows[r].image) {
-      body.append(separator).append("\"image_features\":[");
-      append_row(body, images.row(*rows[r].image));
-      body += ']';
-      separator = ",";
-    }
-    if (rows[r].text) {
-      body.append(separator).append("\"text_features\":");
-      append_row(body, texts.row(*rows[r].text));
-      separator = ",";
-    }
-    if (log_scale) body.append(separator).append("\"scaling_factor\":").append(number_text(*log_scale));
-    body += '}';
+// The answer, a row of the table at a step.
+class ScoreWriter {
+ public:
+  ScoreWriter(std::vector<Row> rows, std::optional<float> log_scale, Matrix images, Matrix texts)
+      : data_(std::make_shared<const Data>(Data{std::move(rows), std::move(images), std::move(texts)})),
+        log_scale_(log_scale) {}
+
+  bool operator()(JsonWriter& json) {
+    if (row_ == 0) json.begin_array();
+    const Row& row = data_->rows[row_];
+    json.begin_object();
+    if (row.image) json.key("image_features").begin_array().value(data_->images.row(*row.image)).end_array();
+    if (row.text) json.member("text_features", data_->texts.row(*row.text));
+    if (log_scale_) json.member("scaling_factor", *log_scale_);
+    json.end_object();
+    if (++row_ < data_->rows.size()) return true;
+    json.end_array();
+    return false;
   }
-  return json_response(body + ']');
-}
+
+ private:
+  struct Data {
+    std::vector<Row> rows;
+    Matrix images, texts;
+  };
+  std::shared_ptr<const Data> data_;
+  std::optional<float> log_scale_;
+  size_t row_ = 0;
+};
 
 Outcome score_checked(const bj::value& body, const ApiContext& context) {
   const bj::object* object = body.if_object();
@@ -171,8 +179,8 @@ Outcome score_checked(const bj::value& body, const ApiContext& context) {
   Table table = read_table(*input, standardisation(params));
   const std::string reason = beyond_limits(table.work.images, table.work.texts, context.limits);
   if (!reason.empty()) return detail_error(400, reason);
-  table.work.answer = [rows = std::move(table.rows), log_scale](const Matrix& images, const Matrix& texts) {
-    return score_list(rows, log_scale, images, texts);
+  table.work.answer = [rows = std::move(table.rows), log_scale](Matrix images, Matrix texts) {
+    return json_response(ScoreWriter(rows, log_scale, std::move(images), std::move(texts)));
   };
   return std::move(table.work);
 }

@@ -5,6 +5,7 @@
 
 #include "core/number_text.h"
 #include "pipeline/identity.h"
+#include "serve/labels_api.h"
 #include "serve/openai_api.h"
 #include "serve/operations_api.h"
 #include "serve/pages.h"
@@ -27,6 +28,7 @@ std::vector<std::unique_ptr<const Api>> make_apis(Service& service) {
   apis.push_back(std::make_unique<ReferenceApi>(service));
   apis.push_back(std::make_unique<OpenaiApi>(service));
   apis.push_back(std::make_unique<ScoreApi>(service));
+  apis.push_back(std::make_unique<LabelsApi>(service));
   apis.push_back(std::make_unique<OperationsApi>(service));
   apis.push_back(std::make_unique<Pages>(service, service.options().docs_folder));
   return apis;
@@ -64,10 +66,11 @@ void Service::start(std::unique_ptr<const Model> model) {
 
 void Service::learn_identity() {
   try {
-    Identity identity = model_->identity({});
+    Identity identity = model_->identity([this] { return stopping_.load(); });
     const std::lock_guard lock(identity_mutex_);
     identity_ = std::move(identity);
   } catch (const std::exception& error) {
+    if (stopping_) return;
     log_.write("error", "identity_unknown", {{"reason", json_text(error.what())}});
   }
 }
@@ -81,6 +84,7 @@ std::optional<Identity> Service::identity(const DecodeOptions& decoding) const {
 
 void Service::stop() {
   ready_ = false;
+  stopping_ = true;
   if (digesting_.joinable()) digesting_.join();
   watchdog_.reset();
   workers_.stop();

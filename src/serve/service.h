@@ -49,7 +49,7 @@ class Service {
   void stop();
 
   /// For handlers; once the model is loaded.
-  ApiContext context() { return {*model_, options_.limits, options_.model_name, heads_}; }
+  ApiContext context() { return {*model_, options_.limits, options_.model_name, heads_, catalogue_}; }
 
   const ServeOptions& options() const { return options_; }
   const Router& router() const { return router_; }
@@ -85,6 +85,7 @@ class Service {
   mutable std::mutex keys_mutex_;
   std::shared_ptr<const Keys> keys_;  // guarded by keys_mutex_
   const Router router_;
+  const labels::Catalogue catalogue_ = labels::Catalogue::built_in();
   HeadCache heads_;
   std::atomic<bool> ready_ = false;
   std::atomic<bool> draining_ = false;
@@ -93,6 +94,7 @@ class Service {
   std::unique_ptr<Encoder> encoder_;
   mutable std::mutex identity_mutex_;
   std::optional<Identity> identity_;  // guarded by identity_mutex_; without preprocessing
+  std::atomic<bool> stopping_ = false;
   std::thread digesting_;
   Workers workers_;  // its tasks use all of the above
   std::unique_ptr<Watchdog> watchdog_;

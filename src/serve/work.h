@@ -26,7 +26,7 @@ struct Work {
   std::vector<EncodedImage> images;
   std::vector<std::string> texts;
   /// Rows in the order of images and texts. Runs on a worker thread.
-  std::function<Response(const Matrix& image_vectors, const Matrix& text_vectors)> answer;
+  std::function<Response(Matrix image_vectors, Matrix text_vectors)> answer;
 };
 
 /// An answer at once, or work for the model.

@@ -56,11 +56,28 @@ TEST(JsonWriter, WhatIsNotFiniteIsNull) {
   EXPECT_EQ(json.finish(), "[null,null,null]");
 }
 
+TEST(JsonWriter, GivesALongTextInPieces) {
+  JsonWriter json(Style::compact);
+  std::string text;
+  json.begin_array();
+  for (int i = 0; i < 3; ++i) {
+    json.value(i);
+    EXPECT_EQ(json.bytes(), 2u);
+    text += json.take();
+  }
+  text += json.end_array().finish();
+  EXPECT_EQ(text, "[0,1,2]");
+}
+
 TEST(JsonWriter, RefusesWhatWouldBeNoJson) {
   const std::vector<std::function<void(JsonWriter&)>> wrong{
       [](JsonWriter& json) { json.finish(); },
       [](JsonWriter& json) { json.begin_array().finish(); },
       [](JsonWriter& json) { json.value(1).value(2); },
+      [](JsonWriter& json) {
+        json.value(1).take();
+        json.value(2);
+      },
       [](JsonWriter& json) { json.value(1).begin_array(); },
       [](JsonWriter& json) { json.value(RawJson{""}); },
       [](JsonWriter& json) { json.key("a"); },

@@ -66,9 +66,9 @@ struct FakeState {
 
 class FakeModel final : public Model {
  public:
-  explicit FakeModel(std::shared_ptr<FakeState> state) : state_(std::move(state)) {
+  explicit FakeModel(std::shared_ptr<FakeState> state, size_t dim = 2) : state_(std::move(state)) {
     info_.image_width = info_.image_height = 8;
-    info_.embedding_dim = 2;
+    info_.embedding_dim = dim;
     info_.logit_scale = 1;
     info_.backend = "fake";
   }
@@ -79,7 +79,7 @@ class FakeModel final : public Model {
   }
   Matrix encode_images(std::span<const Image> images) const override {
     wait(state_->image_batches, images.size());
-    Matrix rows(images.size(), 2);
+    Matrix rows(images.size(), info_.embedding_dim);
     for (size_t i = 0; i < images.size(); ++i) {
       if (images[i].width() == 13) throw Error(ErrorCode::invalid_image, "thirteen pixels wide");
       rows.row(i)[0] = static_cast<float>(images[i].width());
@@ -89,7 +89,7 @@ class FakeModel final : public Model {
   }
   Matrix encode_texts(std::span<const std::string> texts) const override {
     wait(state_->text_batches, texts.size());
-    Matrix rows(texts.size(), 2);
+    Matrix rows(texts.size(), info_.embedding_dim);
     for (size_t t = 0; t < texts.size(); ++t) rows.row(t)[0] = static_cast<float>(texts[t].size());
     return rows;
   }
@@ -101,9 +101,13 @@ class FakeModel final : public Model {
   TextCacheCounts text_cache_counts() const override { return {3, 4}; }
   const ModelInfo& info() const override { return info_; }
   size_t image_batch() const override { return 4; }
-  Identity identity(std::string preprocessing) const override {
-    state_->wait_while(state_->digest_blocked);
-    return {"weights", "config", "tokenizer", "f32", std::move(preprocessing), "1"};
+  Identity identity(const std::function<bool()>& cancelled) const override {
+    std::unique_lock lock(state_->mutex);
+    while (state_->digest_blocked) {
+      if (cancelled()) throw Error(ErrorCode::cancelled, "cancelled");
+      state_->changed.wait_for(lock, std::chrono::milliseconds(10));
+    }
+    return {"weights", "config", "tokenizer", "f32", {}, "1"};
   }
 
  private:

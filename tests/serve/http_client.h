@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace mii::serve {
 
@@ -22,6 +23,7 @@ struct Reply {
   int status = 0;  ///< 0: the server closed without an answer
   std::string head;
   std::string body;
+  bool whole = false;  ///< its body came to its end
 
   std::string header(std::string_view name) const {
     const size_t at = head.find("\r\n" + std::string(name) + ": ");
@@ -62,13 +64,21 @@ class Client {
     buffer_.erase(0, end + 4);
     reply.status = std::stoi(reply.head.substr(9, 3));
     if (reply.status == 100) return receive(timeout_ms);
+    if (reply.header("Transfer-Encoding") == "chunked") {
+      reply.whole = take_chunks(reply.body, timeout_ms);
+      return reply;
+    }
     const std::string length = reply.header("Content-Length");
     const size_t size = length.empty() ? 0 : std::stoul(length);
-    while (buffer_.size() < size && more(timeout_ms)) {
-    }
-    reply.body = buffer_.substr(0, size);
-    buffer_.erase(0, size);
+    reply.whole = take(reply.body, size, timeout_ms);
     return reply;
+  }
+
+  /// What comes until the server closes.
+  std::string receive_all(int timeout_ms = 20000) {
+    while (more(timeout_ms)) {
+    }
+    return std::exchange(buffer_, {});
   }
 
   /// True when the server closes within the time.
@@ -95,6 +105,28 @@ class Client {
   }
 
  private:
+  bool take(std::string& out, size_t size, int timeout_ms) {
+    while (buffer_.size() < size && more(timeout_ms)) {
+    }
+    const bool all = buffer_.size() >= size;
+    out.append(buffer_, 0, size);
+    buffer_.erase(0, size);
+    return all;
+  }
+
+  bool take_chunks(std::string& out, int timeout_ms) {
+    for (;;) {
+      size_t line = 0;
+      while ((line = buffer_.find("\r\n")) == std::string::npos)
+        if (!more(timeout_ms)) return false;
+      const size_t size = std::stoul(buffer_.substr(0, line), nullptr, 16);
+      buffer_.erase(0, line + 2);
+      std::string end;
+      if (!take(out, size, timeout_ms) || !take(end, 2, timeout_ms) || end != "\r\n") return false;
+      if (size == 0) return true;
+    }
+  }
+
   bool more(int timeout_ms) {
     pollfd waiting{socket_, POLLIN, 0};
     if (poll(&waiting, 1, timeout_ms) <= 0) return false;

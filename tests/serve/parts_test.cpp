@@ -128,21 +128,29 @@ TEST(Validation, ValuesAreCountedBeforeTheyTakeMemory) {
   EXPECT_EQ(refused.refusal->body, R"({"detail":"The body's JSON has more than 1056 values and keys"})");
 }
 
+Form read_form(const std::string& body, const std::string& boundary, size_t max_parts, size_t piece) {
+  MultipartReader reader(boundary, max_parts);
+  for (size_t at = 0; at < body.size(); at += piece) reader.take(std::string_view(body).substr(at, piece));
+  return reader.finish();
+}
+
 TEST(Multipart, ReadsFieldsAndFilesAndSkipsTheRest) {
   const std::string body =
       "preamble\r\n--B\r\nContent-Disposition: form-data; name=\"labels\"\r\n\r\nCT\r\n"
       "--B\r\nContent-Type: image/png\r\ncontent-disposition: FORM-DATA; filename=\"a;b\\\".png\"; "
       "name=images\r\n\r\n"
       "\r\n--b\r\n\r\n--B--\r\nepilogue";
-  const auto parts = parse_multipart(body, "B", 8);
-  ASSERT_TRUE(parts);
-  ASSERT_EQ(parts->size(), 2u);
-  EXPECT_EQ((*parts)[0].name, "labels");
-  EXPECT_EQ((*parts)[0].data, "CT");
-  EXPECT_FALSE((*parts)[0].is_file);
-  EXPECT_EQ((*parts)[1].name, "images");
-  EXPECT_EQ((*parts)[1].data, "\r\n--b\r\n");
-  EXPECT_TRUE((*parts)[1].is_file);
+  for (size_t piece = 1; piece <= body.size(); ++piece) {
+    const Form form = read_form(body, "B", 8, piece);
+    ASSERT_TRUE(form.well_formed) << piece;
+    ASSERT_EQ(form.parts.size(), 2u) << piece;
+    EXPECT_EQ(form.parts[0].name, "labels");
+    EXPECT_EQ(form.parts[0].data, "CT");
+    EXPECT_FALSE(form.parts[0].is_file);
+    EXPECT_EQ(form.parts[1].name, "images");
+    EXPECT_EQ(form.parts[1].data, "\r\n--b\r\n") << piece;
+    EXPECT_TRUE(form.parts[1].is_file);
+  }
   EXPECT_EQ(multipart_boundary("multipart/form-data; boundary=\"x y\""), "x y");
   EXPECT_EQ(multipart_boundary("multipart/form-data"), "");
 }
@@ -151,9 +159,12 @@ TEST(Multipart, RefusesEveryCutOfABody) {
   const std::string body =
       "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--B\r\n"
       "Content-Disposition: form-data; name=\"a\"\r\n\r\n2\r\n--B--";
-  EXPECT_TRUE(parse_multipart(body, "B", 2));
-  EXPECT_FALSE(parse_multipart(body, "B", 1)) << "more parts than allowed";
-  for (size_t n = 0; n < body.size(); ++n) EXPECT_FALSE(parse_multipart(body.substr(0, n), "B", 8)) << n;
+  const auto well_formed = [](const std::string& text, size_t max_parts) {
+    return read_form(text, "B", max_parts, text.size() + 1).well_formed;
+  };
+  EXPECT_TRUE(well_formed(body, 2));
+  EXPECT_FALSE(well_formed(body, 1)) << "more parts than allowed";
+  for (size_t n = 0; n < body.size(); ++n) EXPECT_FALSE(well_formed(body.substr(0, n), 8)) << n;
 }
 
 TEST(Http, DecodesQueries) {
