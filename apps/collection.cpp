@@ -62,23 +62,21 @@ class Adding {
   /// vector then stays. Nullopt: the image is to be encoded.
   static std::optional<Item> without_encoding(const Item& wanted, const std::optional<Item>& there) {
     if (!there || there->state != wanted.state) return std::nullopt;
-    Item item = wanted;
-    for (const std::string& column : origin_columns())
-      if (item.value(column).empty()) set_attribute(item, column, std::string(there->value(column)));
+    Item item = with_other_columns(wanted, *there);
     item.thumbnail = there->thumbnail;
     return item;
   }
 
   /// Keeps the vector, and writes the item if it differs.
   void update(Item item, Item there) {
-    const Item as_wanted = item;
+    std::erase_if(item.attributes, [](const search::Attribute& a) { return a.value.empty(); });
     std::ranges::sort(item.attributes);
     std::ranges::sort(there.attributes);
     if (item == there) {
       ++counts_.unchanged;
       return;
     }
-    changed_.push_back(as_wanted);
+    changed_.push_back(std::move(item));
     if (changed_.size() == kBatch) write_changed();
   }
 
@@ -112,6 +110,12 @@ class Adding {
 int add_images(const Flags& flags) {
   ImageItems found = image_items(flags.images);
   Adding adding(flags);
+  const std::string preprocessing = pipeline::preprocessing_text(flags.images.decode.options());
+  if (const auto identity = adding.collection().info().identity) {
+    Identity as_asked = *identity;  // of the model nothing is known yet
+    as_asked.preprocessing = preprocessing;
+    search::check_identity(as_asked, *identity);
+  }
   std::vector<ImageItem> missing;
   for (size_t first = 0; first < found.items.size(); first += kBatch) {
     const size_t count = std::min(kBatch, found.items.size() - first);
@@ -123,12 +127,13 @@ int add_images(const Flags& flags) {
       auto item = Adding::without_encoding(image.item, there[i]);
       if (item && !item->state.empty())  // else the file is gone, which is to be said
         adding.update(std::move(*item), std::move(*there[i]));
-      else
+      else {
+        image.there = std::move(there[i]);
         missing.push_back(std::move(image));
+      }
     }
   }
   if (!missing.empty()) {
-    const std::string preprocessing = pipeline::preprocessing_text(flags.images.decode.options());
     const Engine engine = open_for(flags.model, adding.collection().info().identity, preprocessing);
     const Identity identity = engine.identity(preprocessing);
     auto failures = encode_items(
@@ -191,6 +196,9 @@ int add_vectors(const Flags& flags) {
     throw Error(ErrorCode::invalid_argument, flags.vectors + ": does not say by what it was made");
   const TableOfVectors table(flags.images.manifest, flags.images.where);
   Adding adding(flags);
+  if (const auto identity = adding.collection().info().identity)
+    if (const std::string warning = search::check_identity(*stored.identity, *identity); !warning.empty())
+      say("warning: " + warning);
   for (size_t first = 0; first < stored.sources.size() && !interrupted(); first += kBatch) {
     const size_t count = std::min(kBatch, stored.sources.size() - first);
     std::vector<Item> wanted;
@@ -210,7 +218,8 @@ int add_vectors(const Flags& flags) {
       if (auto item = Adding::without_encoding(wanted[i], there[i])) {
         adding.update(std::move(*item), std::move(*there[i]));
       } else {
-        items.push_back(std::move(wanted[i]));
+        items.push_back(there[i] ? with_other_columns(std::move(wanted[i]), *there[i])
+                                 : std::move(wanted[i]));
         kept.push_back(rows[i]);
       }
     }

@@ -23,7 +23,7 @@ using pipeline::ImageInput;
 using search::Item;
 
 void add_attribute(Item& item, const std::string& column, const std::string& value) {
-  if (!value.empty() && item.value(column).empty()) item.attributes.push_back({column, value});
+  if (!value.empty() && item.value(column).empty()) set_attribute(item, column, value);
 }
 
 ImageItem image_item(const ImageInput& input, const std::string& id) {
@@ -68,9 +68,12 @@ class Origins {
       origin_ = pipeline::origin_of(path);
       path_ = path;
     }
-    const std::vector<std::string> values{origin_.patient,  origin_.study,    origin_.series,
-                                          origin_.instance, origin_.modality, origin_.body_part};
-    for (size_t i = 0; i < values.size(); ++i) add_attribute(item, origin_columns()[i], values[i]);
+    add_attribute(item, "patient", origin_.patient);
+    add_attribute(item, "study", origin_.study);
+    add_attribute(item, "series", origin_.series);
+    add_attribute(item, "instance", origin_.instance);
+    add_attribute(item, "modality", origin_.modality);
+    add_attribute(item, "body_part", origin_.body_part);
   }
 
  private:
@@ -80,15 +83,17 @@ class Origins {
 
 }  // namespace
 
-const std::vector<std::string>& origin_columns() {
-  static const std::vector<std::string> columns{"patient",  "study",    "series",
-                                                "instance", "modality", "body_part"};
-  return columns;
-}
-
 void set_attribute(Item& item, const std::string& column, const std::string& value) {
   std::erase_if(item.attributes, [&](const search::Attribute& a) { return a.column == column; });
-  if (!value.empty()) item.attributes.push_back({column, value});
+  item.attributes.push_back({column, value});
+}
+
+Item with_other_columns(Item item, const Item& there) {
+  for (const search::Attribute& attribute : there.attributes)
+    if (std::ranges::find(item.attributes, attribute.column, &search::Attribute::column) ==
+        item.attributes.end())
+      item.attributes.push_back(attribute);
+  return item;
 }
 
 ImageItems image_items(const ImageFlags& flags) {
@@ -159,6 +164,7 @@ std::vector<pipeline::Failure> encode_items(
     for (const size_t i : indices) {
       items.push_back(images[i].item);
       origins.add_to(items.back(), images[i].input.path);
+      if (images[i].there) items.back() = with_other_columns(std::move(items.back()), *images[i].there);
       const std::lock_guard lock(mutex);
       if (auto found = thumbnails.extract(i)) items.back().thumbnail = std::move(found.mapped());
     }

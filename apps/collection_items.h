@@ -20,6 +20,7 @@ namespace mii {
 struct ImageItem {
   pipeline::ImageInput input;
   search::Item item;
+  std::optional<search::Item> there;  ///< as the collection has it: columns that are not set stay
 };
 
 struct ImageItems {
@@ -34,11 +35,11 @@ ImageItems image_items(const ImageFlags& flags);
 /// The input of an item that was made of an image, by its columns path and frame; nullopt: of something else.
 std::optional<pipeline::ImageInput> input_of(const search::Item& item);
 
-/// Sets a column, in place of what it had.
+/// Sets a column, in place of what it had. An empty value says that there is to be none.
 void set_attribute(search::Item& item, const std::string& column, const std::string& value);
 
-/// The columns that DICOM files fill themselves where a manifest does not.
-const std::vector<std::string>& origin_columns();
+/// With the columns of the item that is there, where this one does not set them.
+search::Item with_other_columns(search::Item item, const search::Item& there);
 
 /// As a collection keeps it, and back; nullopt for what is not one.
 std::string state_text(const std::optional<pipeline::VectorSource::State>& state);

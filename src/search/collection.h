@@ -110,9 +110,9 @@ class Collection {
   virtual std::vector<Answer> search(const Matrix& queries, const SearchOptions& options) = 0;
 };
 
-/// How an identity fits that of a collection. Precision alone may differ, with a warning: the vectors are
-/// nearly the same. of_text: a text's vector, which no preprocessing of images has a part in.
-/// Returns the warning, or an empty text. Throws Error{invalid_argument} that says what differs.
+/// How an identity fits that of a collection. Precision and version may differ, with a warning: the vectors
+/// are nearly the same. of_text: a text's vector, which no preprocessing of images has a part in. Returns the
+/// warning, or an empty text. Throws Error{invalid_argument} that says what differs.
 struct IdentityCheck {
   bool of_text = false;
 };

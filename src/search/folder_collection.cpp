@@ -145,6 +145,12 @@ Matrix unit_vectors(const Matrix& vectors, const Name& name) {
   return units;
 }
 
+std::string joined(const std::vector<std::string>& sentences) {
+  std::string text;
+  for (const std::string& sentence : sentences) text += (text.empty() ? "" : "; ") + sentence;
+  return text;
+}
+
 std::vector<Item> without_empty_values(std::span<const Item> items) {
   std::vector<Item> kept(items.begin(), items.end());
   for (Item& item : kept) std::erase_if(item.attributes, [](const Attribute& a) { return a.value.empty(); });
@@ -159,15 +165,14 @@ std::string_view Item::value(std::string_view column) const {
 }
 
 std::string check_identity(const Identity& found, const Identity& expected, IdentityCheck options) {
-  Identity same_precision = found;
-  same_precision.precision = expected.precision;
-  if (options.of_text) same_precision.preprocessing = expected.preprocessing;
-  std::string text;
-  for (const std::string& difference : same_precision.differences_from(expected))
-    text += (text.empty() ? "" : "; ") + difference;
-  if (!text.empty()) refuse("vectors of another identity: " + text);
-  if (found.precision == expected.precision) return {};
-  return "the vectors of the collection were made in " + expected.precision + ", these in " + found.precision;
+  Identity compared = found;
+  if (options.of_text) compared.preprocessing = expected.preprocessing;
+  const std::string all_differences = joined(compared.differences_from(expected));
+  compared.precision = expected.precision;
+  compared.version = expected.version;
+  const std::string differences = joined(compared.differences_from(expected));
+  if (!differences.empty()) refuse("vectors of another identity: " + differences);
+  return all_differences.empty() ? "" : "vectors made a little differently: " + all_differences;
 }
 
 /// The writer's, by the open file: it ends with the process however that ends.

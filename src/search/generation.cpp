@@ -1,9 +1,11 @@
 #include "search/generation.h"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "core/file.h"
+#include "core/threads.h"
 #include "mii/error.h"
 #include "search/codes.h"
 
@@ -25,13 +27,24 @@ RowFile::Layout signs_layout(size_t dim) { return {"signs", dim, sign_bytes(dim)
 struct EncodedRows {
   std::vector<std::byte> stored, int8, signs;
 
-  EncodedRows(const Matrix& vectors, DType precision) {
+  EncodedRows(const Matrix& vectors, DType precision)
+      : stored(vectors.rows() * stored_bytes(vectors.cols(), precision)),
+        int8(vectors.rows() * int8_bytes(vectors.cols())),
+        signs(vectors.rows() * sign_bytes(vectors.cols())) {
+    constexpr size_t kRowsOfAThread = 256;
+    const size_t rows = vectors.rows();
+    const size_t threads = std::clamp<size_t>(rows / kRowsOfAThread, 1, static_cast<size_t>(usable_cores()));
+    std::vector<std::jthread> team;
+    for (size_t t = 1; t < threads; ++t)
+      team.emplace_back([&, t] { encode(vectors, precision, rows * t / threads, rows * (t + 1) / threads); });
+    encode(vectors, precision, 0, rows / threads);
+  }
+
+ private:
+  void encode(const Matrix& vectors, DType precision, size_t first, size_t end) {
     const size_t dim = vectors.cols();
-    stored.resize(vectors.rows() * stored_bytes(dim, precision));
-    int8.resize(vectors.rows() * int8_bytes(dim));
-    signs.resize(vectors.rows() * sign_bytes(dim));
     std::vector<float> vector(dim);
-    for (size_t r = 0; r < vectors.rows(); ++r) {
+    for (size_t r = first; r < end; ++r) {
       std::byte* row = stored.data() + r * stored_bytes(dim, precision);
       encode_stored(vectors.row(r), precision, row);
       decode_stored(row, precision, vector);

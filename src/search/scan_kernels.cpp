@@ -1,3 +1,5 @@
+// Instructions that count bits; Highway leaves this target out unless it is asked for.
+#define HWY_WANT_AVX3_DL
 #include "search/scan_kernels.h"
 
 #include <bit>
@@ -100,30 +102,31 @@ void DotsInt8(const int16_t* query, size_t dim, RowsView rows, std::span<const u
 template <size_t kPlanes>
 HWY_INLINE int32_t DotSigns(const BitPlanes& query, const std::byte* row) {
   const hn::ScalableTag<uint64_t> d;
+  const hn::RebindToSigned<decltype(d)> di;
   const size_t lanes = hn::Lanes(d);
-  auto weighted = hn::Zero(d);
-  auto set = hn::Zero(d);
+  constexpr int64_t kAll = (int64_t{1} << kPlanes) - 1;
+  auto sums = hn::Zero(d);  // of 2 * value - kAll, modulo 2^64
   size_t w = 0;
   for (; w + lanes <= query.words; w += lanes) {
     const auto bits = hn::LoadU(d, reinterpret_cast<const uint64_t*>(row) + w);
-    set = hn::Add(set, hn::PopulationCount(bits));
-    // Horner's rule, the highest plane first.
-    auto value = hn::Zero(d);
-    for (size_t b = kPlanes; b-- > 0;)
+    const auto set = hn::PopulationCount(bits);
+    // Horner's rule, the highest plane first; 2 * value and kAll * set are made of shifts.
+    auto value =
+        hn::PopulationCount(hn::And(bits, hn::LoadU(d, query.planes + (kPlanes - 1) * query.words + w)));
+    for (size_t b = kPlanes - 1; b-- > 0;)
       value = hn::Add(hn::Add(value, value),
                       hn::PopulationCount(hn::And(bits, hn::LoadU(d, query.planes + b * query.words + w))));
-    weighted = hn::Add(weighted, value);
+    sums = hn::Add(sums, hn::Add(hn::Sub(hn::Add(value, value), hn::ShiftLeft<kPlanes>(set)), set));
   }
-  int64_t value_sum = static_cast<int64_t>(hn::GetLane(hn::SumOfLanes(d, weighted)));
-  int64_t set_sum = static_cast<int64_t>(hn::GetLane(hn::SumOfLanes(d, set)));
+  int64_t sum = hn::GetLane(hn::SumOfLanes(di, hn::BitCast(di, sums)));
   for (; w < query.words; ++w) {
     uint64_t bits;
     std::memcpy(&bits, row + w * sizeof bits, sizeof bits);
-    set_sum += std::popcount(bits);
+    sum -= kAll * std::popcount(bits);
     for (size_t b = 0; b < kPlanes; ++b)
-      value_sum += int64_t{std::popcount(bits & query.planes[b * query.words + w])} << b;
+      sum += int64_t{std::popcount(bits & query.planes[b * query.words + w])} << (b + 1);
   }
-  return static_cast<int32_t>(2 * value_sum - ((int64_t{1} << kPlanes) - 1) * set_sum);
+  return static_cast<int32_t>(sum);
 }
 
 template <size_t kPlanes>

@@ -375,7 +375,11 @@ TEST_F(Folder, RefusesWhatDoesNotFitAndKeepsNothingOfIt) {
   Identity halves = identity();
   halves.precision = "bf16";
   EXPECT_EQ(collection.add(fine, two, halves).added, size_t{2});
-  EXPECT_THAT(check_identity(halves, identity()), HasSubstr("made in f32, these in bf16"));
+  EXPECT_THAT(check_identity(halves, identity()), HasSubstr("precision: 'bf16', expected 'f32'"));
+  Identity newer = identity();
+  newer.version = "0.2.0";
+  EXPECT_THAT(check_identity(newer, identity()), HasSubstr("version: '0.2.0', expected '0.1.0'"));
+  EXPECT_EQ(check_identity(identity(), identity()), "");
 }
 
 TEST_F(Folder, RefusesSearchesThatMakeNoSense) {
