@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "medical/dicom_writer.h"
 #include "mii/error.h"
 #include "running_server.h"
 #include "search/audit.h"
@@ -256,6 +257,30 @@ TEST_F(ServeCollections, ItemsAreAddedAsImagesAndAsVectors) {
       << "nothing of it was added";
   const FolderCollection writer(folder_ / "shapes", FolderCollection::Access::write);
   EXPECT_THAT(refused("{\"ids\":[\"a\"],\"images\":[\"" + image + "\"]}", 409), HasSubstr("another process"));
+}
+
+TEST_F(ServeCollections, DicomFilesSayThemselvesWhoseTheyAre) {
+  RunningServer server(options_);
+  wait_for_digest(server);
+  DicomSet set = dicom_image({.rows = 8,
+                              .cols = 8,
+                              .stored = 12,
+                              .modality = "US",
+                              .pixels = numbers(std::vector<uint16_t>(64, 40))});
+  set.raw(0x00100020, "LO", "P1");
+  const std::string image = encode_base64(dicom_file(set));
+  const Reply added =
+      Client(server.port())
+          .post("/collections/shapes/items", "{\"ids\":[\"d\"],\"images\":[\"" + image + "\"]}");
+  EXPECT_EQ(added.status, 200) << added.body;
+  const Reply item = Client(server.port()).get("/collections/shapes/items/d");
+  EXPECT_THAT(item.body, HasSubstr(R"("patient":"P1")"));
+  EXPECT_THAT(item.body, HasSubstr(R"("modality":"US")"));
+  EXPECT_THAT(ids_of(Client(server.port())
+                         .post("/collections/shapes/search",
+                               "{\"leave_out_patient\":true,\"images\":[\"" + image + "\"]}")),
+              ElementsAre("/data/higher.png", "a/wider"));
+  EXPECT_THAT(server.log(), Not(HasSubstr("P1")));
 }
 
 TEST_F(ServeCollections, WritingNeedsAKeyWithThatScope) {
