@@ -129,7 +129,8 @@ TEST(FittedHead, RefusesNumbersWhoseSumsMightNotBeFinite) {
   };
   Matrix vector(1, 2);
   vector.row(0)[0] = 3e38f;
-  for (const float p : make(1e30, 1e-29f).score(vector).values()) EXPECT_TRUE(p == 0 || p == 1) << p;
+  const Matrix answer = make(1e30, 1e-29f).score(vector);
+  EXPECT_THAT(answer.values(), ElementsAre(0, 1));
   EXPECT_THROW(make(1.1e30, 1), Error);
   EXPECT_THROW(make(HUGE_VAL, 1), Error);
   for (const float temperature : {0.0f, -1.0f, 1e-31f, 1e31f, NAN}) EXPECT_THROW(make(1, temperature), Error);
