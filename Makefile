@@ -1,10 +1,11 @@
 # The front door: every verb installs the Debian packages that it lacks, configures and builds what it needs.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
+BENCH_ROWS ?= 100000
 JOBS ?= $(shell nproc)
 SOURCES = $(shell git ls-files '*.cpp' '*.h')
 
-.PHONY: all help build demo test bench asan tsan fuzz soak image format lint
+.PHONY: all help build demo test bench bench-search asan tsan fuzz soak image format lint
 all: build
 
 help:
@@ -12,6 +13,7 @@ help:
 	@echo "make demo      classify and embed images"
 	@echo "make test      build and run the tests"
 	@echo "make bench     measure; writes build/bench.json"
+	@echo "make bench-search  measure collections of BENCH_ROWS=$(BENCH_ROWS) vectors, and numpy, faiss-cpu and usearch beside them"
 	@echo "make asan      the components' tests with AddressSanitizer and UBSan"
 	@echo "make tsan      the engine's and the service's tests with ThreadSanitizer"
 	@echo "make fuzz      each fuzz target, or FUZZ_TARGETS='fuzz_png ...', for FUZZ_SECONDS=$(FUZZ_SECONDS)"
@@ -40,6 +42,15 @@ test:
 bench: build
 	scripts/demo.sh --model-only
 	build/release/mii bench --model build/demo-model --json | tee build/bench.json
+
+bench-search:
+	@scripts/install-packages build test
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS) --target search-bench
+	@[ -d build/search-venv ] || { python3 -m venv build/search-venv && build/search-venv/bin/pip install -q faiss-cpu usearch numpy; }
+	build/release/bench/search-bench build/bench-collection $(BENCH_ROWS) build/bench-queries.npy build/bench-data.npy
+	build/search-venv/bin/python bench/search_vs_others.py build/bench-queries.npy build/bench-data.npy
+	@rm -f build/bench-queries.npy build/bench-data.npy
 
 asan:
 	@scripts/install-packages build test

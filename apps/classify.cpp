@@ -9,6 +9,7 @@
 #include "core/utf8.h"
 #include "heads/head_file.h"
 #include "image_flags.h"
+#include "labels/reading.h"
 #include "model_flags.h"
 #include "outcome.h"
 #include "output.h"
@@ -46,6 +47,7 @@ struct Scored {
 struct Scorer {
   std::unique_ptr<const Head> head;
   const heads::FittedHead* fitted = nullptr;  ///< the same, where it is one
+  labels::Reading reading;                    ///< of the labels, where they are texts
   std::string identity;                       ///< of the vectors, where JSON says it
 
   bool answers_value() const { return fitted != nullptr && fitted->parts().answer == heads::Answer::value; }
@@ -76,6 +78,7 @@ void print_json(const Scored& scored, const Scorer& scorer) {
     json.key("predictions").begin_object();
     for (const size_t k : descending(scored.scores)) json.member(labels[k], scored.scores[k]);
     json.end_object();
+    if (scorer.fitted == nullptr) write_reading(json, labels, scorer.reading);
     add_bands(json, scored, scorer);
   }
   if (scored.provenance != nullptr)
@@ -96,6 +99,14 @@ void print_table(const Scored& scored, const Scorer& scorer) {
   }
 }
 
+// What a label was taken for must be seen before its score is believed.
+void tell(const std::vector<std::string>& labels, const labels::Reading& reading, bool quiet) {
+  for (size_t k = 0; k < labels.size() && !quiet; ++k)
+    if (reading.prompts[k] != labels[k])
+      say("label '" + labels[k] + "' is scored as '" + reading.prompts[k] + "'");
+  for (const std::string& warning : reading.warnings) say(warning);
+}
+
 Scorer make_scorer(const Flags& flags, const Engine& engine) {
   const Identity identity = flags.json || !flags.head.empty()
                                 ? engine.identity(pipeline::preprocessing_text(flags.images.decode.options()))
@@ -104,7 +115,11 @@ Scorer make_scorer(const Flags& flags, const Engine& engine) {
   if (flags.head.empty()) {
     const std::vector<std::string> labels =
         flags.labels_file.empty() ? flags.labels : pipeline::read_lines(flags.labels_file);
-    scorer.head = std::make_unique<ZeroShotHead>(engine.zero_shot_head(labels, flags.classify));
+    scorer.reading = labels::read_labels(labels::Catalogue::built_in(), labels);
+    tell(labels, scorer.reading, flags.model.quiet);
+    ClassifyOptions options = flags.classify;
+    options.prompts = scorer.reading.prompts;
+    scorer.head = std::make_unique<ZeroShotHead>(engine.zero_shot_head(labels, options));
   } else {
     auto fitted = std::make_unique<heads::FittedHead>(heads::read_head(flags.head));
     for (const std::string& difference : fitted->expect_made_alike(identity))
@@ -144,7 +159,8 @@ void add_classify(CLI::App& app, Command& chosen) {
   CLI::App* command = app.add_subcommand(
       "classify", "Score images against labels, without training, or by a head that mii fit wrote");
   flags->images.add_to(*command, "images");
-  auto* labels = command->add_option("--labels", flags->labels, "Labels");
+  auto* labels = command->add_option("--labels", flags->labels,
+                                     "Labels, in English or as `mii labels --language` has them");
   auto* file = command->add_option("--labels-file", flags->labels_file, "Labels, one a line");
   labels->excludes(file);
   auto* head = command->add_option("--head", flags->head, "Answer by this head, in place of labels")

@@ -13,6 +13,7 @@ using Command = std::function<int()>;
 
 void add_classify(CLI::App& app, Command& chosen);
 void add_embed(CLI::App& app, Command& chosen);
+void add_labels(CLI::App& app, Command& chosen);
 void add_info(CLI::App& app, Command& chosen);
 void add_inspect(CLI::App& app, Command& chosen);
 void add_convert(CLI::App& app, Command& chosen);
@@ -23,6 +24,9 @@ void add_pack(CLI::App& app, Command& chosen);
 void add_train(CLI::App& app, Command& chosen);
 void add_pull(CLI::App& app, Command& chosen);
 void add_serve(CLI::App& app, Command& chosen);
+void add_collection(CLI::App& app, Command& chosen);
+void add_search(CLI::App& app, Command& chosen);
+void add_duplicates(CLI::App& app, Command& chosen);
 void add_bench(CLI::App& app, Command& chosen);
 
 }  // namespace mii

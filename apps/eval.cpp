@@ -1,16 +1,24 @@
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 
 #include "commands.h"
 #include "core/file.h"
+#include "core/number_text.h"
 #include "core/utf8.h"
 #include "eval/evaluation.h"
+#include "eval/report.h"
+#include "heads/head_file.h"
 #include "interrupt.h"
 #include "mii/error.h"
 #include "model_flags.h"
 #include "outcome.h"
 #include "output.h"
+#include "pipeline/identity.h"
 
 namespace mii {
 namespace {
@@ -20,12 +28,23 @@ struct Flags {
   std::string manifest;
   std::string tasks;
   std::vector<std::string> fields;
+  std::vector<std::string> numbers;
   std::vector<std::string> where;
   std::vector<std::string> neighbours_from;
   size_t k = 5;
   size_t resamples = 1000;
+  std::vector<std::string> prevalences;
+  std::vector<std::string> subgroups;
+  std::vector<std::string> heads;
+  std::vector<std::string> few_shot;
+  size_t repeats = 10;
+  std::string compare;
+  std::string compare_precision;
+  double margin = 2;
   std::string html;
   std::string json;
+
+  bool compares() const { return !compare.empty() || !compare_precision.empty(); }
 };
 
 void write_text(const std::string& path, const std::string& text) {
@@ -34,47 +53,175 @@ void write_text(const std::string& path, const std::string& text) {
   file.commit();
 }
 
+std::vector<EvalTask> tasks_of(const Flags& flags) {
+  std::vector<EvalTask> tasks = flags.tasks.empty() ? std::vector<EvalTask>{} : read_tasks(flags.tasks);
+  for (const std::string& field : flags.fields) tasks.push_back({.name = field, .field = field});
+  for (const std::string& field : flags.numbers)
+    tasks.push_back({.name = field, .field = field, .number = true});
+  if (tasks.empty())
+    throw Error(ErrorCode::invalid_argument, "nothing is asked: --tasks, --field or --number is needed");
+  return tasks;
+}
+
+Manifest manifest_of(const Flags& flags, const std::vector<std::string>& where) {
+  Manifest manifest = Manifest::read(flags.manifest);
+  for (const std::string& condition : where) manifest.keep_where(condition);
+  return manifest;
+}
+
+void expect_column(const Flags& flags, const Manifest& manifest, const std::string& column) {
+  if (!manifest.has(column))
+    throw Error(ErrorCode::invalid_argument, flags.manifest + ": has no column '" + column + "'");
+}
+
+// "0.05" or "pneumonia=0.05"
+void read_prevalence(const std::string& text, std::map<std::string, double>& prevalences) {
+  const size_t equals = text.rfind('=');
+  const std::string label = equals == std::string::npos ? "" : text.substr(0, equals);
+  const auto value = parse_number(equals == std::string::npos ? text : text.substr(equals + 1));
+  if (!value || *value <= 0 || *value >= 1)
+    throw Error(ErrorCode::invalid_argument,
+                "--prevalence " + text + ": expected a number above 0 and below 1, or label=number");
+  prevalences[label] = *value;
+}
+
+// "4" or "all"
+size_t read_shots(const std::string& text) {
+  if (text == "all") return kAllShots;
+  const auto shots = parse_number(text);
+  if (!shots || *shots < 1 || *shots > 1e6 || std::floor(*shots) != *shots)
+    throw Error(ErrorCode::invalid_argument,
+                "--few-shot " + text + ": expected numbers from 1 on, or all, separated by commas");
+  return static_cast<size_t>(*shots);
+}
+
+FewShotOptions few_shot_of(const Flags& flags) {
+  FewShotOptions options{.repeats = flags.repeats, .k = flags.k, .cancelled = interrupted};
+  for (const std::string& shots : flags.few_shot) options.shots.push_back(read_shots(shots));
+  if (!options.shots.empty() && flags.neighbours_from.empty())
+    throw Error(ErrorCode::invalid_argument,
+                "--few-shot needs --neighbours-from: the rows whose images heads are fitted to");
+  return options;
+}
+
+EvaluationOptions options_of(const Flags& flags, const Manifest& asked) {
+  EvaluationOptions options{.figures = {.resamples = flags.resamples}, .cancelled = interrupted};
+  options.few_shot = few_shot_of(flags);
+  for (const std::string& text : flags.prevalences) read_prevalence(text, options.figures.prevalences);
+  for (const std::string& text : flags.subgroups) {
+    options.subgroups.push_back(SubgroupColumn::parse(text));
+    expect_column(flags, asked, options.subgroups.back().column());
+  }
+  return options;
+}
+
+// A model with its vectors of all images.
+struct Loaded {
+  Engine engine;
+  EncodedRows data;
+  std::optional<EncodedRows> references;
+  std::string suffix;
+
+  EncodedModel model() const { return {engine, data, references ? &*references : nullptr, suffix}; }
+};
+
 EncodedRows encode(const Engine& engine, Manifest manifest, const Flags& flags,
                    std::vector<pipeline::Failure>& failures) {
   Progress progress(manifest.rows(), "images", flags.model.quiet);
   return encode_rows(engine, std::move(manifest), read_options(progress), failures);
 }
 
-int evaluate(const Flags& flags) {
-  std::vector<EvalTask> tasks = flags.tasks.empty() ? std::vector<EvalTask>{} : read_tasks(flags.tasks);
-  for (const std::string& field : flags.fields) tasks.push_back({.name = field, .field = field});
-  if (tasks.empty())
-    throw Error(ErrorCode::invalid_argument, "nothing is asked: --tasks or --field is needed");
-  Manifest asked = Manifest::read(flags.manifest);
-  for (const std::string& condition : flags.where) asked.keep_where(condition);
-  for (const EvalTask& task : tasks)
-    if (!asked.has(task.field))
-      throw Error(ErrorCode::invalid_argument, flags.manifest + ": has no column '" + task.field + "'");
-
-  const Engine engine = flags.model.open();
-  std::vector<pipeline::Failure> failures;
-  const EncodedRows data = encode(engine, std::move(asked), flags, failures);
+Loaded load(Engine engine, const Manifest& asked, const Flags& flags,
+            std::vector<pipeline::Failure>& failures) {
+  EncodedRows data = encode(engine, asked, flags, failures);
   std::optional<EncodedRows> references;
-  if (!flags.neighbours_from.empty()) {
-    Manifest known = Manifest::read(flags.manifest);
-    for (const std::string& condition : flags.neighbours_from) known.keep_where(condition);
-    references = encode(engine, std::move(known), flags, failures);
+  if (!flags.neighbours_from.empty())
+    references = encode(engine, manifest_of(flags, flags.neighbours_from), flags, failures);
+  return {std::move(engine), std::move(data), std::move(references), ""};
+}
+
+// Another model, or the same in another precision. Its failures are those of the first.
+Loaded load_other(const Manifest& asked, const Flags& flags) {
+  ModelFlags other = flags.model;
+  if (!flags.compare.empty()) other.model = flags.compare;
+  if (!flags.compare_precision.empty()) other.precision = flags.compare_precision;
+  std::vector<pipeline::Failure> known;
+  Loaded loaded = load(other.open(), asked, flags, known);
+  loaded.suffix = ", " + (flags.compare.empty() ? flags.compare_precision : flags.compare);
+  return loaded;
+}
+
+OtherModel other_model(const Loaded& model, const Loaded& other) {
+  return {other.engine.info().weights_file, other.engine.identity().differences_from(model.engine.identity()),
+          vector_agreement(model.data, other.data)};
+}
+
+std::string name_of(const std::string& head_file) {
+  return "head " + std::filesystem::path(head_file).filename().string();
+}
+
+heads::FittedHead read_fitting_head(const std::string& file, const Engine& engine, const Flags& flags) {
+  heads::FittedHead head = heads::read_head(file);
+  for (const std::string& difference :
+       head.expect_made_alike(engine.identity(pipeline::preprocessing_text({}))))
+    if (!flags.model.quiet) say("warning: " + file + ": " + difference);
+  return head;
+}
+
+std::vector<std::unique_ptr<Scorer>> scorers_of(const Flags& flags, const Loaded& model,
+                                                const Loaded* other) {
+  std::vector<std::unique_ptr<Scorer>> scorers;
+  scorers.push_back(zero_shot_scorer(model.model()));
+  scorers.push_back(neighbours_scorer(model.model(), flags.k));
+  scorers.push_back(pixels_scorer(model.model(), flags.k));
+  for (const std::string& file : flags.heads)
+    scorers.push_back(
+        head_scorer(model.model(), name_of(file), read_fitting_head(file, model.engine, flags)));
+  if (other != nullptr) scorers.push_back(zero_shot_scorer(other->model()));
+  if (other != nullptr) scorers.push_back(neighbours_scorer(other->model(), flags.k));
+  return scorers;
+}
+
+void warn_of_unknown_labels(const EvaluationOptions& options, const EvalReport& report) {
+  for (const auto& [label, value] : options.figures.prevalences) {
+    const auto has = [&](const TaskResult& task) {
+      return std::ranges::find(task.labels, label, &std::pair<std::string, size_t>::first) !=
+             task.labels.end();
+    };
+    if (!label.empty() && std::ranges::none_of(report.tasks, has))
+      say("warning: --prevalence: no task has a label '" + label + "'");
   }
-  EvalReport report{engine.info().weights_file, flags.manifest, flags.k, {}};
+}
+
+int evaluate(const Flags& flags) {
+  const std::vector<EvalTask> tasks = tasks_of(flags);
+  const Manifest asked = manifest_of(flags, flags.where);
+  for (const EvalTask& task : tasks) expect_column(flags, asked, task.field);
+  const EvaluationOptions options = options_of(flags, asked);
+
+  std::vector<pipeline::Failure> failures;
+  const Loaded model = load(flags.model.open(), asked, flags, failures);
+  std::optional<Loaded> other;
+  if (flags.compares() && !interrupted()) other = load_other(asked, flags);
+  EvalReport report{
+      .model = model.engine.info().weights_file, .data = flags.manifest, .margin = flags.margin / 100};
   for (const std::string& condition : flags.where) report.data += ", " + condition;
-  Evaluation evaluation({.k = flags.k, .resamples = flags.resamples, .cancelled = interrupted}, engine, data,
-                        references ? &*references : nullptr);
+  if (other && !interrupted()) report.other = other_model(model, *other);
+
+  Evaluation evaluation(options, model.model(), scorers_of(flags, model, other ? &*other : nullptr));
   for (const EvalTask& task : tasks) {
     if (interrupted()) break;
     if (auto result = evaluation.run(task))
       report.tasks.push_back(std::move(*result));
     else if (!flags.model.quiet)
-      say("warning: task '" + task.name + "' left out: no image has one of its labels");
+      say("warning: task '" + task.name + "' left out: no image has " +
+          (task.number ? "a number there" : "one of its labels"));
   }
   if (!interrupted()) {
     for (TaskResult& mean : evaluation.means()) report.tasks.push_back(std::move(mean));
     if (report.tasks.empty())
       throw Error(ErrorCode::invalid_argument, report.data + ": no image has a label of any task");
+    if (!flags.model.quiet) warn_of_unknown_labels(options, report);
     std::fputs(printable_lines(to_table(report)).c_str(), stdout);
     if (!flags.json.empty()) write_text(flags.json, to_json(report));
     if (!flags.html.empty()) write_text(flags.html, to_html(report));
@@ -98,13 +245,19 @@ void add_eval(CLI::App& app, Command& chosen) {
       ->add_option("--field", flags->fields, "Ask about a column, with its values as labels; may be repeated")
       ->expected(1)
       ->take_all();
+  command
+      ->add_option("--number", flags->numbers,
+                   "Ask about a column of numbers, such as an age; may be repeated")
+      ->expected(1)
+      ->take_all();
   command->add_option("--where", flags->where, "Use rows with column=value[,value...]; may be repeated")
       ->expected(1)
       ->take_all();
   command
-      ->add_option("--neighbours-from", flags->neighbours_from,
-                   "Take the nearest neighbours from rows with column=value; else from other patients of the "
-                   "same rows")
+      ->add_option(
+          "--neighbours-from", flags->neighbours_from,
+          "Take the nearest neighbours and the thresholds from rows with column=value; else neighbours are "
+          "other patients of the same rows, and thresholds 0.5")
       ->expected(1)
       ->take_all();
   command->add_option("-k", flags->k, "Nearest neighbours that vote")
@@ -112,6 +265,46 @@ void add_eval(CLI::App& app, Command& chosen) {
       ->capture_default_str();
   command->add_option("--resamples", flags->resamples, "Bootstrap draws for the confidence intervals")
       ->check(CLI::Range(0, 1000000))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--prevalence", flags->prevalences,
+          "[LABEL=]P: share of the examined who have a label, for PPV, NPV and decision curves; else that of "
+          "the images; may be repeated")
+      ->expected(1)
+      ->take_all();
+  command
+      ->add_option("--subgroup", flags->subgroups,
+                   "COLUMN[:EDGE,EDGE...]: also tell the figures of images with each value, or in each band "
+                   "of numbers; "
+                   "may be repeated")
+      ->expected(1)
+      ->take_all();
+  command
+      ->add_option("--head", flags->heads,
+                   "Also ask a head that mii fit wrote, where a task is about its field; may be repeated")
+      ->expected(1)
+      ->take_all()
+      ->check(CLI::ExistingFile);
+  command
+      ->add_option("--few-shot", flags->few_shot,
+                   "Numbers of images of each label, or all: also fit heads of each kind to so many of "
+                   "--neighbours-from")
+      ->delimiter(',');
+  command->add_option("--repeats", flags->repeats, "Draws of those images")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--compare", flags->compare, "Also ask another model, and tell the differences")
+      ->check(CLI::ExistingDirectory);
+  command
+      ->add_option("--compare-precision", flags->compare_precision,
+                   "The other model's precision; without --compare: the same model in this precision")
+      ->check(CLI::IsMember(precision_choices()));
+  command
+      ->add_option(
+          "--margin", flags->margin,
+          "By how many points of top-1 the other model may be worse and still take the place of the first")
+      ->check(CLI::Range(0.0, 100.0))
       ->capture_default_str();
   command->add_option("--html", flags->html, "Also write a page with plots and example images");
   command->add_option("--json", flags->json, "Also write all figures as JSON");

@@ -48,12 +48,16 @@ int main(int argc, char** argv) {
       "Exit status: 0 done; 1 failed; 2 wrong usage; 3 done, but some inputs failed; 130 interrupted.");
   mii::Command chosen;
   mii::add_classify(app, chosen);
+  mii::add_labels(app, chosen);
   mii::add_embed(app, chosen);
   mii::add_inspect(app, chosen);
   mii::add_info(app, chosen);
   mii::add_convert(app, chosen);
   mii::add_pull(app, chosen);
   mii::add_serve(app, chosen);
+  mii::add_collection(app, chosen);
+  mii::add_search(app, chosen);
+  mii::add_duplicates(app, chosen);
   mii::add_bench(app, chosen);
   mii::add_fit(app, chosen);
   mii::add_head(app, chosen);

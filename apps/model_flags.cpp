@@ -11,13 +11,13 @@
 
 namespace mii {
 
-namespace {
-
 std::vector<std::string> precision_choices() {
   std::vector<std::string> names{"auto"};
   for (const PrecisionInfo& info : precisions()) names.emplace_back(info.name);
   return names;
 }
+
+namespace {
 
 std::vector<std::string> backend_choices() {
   std::vector<std::string> names{"auto"};

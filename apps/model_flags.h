@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "mii/engine.h"
 
@@ -13,6 +14,9 @@ namespace mii {
 /// The folder of the model that comes with the program: where `make install` puts it, else in the source
 /// tree. Throws Error{invalid_model} when neither is there.
 std::filesystem::path built_in_model();
+
+/// "auto" and the names of the precisions.
+std::vector<std::string> precision_choices();
 
 /// The flags with which every command that computes opens its model.
 struct ModelFlags {

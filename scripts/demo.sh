@@ -65,6 +65,10 @@ if [[ ${#medical[@]} -gt 0 ]]; then
     --provenance
 fi
 run build/release/mii embed --images $images --output build/demo.npy
+rm -rf build/demo-collection
+run build/release/mii collection create build/demo-collection
+run build/release/mii collection add build/demo-collection --images $images "${medical[@]}"
+run build/release/mii search build/demo-collection --text "fundus photography of the eye" -k 2
 if [[ -d $dicom && $images == build/* ]]; then
   echo "The built-in model gets one wrong: ihc.png is histopathology."
 fi

@@ -49,6 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const FakeModel model(std::make_shared<FakeState>());
   static const Limits limits{.images = 4, .texts = 4, .text_bytes = 64};
   static const std::string name = "medimageinsight";
+  static const labels::Catalogue catalogue = labels::Catalogue::built_in();
   HeadCache heads;
   if (size == 0) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
@@ -64,7 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (size_t at = 0; at < body.size(); at += piece) reader.take(body.substr(at, piece));
   reader.finish(request);
 
-  Outcome outcome = kHandlers[data[0] % 4](request, {model, limits, name, heads});
+  Outcome outcome = kHandlers[data[0] % 4](request, {model, limits, name, heads, catalogue});
   if (const auto* response = std::get_if<Response>(&outcome)) {
     check_answer(*response);
     return 0;

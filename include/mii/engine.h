@@ -87,8 +87,9 @@ class MII_API Engine {
 
   /// By what this engine's vectors are made. preprocessing: how the caller makes images of files, in any
   /// words. The first call reads the whole weights' file, unless its digest is remembered from an earlier
-  /// run; the others are cheap. Throws Error{io} when a file of the model has become unreadable.
-  Identity identity(std::string preprocessing = {}) const;
+  /// run; the others are cheap. Throws Error{io} when a file of the model has become unreadable,
+  /// Error{cancelled} when `cancelled`, asked now and then, says so.
+  Identity identity(std::string preprocessing = {}, const std::function<bool()>& cancelled = {}) const;
 
   /// Resizes an image to the model's input size, as encode_images does itself. Calling it ahead lets other
   /// threads do this work and saves memory for each waiting image; the vectors are the same.

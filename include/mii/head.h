@@ -25,6 +25,9 @@ class MII_API Head {
 struct ClassifyOptions {
   /// false: the probabilities of one image sum to 1 (softmax). true: each label alone (sigmoid).
   bool multilabel = false;
+  /// The text that stands for each label, where that is not the label itself: as many as there are labels.
+  /// None: the labels.
+  std::vector<std::string> prompts;
   /// Prompts around the label, each with one "{}" where the label goes. With several, the label's vector is
   /// the mean of the prompts' unit vectors, normalised again. None: the label itself is the prompt.
   std::vector<std::string> templates;

@@ -23,6 +23,13 @@ std::string number_text(double value) {
   return text;
 }
 
+std::optional<double> parse_number(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
 std::string json_text(std::string_view text) {
   std::string json = "\"";
   while (!text.empty()) {

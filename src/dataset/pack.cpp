@@ -66,6 +66,8 @@ class PackFile {
         file_(MappedFile::open(path)),
         content_(parse_safetensors(file_.bytes(), name_)) {}
 
+  bool has(const std::string& name) const { return content_.tensors.contains(name); }
+
   template <typename T>
   std::vector<T> values(const std::string& name, DType dtype) const {
     const auto found = content_.tensors.find(name);
@@ -175,7 +177,11 @@ void read_images(const std::filesystem::path& folder, const PackFile& index, Pac
   const auto validation = index.values<uint8_t>("image.validation", DType::u8);
   const auto label_set = index.values<int32_t>("image.label_set", DType::i32);
   const auto bytes = index.values<int64_t>("image.bytes", DType::i64);
-  index.expect(validation.size() == label_set.size() && bytes.size() == label_set.size(),
+  // Older packs have no patients.
+  const auto patient = index.has("image.patient") ? index.values<int32_t>("image.patient", DType::i32)
+                                                  : std::vector<int32_t>(bytes.size(), -1);
+  index.expect(validation.size() == label_set.size() && bytes.size() == label_set.size() &&
+                   patient.size() == label_set.size(),
                "the tensors 'image.*' have different lengths");
   std::vector<std::byte> shard;
   size_t at = 0;
@@ -191,7 +197,7 @@ void read_images(const std::filesystem::path& folder, const PackFile& index, Pac
     index.expect(label_set[i] >= 0 && static_cast<size_t>(label_set[i]) < pack.label_sets.size(),
                  "image " + std::to_string(i) + " has an unknown label set");
     const auto begin = shard.begin() + static_cast<std::ptrdiff_t>(at);
-    pack.images.push_back({validation[i] != 0, label_set[i], {begin, begin + bytes[i]}});
+    pack.images.push_back({validation[i] != 0, label_set[i], {begin, begin + bytes[i]}, patient[i]});
     at += static_cast<size_t>(bytes[i]);
   }
 }
@@ -249,13 +255,14 @@ void write_pack(const Pack& pack, const std::filesystem::path& folder, uint64_t 
   write_images(pack, folder, max_shard_bytes);
 
   std::vector<uint8_t> validation, truth, distractor, drawn_by(pack.label_sets.size() * pack.concepts.size());
-  std::vector<int32_t> label_set, field, caption_concept, caption_length, caption_ids;
+  std::vector<int32_t> label_set, patient, field, caption_concept, caption_length, caption_ids;
   std::vector<int64_t> bytes;
   std::vector<float> weight;
   std::vector<std::string> concepts;
   for (const PackedImage& image : pack.images) {
     validation.push_back(image.validation ? 1 : 0);
     label_set.push_back(image.label_set);
+    patient.push_back(image.patient);
     bytes.push_back(static_cast<int64_t>(image.jpeg.size()));
   }
   for (const Truth value : pack.truth) truth.push_back(static_cast<uint8_t>(value));
@@ -276,6 +283,7 @@ void write_pack(const Pack& pack, const std::filesystem::path& folder, uint64_t 
   TensorList list;
   list.add("image.validation", DType::u8, validation);
   list.add("image.label_set", DType::i32, label_set);
+  list.add("image.patient", DType::i32, patient);
   list.add("image.bytes", DType::i64, bytes);
   list.add("truth", DType::u8, truth);
   list.add("concept.field", DType::i32, field);

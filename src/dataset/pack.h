@@ -18,6 +18,7 @@ struct PackedImage {
   bool validation = false;
   int32_t label_set = 0;        ///< index into Pack::label_sets
   std::vector<std::byte> jpeg;  ///< grey or RGB, square
+  int32_t patient = -1;         ///< images of one patient have one number; -1: unknown
 };
 
 /// What captions say ("computed tomography of the head"), whatever the words.

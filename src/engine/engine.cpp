@@ -103,7 +103,7 @@ class Engine::Impl {
     return tokenizer_.encode(std::string(text), info_.text_context_length).size();
   }
   TextCacheCounts text_cache_counts() const { return text_cache_.counts(); }
-  Identity identity(std::string preprocessing);
+  Identity identity(std::string preprocessing, const std::function<bool()>& cancelled);
 
  private:
   // These run on the compute thread.
@@ -240,8 +240,8 @@ ZeroShotHead Engine::Impl::zero_shot_head(std::span<const std::string> labels,
   return prompts.head(encode_texts(prompts.texts()), info_.logit_scale);
 }
 
-Identity Engine::Impl::identity(std::string preprocessing) {
-  const ModelDigest::Parts& parts = digest_.parts();
+Identity Engine::Impl::identity(std::string preprocessing, const std::function<bool()>& cancelled) {
+  const ModelDigest::Parts& parts = digest_.parts(cancelled);
   return {parts.weights, parts.config, parts.tokenizer, to_string(info_.precision), std::move(preprocessing),
           MII_VERSION};
 }
@@ -292,8 +292,8 @@ Matrix Engine::classify_vectors(const Matrix& image_vectors, std::span<const std
 
 size_t Engine::count_tokens(std::string_view text) const { return impl_->count_tokens(text); }
 
-Identity Engine::identity(std::string preprocessing) const {
-  return impl_->identity(std::move(preprocessing));
+Identity Engine::identity(std::string preprocessing, const std::function<bool()>& cancelled) const {
+  return impl_->identity(std::move(preprocessing), cancelled);
 }
 
 TextCacheCounts Engine::text_cache_counts() const { return impl_->text_cache_counts(); }

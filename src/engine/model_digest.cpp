@@ -75,22 +75,23 @@ void write_record(const fs::path& record, const std::string& digest, const std::
 
 }  // namespace
 
-std::string remembered_sha256(const fs::path& file) {
+std::string remembered_sha256(const fs::path& file, const std::function<bool()>& cancelled) {
   const std::string state = state_of(file);
   const fs::path record = record_of(file);
   if (std::string known = read_record(record, state); !known.empty()) return known;
-  std::string digest = sha256_of_file(file);
+  std::string digest = sha256_of_file(file, cancelled);
   if (state_of(file) != state) throw Error(ErrorCode::io, file.string() + ": was changed while it was read");
   write_record(record, digest, state);
   return digest;
 }
 
-const ModelDigest::Parts& ModelDigest::parts() {
-  std::call_once(once_, [this] {
+const ModelDigest::Parts& ModelDigest::parts(const std::function<bool()>& cancelled) {
+  std::call_once(once_, [&] {
     Sha256 tokenizer;
     for (const char* name : {"vocab.json", "merges.txt"})
       tokenizer.add(sha256_of_file(folder_.tokenizer / name));
-    parts_ = {remembered_sha256(folder_.weights), sha256_of_file(folder_.config), tokenizer.finish()};
+    parts_ = {remembered_sha256(folder_.weights, cancelled), sha256_of_file(folder_.config),
+              tokenizer.finish()};
   });
   return parts_;
 }

@@ -3,46 +3,33 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
-#include "dataset/manifest.h"
-#include "eval/report.h"
+#include "eval/few_shot.h"
+#include "eval/figures.h"
+#include "eval/scorers.h"
+#include "eval/subgroups.h"
 #include "eval/tasks.h"
-#include "mii/engine.h"
-#include "pipeline/encode.h"
 
 namespace mii {
 
-/// Rows of a manifest with what they look like to the model and as pixels.
-struct EncodedRows {
-  Manifest manifest;
-  std::vector<size_t> rows;         ///< of the manifest: those whose image could be read
-  std::vector<std::string> groups;  ///< of each: the patient, or the image where it is not known
-  Matrix vectors;                   ///< [rows, D]
-  Matrix pixels;                    ///< [rows, 32 * 32], luma
-};
-
-/// Reads and encodes the images of a manifest, each once. Those that fail are added to failures.
-EncodedRows encode_rows(const Engine& engine, Manifest manifest, const pipeline::ReadOptions& options,
-                        std::vector<pipeline::Failure>& failures);
-
 struct EvaluationOptions {
-  size_t k = 5;             ///< nearest neighbours that vote
-  size_t resamples = 1000;  ///< bootstrap draws for the confidence intervals
+  FigureOptions figures;
+  std::vector<SubgroupColumn> subgroups;
+  FewShotOptions few_shot;  ///< no shots: nothing is fitted
   std::function<bool()> cancelled;
 };
 
-/// Asks a model the questions of a list of tasks about labelled images.
+/// Asks scorers the questions of a list of tasks about labelled images.
 class Evaluation {
  public:
-  /// references: where the nearest neighbours come from; null: other patients of the same rows. All but
-  /// options outlive the evaluation.
-  Evaluation(const EvaluationOptions& options, const Engine& engine, const EncodedRows& data,
-             const EncodedRows* references);
+  /// model: whose zero-shot head is asked about altered copies, and whose images are the examples. scorers:
+  /// that head's first.
+  Evaluation(EvaluationOptions options, const EncodedModel& model,
+             std::vector<std::unique_ptr<Scorer>> scorers);
   ~Evaluation();
 
-  /// Nothing when no image has one of the task's labels.
+  /// Nothing when no image has one of the task's labels, or a number where one is asked for.
   std::optional<TaskResult> run(EvalTask task);
 
   /// The means of those tasks so far that share one, where there are several.
@@ -52,5 +39,9 @@ class Evaluation {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// How near two models' vectors of the same images are. Nothing where their lengths differ.
+/// Throws Error{invalid_argument} unless both have the same rows.
+std::optional<VectorAgreement> vector_agreement(const EncodedRows& first, const EncodedRows& second);
 
 }  // namespace mii

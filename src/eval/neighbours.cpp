@@ -21,31 +21,56 @@ Matrix unit_rows(const Matrix& m) {
 
 float dot(std::span<const float> a, std::span<const float> b) {
   float sum = 0;
+#pragma omp simd reduction(+ : sum)
   for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
   return sum;
 }
 
 }  // namespace
 
-Matrix nearest_neighbour_votes(const Matrix& references, std::span<const size_t> reference_labels,
-                               std::span<const std::string> reference_groups, const Matrix& queries,
-                               std::span<const std::string> query_groups, size_t labels, size_t k) {
+std::vector<std::vector<uint32_t>> nearest_neighbours(const Matrix& references,
+                                                      std::span<const std::string> reference_groups,
+                                                      const Matrix& queries,
+                                                      std::span<const std::string> query_groups, size_t k) {
   const Matrix from = unit_rows(references), to = unit_rows(queries);
-  Matrix votes(to.rows(), labels);
+  std::vector<std::vector<uint32_t>> neighbours(to.rows());
 #pragma omp parallel for schedule(dynamic, 16)
   for (size_t q = 0; q < to.rows(); ++q) {
-    std::vector<std::pair<float, size_t>> near;
+    std::vector<std::pair<float, uint32_t>> near;
     for (size_t r = 0; r < from.rows(); ++r)
-      if (reference_groups[r] != query_groups[q]) near.emplace_back(-dot(to.row(q), from.row(r)), r);
+      if (reference_groups[r] != query_groups[q])
+        near.emplace_back(-dot(to.row(q), from.row(r)), static_cast<uint32_t>(r));
     const size_t n = std::min(k, near.size());
     std::partial_sort(near.begin(), near.begin() + static_cast<std::ptrdiff_t>(n), near.end());
+    for (size_t i = 0; i < n; ++i) neighbours[q].push_back(near[i].second);
+  }
+  return neighbours;
+}
+
+Matrix neighbour_votes(const std::vector<std::vector<uint32_t>>& neighbours,
+                       std::span<const size_t> reference_labels, size_t labels, size_t k) {
+  const auto all = static_cast<float>(k);
+  Matrix votes(neighbours.size(), labels);
+  for (size_t q = 0; q < neighbours.size(); ++q) {
     const auto row = votes.row(q);
-    for (size_t i = 0; i < n; ++i) {
-      float& vote = row[reference_labels[near[i].second]];
-      vote += vote > 0 ? 1 : 1 - static_cast<float>(i) / static_cast<float>(k);
+    for (size_t i = 0; i < neighbours[q].size(); ++i) {
+      float& vote = row[reference_labels[neighbours[q][i]]];
+      vote += vote > 0 ? 1 : 1 - static_cast<float>(i) / (1024 * all);
     }
+    for (float& vote : row) vote /= all;
   }
   return votes;
+}
+
+std::vector<float> neighbour_means(const std::vector<std::vector<uint32_t>>& neighbours,
+                                   std::span<const float> reference_values) {
+  std::vector<float> means;
+  for (const auto& near : neighbours) {
+    double sum = 0;
+    for (const uint32_t r : near) sum += reference_values[r];
+    means.push_back(static_cast<float>(sum / static_cast<double>(near.size())));
+  }
+  return means;
 }
 
 }  // namespace mii

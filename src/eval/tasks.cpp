@@ -69,6 +69,8 @@ class TaskReader {
           task.labels.emplace_back(text(label.first, "a label"), texts(label.second, "values of a label"));
       } else if (key == "templates") {
         task.templates = texts(value, key);
+      } else if (key == "number") {
+        task.number = text(value, key) == "true";
       } else if (key == "corruptions") {
         task.corruptions = text(value, key) == "true";
       } else if (key == "mean") {
@@ -78,6 +80,7 @@ class TaskReader {
       }
     }
     if (task.field.empty()) fail(node, "a task has no 'field'");
+    if (task.number && !task.labels.empty()) fail(node, "a task about a number has no 'labels'");
     if (task.name.empty()) task.name = task.field;
     return task;
   }

@@ -18,6 +18,7 @@ struct EvalTask {
   /// that occurs is a label.
   std::vector<std::pair<std::string, std::vector<std::string>>> labels;
   std::vector<std::string> templates;  ///< prompts with {}; empty: the label alone
+  bool number = false;                 ///< the field is a number to be told, and there are no labels
   bool corruptions = false;            ///< also ask about altered copies of the images
   std::string mean;                    ///< tasks that share it are also averaged, under this name
 
@@ -25,7 +26,7 @@ struct EvalTask {
   std::optional<size_t> label_of(const std::string& value) const;
 };
 
-/// Reads a YAML list "tasks" of {name, field, where, labels, templates, corruptions, mean}.
+/// Reads a YAML list "tasks" of {name, field, where, labels, number, templates, corruptions, mean}.
 /// Throws Error{invalid_argument} with the line.
 std::vector<EvalTask> read_tasks(const std::filesystem::path& file);
 

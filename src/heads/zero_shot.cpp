@@ -70,10 +70,14 @@ LabelPrompts::LabelPrompts(std::span<const std::string> labels, const ClassifyOp
     : labels_(labels.begin(), labels.end()), multilabel_(options.multilabel) {
   expect_labels(labels, options.allow_duplicate_labels);
   expect_templates(options.templates);
-  if (options.templates.empty()) texts_ = labels_;
-  for (const std::string& label : labels_)
+  if (!options.prompts.empty() && options.prompts.size() != labels_.size())
+    throw Error(ErrorCode::invalid_argument, std::to_string(options.prompts.size()) + " prompts for " +
+                                                 std::to_string(labels_.size()) + " labels");
+  const std::vector<std::string>& prompts = options.prompts.empty() ? labels_ : options.prompts;
+  if (options.templates.empty()) texts_ = prompts;
+  for (const std::string& prompt : prompts)
     for (std::string text : options.templates)
-      texts_.push_back(text.replace(text.find(kPlace), kPlace.size(), label));
+      texts_.push_back(text.replace(text.find(kPlace), kPlace.size(), prompt));
 }
 
 ZeroShotHead LabelPrompts::head(const Matrix& text_vectors, float logit_scale) const {

@@ -154,6 +154,7 @@ void DicomFile::Impl::fill_info(const DicomLimits& limits) {
                                          : medical::transfer_syntax_name(syntax);
   if (info_.transfer_syntax.empty()) info_.transfer_syntax = syntax;
   info_.sop_instance_uid = dicom_text(dataset_, DCM_SOPInstanceUID);
+  info_.patient_id = dicom_text(dataset_, DCM_PatientID);
   info_.study_instance_uid = dicom_text(dataset_, DCM_StudyInstanceUID);
   info_.series_instance_uid = dicom_text(dataset_, DCM_SeriesInstanceUID);
   const std::string sop_class = dicom_text(dataset_, DCM_SOPClassUID);

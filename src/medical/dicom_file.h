@@ -38,6 +38,7 @@ struct DicomInfo {
   int series_number = 0;
   int instance_number = 0;
   // These identify a patient or an examination: never printed or logged unless a person asks for it.
+  std::string patient_id;
   std::string study_instance_uid;
   std::string series_instance_uid;
   std::string sop_instance_uid;

@@ -88,6 +88,18 @@ std::string joined(const LabelSet& set) {
   return values;
 }
 
+// Of each row: patients are numbered as they come; -1 without one.
+std::vector<int32_t> patient_numbers(const Manifest& manifest) {
+  std::map<std::string, int32_t> known;
+  std::vector<int32_t> numbers;
+  for (size_t row = 0; row < manifest.rows(); ++row) {
+    const std::string& patient = manifest.at(row, "patient");
+    numbers.push_back(
+        patient.empty() ? -1 : known.try_emplace(patient, static_cast<int32_t>(known.size())).first->second);
+  }
+  return numbers;
+}
+
 }  // namespace
 
 PackSummary make_pack(const PackOptions& options, const std::filesystem::path& out) {
@@ -120,6 +132,7 @@ PackSummary make_pack(const PackOptions& options, const std::filesystem::path& o
   std::vector<ImageInput> inputs;
   for (size_t row = 0; row < manifest.rows(); ++row)
     inputs.push_back({manifest.path(row).string(), std::nullopt});
+  const std::vector<int32_t> patients = patient_numbers(manifest);
   using Jpeg = std::vector<std::byte>;
   PackSummary summary;
   summary.failures = read_images<Jpeg>(
@@ -132,7 +145,7 @@ PackSummary make_pack(const PackOptions& options, const std::filesystem::path& o
         summary.image_bytes += jpeg.size();
         pack.images.push_back({!split.empty() && split != "train",
                                labelled.numbers.at(label_set_of(manifest, row, rules.fields)),
-                               std::move(jpeg)});
+                               std::move(jpeg), patients[row]});
       });
   if (options.read.cancelled && options.read.cancelled())
     throw Error(ErrorCode::cancelled, "interrupted; nothing was packed");

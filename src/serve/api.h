@@ -23,6 +23,7 @@ struct Route {
   bool needs_key = false;
   bool for_operators = false;  ///< probes and metrics: no rate bounds them
   bool documented = true;
+  std::span<const Field> query;      ///< parameters of the query
   std::span<const Field> fields;     ///< of the JSON body
   bool takes_files = false;          ///< multipart/form-data, and an image as the whole body
   std::string_view response_schema;  ///< JSON schema of a 200 answer; empty: content_type tells

@@ -26,6 +26,7 @@ size_t bytes_of(const ZeroShotHead& head) {
 std::string HeadCache::key(std::span<const std::string> labels, const ClassifyOptions& options) {
   Sha256 hash;
   add(hash, labels);
+  add(hash, options.prompts);
   add(hash, options.templates);
   hash.add(options.multilabel ? "sigmoid" : "softmax");
   return hash.finish();

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "labels/catalogue.h"
 #include "serve/head_cache.h"
 #include "serve/head_folder.h"
 #include "serve/model.h"
@@ -23,6 +24,7 @@ struct ApiContext {
   const Limits& limits;
   const std::string& model_name;
   HeadCache& heads;
+  const labels::Catalogue& catalogue;
   std::shared_ptr<const HeadFolder> fitted = {};  ///< null: none
   std::optional<Identity> identity = {};          ///< of what images become; absent while it is not known
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,8 +21,9 @@ class Model {
   virtual TextCacheCounts text_cache_counts() const = 0;
   virtual const ModelInfo& info() const = 0;
   virtual size_t image_batch() const = 0;
-  /// Reads the model's files, unless they are known: takes seconds. Throws Error{io}.
-  virtual Identity identity(std::string preprocessing) const = 0;
+  /// Without preprocessing. Reads the model's files, unless they are known: takes seconds. Throws Error{io},
+  /// Error{cancelled} when `cancelled`, asked now and then, says so.
+  virtual Identity identity(const std::function<bool()>& cancelled) const = 0;
 };
 
 class EngineModel final : public Model {
@@ -37,8 +39,8 @@ class EngineModel final : public Model {
   TextCacheCounts text_cache_counts() const override { return engine_.text_cache_counts(); }
   const ModelInfo& info() const override { return engine_.info(); }
   size_t image_batch() const override { return engine_.image_batch(); }
-  Identity identity(std::string preprocessing) const override {
-    return engine_.identity(std::move(preprocessing));
+  Identity identity(const std::function<bool()>& cancelled) const override {
+    return engine_.identity({}, cancelled);
   }
 
  private:

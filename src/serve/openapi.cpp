@@ -108,6 +108,7 @@ bj::object responses(const Route& route) {
                    ? response("OK", content(route.content_type, {{"type", "string"}}))
                    : response("OK", content(route.content_type, parsed(route.response_schema)));
   if (route.needs_key) all["401"] = error("A key is needed");
+  if (!route.query.empty()) all["400"] = error("A parameter has a value that is none");
   if (!route.fields.empty()) {
     all["400"] = error("The request cannot be carried out as it stands");
     all["413"] = error("The body is larger than this service takes");
@@ -155,10 +156,20 @@ bj::array path_parameters(std::string_view path) {
   return parameters;
 }
 
+void add_query_parameters(const Route& route, bj::array& parameters) {
+  for (const Field& field : route.query)
+    parameters.push_back({{"name", field.name},
+                          {"in", "query"},
+                          {"required", field.required},
+                          {"description", field.description},
+                          {"schema", parsed(field.schema)}});
+}
+
 bj::object operation(const Route& route, const ServeOptions& options, bool with_keys, bool first_of_path) {
   bj::object result{{"summary", route.summary}, {"operationId", operation_id(route, first_of_path)}};
-  if (bj::array parameters = path_parameters(route.path); !parameters.empty())
-    result["parameters"] = std::move(parameters);
+  bj::array parameters = path_parameters(route.path);
+  add_query_parameters(route, parameters);
+  if (!parameters.empty()) result["parameters"] = std::move(parameters);
   if (!route.fields.empty()) result["requestBody"] = request_body(route, options);
   result["responses"] = responses(route);
   if (with_keys && route.needs_key) result["security"] = {bj::object{{"bearer", bj::array{}}}};

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "core/json_writer.h"
+#include "labels/reading.h"
 #include "mii/error.h"
 #include "serve/service.h"
 
@@ -130,9 +131,10 @@ void write_bands(JsonWriter& json, const heads::FittedHead& head, const Matrix& 
   json.end_array();
 }
 
-Response predictions(const ZeroShotHead& head, const Matrix& images) {
+Response predictions(const ZeroShotHead& head, const labels::Reading& reading, const Matrix& images) {
   JsonWriter json(JsonWriter::Style::compact);
   write_predictions(json.begin_object(), head, head.score(images));
+  write_reading(json, head.labels(), reading);
   return json_response(json.end_object().finish());
 }
 
@@ -195,7 +197,7 @@ struct NewHead {
 // Throws as LabelPrompts does. Without templates a label may be empty, as in the Python service.
 NewHead plan_head(std::vector<std::string> labels, const ClassifyOptions& options, float scale) {
   if (options.templates.empty())
-    return {labels,
+    return {options.prompts,
             [labels = std::move(labels), scale, multilabel = options.multilabel](const Matrix& texts) {
               return ZeroShotHead(labels, texts.clone(), scale, multilabel);
             }};
@@ -207,7 +209,9 @@ NewHead plan_head(std::vector<std::string> labels, const ClassifyOptions& option
 
 constexpr std::string_view kPredictions =
     R"({"type":"object","required":["predictions"],"properties":{"predictions":{"type":"array","items":
-    {"type":"object","additionalProperties":{"type":"number"}}},"bands":{"type":"array","items":{"type":"object",
+    {"type":"object","additionalProperties":{"type":"number"}}},
+    "prompts":{"type":"object","additionalProperties":{"type":"string"}},
+    "warnings":{"type":"array","items":{"type":"string"}},"bands":{"type":"array","items":{"type":"object",
     "additionalProperties":{"type":"object","required":["band","point"],"properties":{
     "band":{"enum":["negative","possible","positive"]},"point":{"type":"string"}}}}}}})";
 
@@ -225,25 +229,30 @@ Outcome predict(Request& request, const ApiContext& context) {
   if (!inputs.head.empty()) return predict_by_head(std::move(inputs), context);
   if (inputs.texts.empty()) return bad_request("No labels provided");
   if (inputs.images.empty()) return bad_request("No images provided");
+  const auto reading =
+      std::make_shared<const labels::Reading>(labels::read_labels(context.catalogue, inputs.texts));
   const ClassifyOptions options{.multilabel = inputs.multilabel,
+                                .prompts = reading->prompts,
                                 .templates = std::move(inputs.templates),
                                 .allow_duplicate_labels = true};
-  const std::string reason = beyond_prompt_limits(inputs.texts, options.templates, context.limits);
+  const std::string reason = beyond_prompt_limits(options.prompts, options.templates, context.limits);
   if (!reason.empty()) return bad_request(reason);
 
   Work work{.images = std::move(inputs.images)};
   const std::string key = HeadCache::key(inputs.texts, options);
   if (const HeadCache::Shared head = context.heads.find(key)) {
-    work.answer = [head](const Matrix& images, const Matrix&) { return predictions(*head, images); };
+    work.answer = [head, reading](const Matrix& images, const Matrix&) {
+      return predictions(*head, *reading, images);
+    };
     return work;
   }
   NewHead new_head = plan_head(std::move(inputs.texts), options, context.model.info().logit_scale);
   work.texts = std::move(new_head.texts);
-  work.answer = [build = std::move(new_head.build), key, &heads = context.heads](const Matrix& images,
-                                                                                 const Matrix& texts) {
+  work.answer = [build = std::move(new_head.build), reading, key, &heads = context.heads](
+                    const Matrix& images, const Matrix& texts) {
     const auto head = std::make_shared<const ZeroShotHead>(build(texts));
     heads.insert(key, head);
-    return predictions(*head, images);
+    return predictions(*head, *reading, images);
   };
   return work;
 }

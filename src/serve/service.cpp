@@ -6,6 +6,7 @@
 #include "core/number_text.h"
 #include "pipeline/identity.h"
 #include "serve/heads_api.h"
+#include "serve/labels_api.h"
 #include "serve/openai_api.h"
 #include "serve/operations_api.h"
 #include "serve/pages.h"
@@ -29,6 +30,7 @@ std::vector<std::unique_ptr<const Api>> make_apis(Service& service) {
   apis.push_back(std::make_unique<OpenaiApi>(service));
   apis.push_back(std::make_unique<ScoreApi>(service));
   apis.push_back(std::make_unique<HeadsApi>(service));
+  apis.push_back(std::make_unique<LabelsApi>(service));
   apis.push_back(std::make_unique<OperationsApi>(service));
   apis.push_back(std::make_unique<Pages>(service, service.options().docs_folder));
   return apis;
@@ -68,10 +70,11 @@ void Service::start(std::unique_ptr<const Model> model) {
 
 void Service::learn_identity() {
   try {
-    Identity identity = model_->identity({});
+    Identity identity = model_->identity([this] { return stopping_.load(); });
     const std::lock_guard lock(identity_mutex_);
     identity_ = std::move(identity);
   } catch (const std::exception& error) {
+    if (stopping_) return;
     log_.write("error", "identity_unknown", {{"reason", json_text(error.what())}});
   }
 }
@@ -85,6 +88,7 @@ std::optional<Identity> Service::identity(const DecodeOptions& decoding) const {
 
 void Service::stop() {
   ready_ = false;
+  stopping_ = true;
   if (digesting_.joinable()) digesting_.join();
   watchdog_.reset();
   workers_.stop();
@@ -118,7 +122,7 @@ std::shared_ptr<const HeadFolder> Service::fitted_heads() const {
 }
 
 ApiContext Service::context() {
-  ApiContext context{*model_, options_.limits, options_.model_name, heads_, fitted_heads()};
+  ApiContext context{*model_, options_.limits, options_.model_name, heads_, catalogue_, fitted_heads()};
   if (!context.fitted->all().empty()) context.identity = identity(decode_options(options_));
   return context;
 }

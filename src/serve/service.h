@@ -91,6 +91,7 @@ class Service {
   mutable std::mutex fitted_mutex_;
   std::shared_ptr<const HeadFolder> fitted_;  // guarded by fitted_mutex_
   const Router router_;
+  const labels::Catalogue catalogue_ = labels::Catalogue::built_in();
   HeadCache heads_;
   std::atomic<bool> ready_ = false;
   std::atomic<bool> draining_ = false;
@@ -99,6 +100,7 @@ class Service {
   std::unique_ptr<Encoder> encoder_;
   mutable std::mutex identity_mutex_;
   std::optional<Identity> identity_;  // guarded by identity_mutex_; without preprocessing
+  std::atomic<bool> stopping_ = false;
   std::thread digesting_;
   Workers workers_;  // its tasks use all of the above
   std::unique_ptr<Watchdog> watchdog_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <exception>
 #include <random>
+#include <utility>
 
 namespace mii::stats {
 namespace {
@@ -63,6 +64,25 @@ std::vector<Estimate> bootstrap(const Groups& groups, size_t figures, const Boot
     if (groups.count > 0) add_interval(estimates[f], std::move(values));
   }
   return estimates;
+}
+
+size_t JointFigures::add(Figure figure) {
+  entries_.push_back({std::move(figure)});
+  return entries_.size() - 1;
+}
+
+size_t JointFigures::add_difference(size_t first, size_t second) {
+  entries_.push_back({{}, first, second});
+  return entries_.size() - 1;
+}
+
+std::vector<Estimate> JointFigures::estimate(const Groups& groups, const BootstrapOptions& options) const {
+  return bootstrap(groups, entries_.size(), options, [this](Multiplicities times, std::span<double> figures) {
+    for (size_t i = 0; i < entries_.size(); ++i) {
+      const Entry& e = entries_[i];
+      figures[i] = e.figure ? e.figure(times) : figures[e.first] - figures[e.second];
+    }
+  });
 }
 
 }  // namespace mii::stats

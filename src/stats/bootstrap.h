@@ -28,4 +28,25 @@ using Figures = std::function<void(Multiplicities times, std::span<double> figur
 std::vector<Estimate> bootstrap(const Groups& groups, size_t figures, const BootstrapOptions& options,
                                 const Figures& of);
 
+/// Figures that are asked for one by one and estimated on the same draws.
+class JointFigures {
+ public:
+  /// A figure of the cases, each counted as often as `times` says. Runs on several threads at once.
+  using Figure = std::function<double(Multiplicities times)>;
+
+  /// Returns the figure's place in what estimate() gives.
+  size_t add(Figure figure);
+  /// The figure at `first` less the one at `second`, draw by draw.
+  size_t add_difference(size_t first, size_t second);
+
+  std::vector<Estimate> estimate(const Groups& groups, const BootstrapOptions& options) const;
+
+ private:
+  struct Entry {
+    Figure figure;  // empty: a difference
+    size_t first = 0, second = 0;
+  };
+  std::vector<Entry> entries_;
+};
+
 }  // namespace mii::stats

@@ -16,6 +16,7 @@
 #include "mii/error.h"
 #include "train/batch_pass.h"
 #include "train/data.h"
+#include "train/difference.h"
 #include "train/optimizer.h"
 #include "train/random.h"
 #include "train/state.h"
@@ -93,6 +94,7 @@ class Training {
     auto saved = Clock::now();
     started_ = Clock::now();
     start_step_ = state_.step;
+    if (options_.start_weights && state_.step == 0) validate();
     while (state_.step < last_step_) {
       const auto begin = Clock::now();
       step(loader.take(), begin);
@@ -112,6 +114,7 @@ class Training {
         std::fprintf(stderr, "temperature %.1f fits single labels best\n", std::exp(scale));
       write_model("last");
     }
+    if (options_.start_weights) compare_with_start();
     return true;
   }
 
@@ -237,6 +240,68 @@ class Training {
     }
   }
 
+  // A fine-tune that loses must show, whoever looks at the figures of its epochs.
+  void compare_with_start() const {
+    const std::vector<int32_t> groups = validation_groups(pack_);
+    if (groups.empty()) {
+      say("there are no validation images: whether training helped is not known");
+      return;
+    }
+    const Parameters before = parameters_of(*options_.start_weights);
+    const Scores start = scores_of(before);
+    std::ostringstream table;
+    table << "model\ttop1_mean\tstart_top1_mean\tdifference\tlow\thigh\n";
+    for (const char* name : {"last", "best"}) {
+      const Parameters after = parameters_of(weights_path(name));
+      const Scores scores = scores_of(after);
+      const Difference difference = paired_difference(start, scores, groups);
+      table << name << '\t' << scores.mean << '\t' << start.mean << '\t' << difference.value << '\t'
+            << difference.low << '\t' << difference.high << '\n';
+      if (equal(before, after))
+        say(std::string(name) + "/ is the model that training began with: no epoch was as good");
+      else if (!options_.quiet || difference.high < 0)
+        say(verdict(name, scores, start, difference));
+    }
+    AtomicFile file(options_.out / "comparison.tsv");
+    file.write(table.str());
+    file.commit();
+  }
+
+  static std::string verdict(const std::string& name, const Scores& scores, const Scores& start,
+                             const Difference& difference) {
+    const char* outcome = difference.low > 0    ? "is better than"
+                          : difference.high < 0 ? "IS WORSE THAN"
+                                                : "is not shown to differ from";
+    char text[256];
+    std::snprintf(text, sizeof(text),
+                  "%s/ %s the model that training began with: mean top-1 %.1f %% against %.1f %%, difference "
+                  "%+.1f points (95 %% interval %+.1f to %+.1f)",
+                  name.c_str(), outcome, 100 * scores.mean, 100 * start.mean, 100 * difference.value,
+                  100 * difference.low, 100 * difference.high);
+    return text;
+  }
+
+  static void say(const std::string& sentence) { std::fprintf(stderr, "%s\n", sentence.c_str()); }
+
+  Parameters parameters_of(const std::filesystem::path& weights) const {
+    Parameters parameters = load_parameters(weights, pack_.model, pack_.vocabulary_size);
+    for (auto& [name, value] : parameters) value = value.to(device_);
+    return parameters;
+  }
+
+  static bool equal(const Parameters& a, const Parameters& b) {
+    return std::ranges::all_of(a, [&](const auto& p) { return torch::equal(p.second, b.at(p.first)); });
+  }
+
+  Scores scores_of(const Parameters& parameters) const {
+    return Validation(pack_, data_, parameters, device_, threads_, std::max(threads_, options_.loaders))
+        .scores();
+  }
+
+  std::filesystem::path weights_path(const std::string& model) const {
+    return options_.out / model / "vision_model" / "model.safetensors";
+  }
+
   void write_model(const std::string& name) const {
     const auto folder = options_.out / name;
     if (std::filesystem::exists(options_.pack / "model"))
@@ -244,8 +309,7 @@ class Training {
           options_.pack / "model", folder,
           std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
     std::filesystem::create_directories(folder / "vision_model");
-    save_parameters(state_.average, pack_.model, pack_.vocabulary_size,
-                    folder / "vision_model" / "model.safetensors");
+    save_parameters(state_.average, pack_.model, pack_.vocabulary_size, weights_path(name));
   }
 
   // A resumed run writes the rows after its checkpoint again.

@@ -51,7 +51,10 @@ struct TrainOptions {
 ///   last/, best/       model folders in the published layout (weights averaged); best by validation
 ///   checkpoint/        all state, in parts of at most 15 MiB
 ///   train.tsv          step, epoch, images, loss, learning rate, temperature, gradient norm, images a second
-///   validation.tsv     after each validation: top-1 of each field, recall@1 and @5
+///   validation.tsv     after each validation: top-1 of each field, recall@1 and @5; with start_weights also
+///                      before the first step, as epoch 0
+///   comparison.tsv     with start_weights and validation images: the mean top-1 of last/ and best/ less that
+///                      of the model that training began with, and its 95 % interval
 /// stop() is called after each step; when it returns true, the state is saved and the function returns false.
 /// Throws Error.
 bool train(const TrainOptions& options, const std::function<bool()>& stop);

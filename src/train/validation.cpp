@@ -10,6 +10,20 @@ namespace mii {
 
 using torch::Tensor;
 
+namespace {
+
+// Of those that count; NaN when there are none.
+double share(const std::vector<std::optional<bool>>& hits) {
+  size_t right = 0, counted = 0;
+  for (const auto& hit : hits) {
+    counted += hit ? 1 : 0;
+    right += hit.value_or(false) ? 1 : 0;
+  }
+  return counted == 0 ? NAN : static_cast<double>(right) / static_cast<double>(counted);
+}
+
+}  // namespace
+
 Validation::Validation(const Pack& pack, const Data& data, const Parameters& weights, torch::Device device,
                        int threads, int loaders)
     : pack_(pack),
@@ -40,15 +54,16 @@ Scores Validation::scores() const {
     const auto concepts = concepts_where(images, field);
     all.insert(all.end(), concepts.begin(), concepts.end());
     if (field < 0) continue;  // concepts of several fields
-    const double top1 = recall(vectors, images, concepts, 1);
+    scores.right.push_back(hits(vectors, images, concepts, 1));
+    const double top1 = share(scores.right.back());
     scores.top1.push_back(top1);
     if (std::isnan(top1)) continue;
     scores.mean += top1;
     ++fields;
   }
   scores.mean /= std::max(fields, 1);
-  scores.recall1 = recall(vectors, images, all, 1);
-  scores.recall5 = recall(vectors, images, all, 5);
+  scores.recall1 = share(hits(vectors, images, all, 1));
+  scores.recall5 = share(hits(vectors, images, all, 5));
   return scores;
 }
 
@@ -110,27 +125,23 @@ std::vector<int32_t> Validation::concepts_where(const std::vector<size_t>& image
   return found;
 }
 
-// Share of images with a true concept among their k best; images without any true concept are left out.
-double Validation::recall(const Tensor& vectors, const std::vector<size_t>& images,
-                          const std::vector<int32_t>& concepts, int64_t k) const {
-  if (concepts.empty()) return NAN;
+// Of each image: whether a concept that is true of it is among its k best; nothing without any true concept.
+std::vector<std::optional<bool>> Validation::hits(const Tensor& vectors, const std::vector<size_t>& images,
+                                                  const std::vector<int32_t>& concepts, int64_t k) const {
+  std::vector<std::optional<bool>> found(images.size());
+  if (concepts.empty()) return found;
   const Tensor best = std::get<1>(torch::matmul(vectors, encode_captions(concepts).t())
                                       .topk(std::min<int64_t>(k, static_cast<int64_t>(concepts.size())), 1));
-  int64_t right = 0, counted = 0;
   for (size_t i = 0; i < images.size(); ++i) {
     const auto is_true = [&](int32_t c) {
       return pack_.truth_of(pack_.images[images[i]].label_set, c) == Truth::yes;
     };
     if (std::ranges::none_of(concepts, is_true)) continue;
-    ++counted;
-    for (int64_t r = 0; r < best.size(1); ++r) {
-      const auto rank = static_cast<size_t>(best[static_cast<int64_t>(i)][r].item<int64_t>());
-      if (!is_true(concepts[rank])) continue;
-      ++right;
-      break;
-    }
+    found[i] = false;
+    for (int64_t r = 0; r < best.size(1) && !*found[i]; ++r)
+      found[i] = is_true(concepts[static_cast<size_t>(best[static_cast<int64_t>(i)][r].item<int64_t>())]);
   }
-  return counted == 0 ? NAN : static_cast<double>(right) / static_cast<double>(counted);
+  return found;
 }
 
 }  // namespace mii

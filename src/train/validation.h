@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "train/batch_pass.h"
@@ -16,6 +17,9 @@ struct Scores {
   double recall1 = 0;        ///< of the captions that are true of them
   double recall5 = 0;
   double mean = 0;  ///< of top1: what "best" means
+  /// Of each field and validation image, in the pack's order: whether its first choice was right; nothing
+  /// where the image does not count.
+  std::vector<std::vector<std::optional<bool>>> right;
 };
 
 /// How well weights do on images that they did not learn from.
@@ -36,8 +40,8 @@ class Validation {
  private:
   torch::Tensor encode_captions(const std::vector<int32_t>& concepts) const;
   std::vector<int32_t> concepts_where(const std::vector<size_t>& images, int32_t field) const;
-  double recall(const torch::Tensor& vectors, const std::vector<size_t>& images,
-                const std::vector<int32_t>& concepts, int64_t k) const;
+  std::vector<std::optional<bool>> hits(const torch::Tensor& vectors, const std::vector<size_t>& images,
+                                        const std::vector<int32_t>& concepts, int64_t k) const;
 
   const Pack& pack_;
   const Data& data_;

@@ -120,6 +120,45 @@ TEST_F(Program, ClassifyPrintsOneJsonObjectAnImageInDescendingOrder) {
   EXPECT_EQ(count, 2u);
 }
 
+TEST_F(Program, ClassifyScoresALabelInAnotherLanguageByItsPromptAndKeepsItsName) {
+  const std::string image = "classify" + model() + picture("rgb.png");
+  const Result chinese = run(image + " --labels 超声 X光片 --json"),
+               english = run(image + " --labels ultrasound x-ray --json");
+  ASSERT_EQ(chinese.status, 0) << chinese.err;
+  EXPECT_THAT(chinese.err, HasSubstr("label '超声' is scored as 'ultrasound'"));
+  EXPECT_EQ(english.err, "");
+  const auto named = boost::json::parse(chinese.out).as_object();
+  const auto plain = boost::json::parse(english.out).as_object();
+  EXPECT_EQ(named.at("predictions").at("超声"), plain.at("predictions").at("ultrasound"));
+  EXPECT_EQ(named.at("predictions").at("X光片"), plain.at("predictions").at("x-ray"));
+  EXPECT_EQ(named.at("prompts").at("X光片").as_string(), "x-ray");
+  EXPECT_FALSE(plain.contains("prompts"));
+  EXPECT_THAT(run(image + " --labels 超声 X光片 --quiet").err, Not(HasSubstr("is scored as")));
+}
+
+TEST_F(Program, ClassifyWarnsOfLabelsInAnotherScriptThatNobodyKnows) {
+  const Result r = run("classify --json --quiet" + model() + picture("rgb.png") + " --labels 一二三 CT");
+  EXPECT_EQ(r.status, 0);
+  EXPECT_THAT(r.err, HasSubstr("label '一二三' is not in the label catalogue"));
+  EXPECT_EQ(boost::json::parse(r.out).at("warnings").as_array().size(), 1u);
+}
+
+TEST_F(Program, LabelsListsTheCatalogue) {
+  const Result all = run("labels");
+  EXPECT_EQ(all.status, 0);
+  EXPECT_GE(std::ranges::count(all.out, '\n'), 900);
+  const Result some = run("labels --modality B超 --language de --search 'cyst liver' --quiet");
+  EXPECT_EQ(some.out,
+            "Ultraschall Leber Leberzyste  =  ultrasound liver liver cyst\n"
+            "Ultraschall Leber hydatid cyst  =  ultrasound liver hydatid cyst\n");
+  EXPECT_EQ(some.err, "");
+  const Result json = run("labels --search sarcoidosis --modality x-ray --json");
+  EXPECT_EQ(boost::json::parse(json.out).at("body_part").at(0).as_string(), "chest");
+  EXPECT_THAT(json.err, HasSubstr("mii: 1 of "));
+  EXPECT_EQ(run("labels --language xx").status, 2);
+  EXPECT_EQ(run("labels --modality telepathy").status, 2);
+}
+
 TEST_F(Program, EmbedWritesTheEnginesVectorsInEachFormat) {
   const Image image = Image::read(picture("rgb.png"));
   const Matrix expected =
@@ -436,18 +475,98 @@ TEST_F(Program, EvalLeavesOutTasksWithoutImages) {
   const auto report = boost::json::parse(text_of(file("report.json"))).as_object();
   const auto& tasks = report.at("tasks").as_array();
   ASSERT_EQ(tasks.size(), 1u);
-  const auto& neighbours = tasks[0].at("nearest_neighbours").at("embeddings");
+  const auto& scorers = tasks[0].at("scorers").as_array();
+  ASSERT_EQ(scorers.size(), 3u);
+  const auto& neighbours = scorers[1];
+  EXPECT_EQ(neighbours.at("name").as_string(), "5-NN embeddings");
   EXPECT_LT(neighbours.at("top1").at("value").as_double(), 1);  // the only Ultrasound has no other patient
   EXPECT_TRUE(neighbours.at("macro_auc").at("value").is_double());
-  const auto& pixels = tasks[0].at("nearest_neighbours").at("32x32 pixels");
-  const auto& difference = tasks[0].at("difference").at("top1");
-  EXPECT_DOUBLE_EQ(difference.at("value").as_double(),
-                   neighbours.at("top1").at("value").as_double() - pixels.at("top1").at("value").as_double());
+  const auto& difference =
+      tasks[0].at("comparisons").as_array()[1].at("top1");  // from the pixels' neighbours
+  EXPECT_DOUBLE_EQ(difference.at("value").as_double(), neighbours.at("top1").at("value").as_double() -
+                                                           scorers[2].at("top1").at("value").as_double());
   EXPECT_LE(difference.at("low").as_double(), difference.at("high").as_double());
 
   const Result none = run(eval + " --field finding");
   EXPECT_EQ(none.status, 2);
   EXPECT_THAT(none.err, HasSubstr("no image has a label of any task"));
+}
+
+TEST_F(Program, EvalComparesPrecisionsSubgroupsAndNumbers) {
+  write("manifest.tsv", "path\tpatient\tsource\tmodality\tage\n" + picture("rgb.png") +
+                            "\ta\t\tUltrasound\t30\n" + picture("rgba.png") + "\tb\t\tX-Ray\t50\n" +
+                            picture("grey.png") + "\tc\t\tX-Ray\t70\n");
+  const std::string eval = "eval --resamples 10" + model() + file("manifest.tsv");
+  const Result r =
+      run(eval +
+          " --field modality --number age --subgroup age:40 --prevalence X-Ray=0.05 --prevalence "
+          "nobody=0.5 --compare-precision f32 --json " +
+          file("report.json"));
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.err, HasSubstr("--prevalence: no task has a label 'nobody'"));
+  const auto report = boost::json::parse(text_of(file("report.json"))).as_object();
+  EXPECT_GT(report.at("other").at("cosine").at("least").as_double(), 0.9);
+  const auto& tasks = report.at("tasks").as_array();
+  ASSERT_EQ(tasks.size(), 2u);
+  EXPECT_EQ(tasks[0].at("scorers").as_array()[3].at("name").as_string(), "zero-shot, f32");
+  EXPECT_EQ(tasks[0].at("subgroups").as_array()[1].at("value").as_string(), "from 40");
+  const auto& labels = tasks[0].at("scorers").as_array()[0].at("labels").as_array();
+  EXPECT_EQ(labels[1].at("point").at("prevalence").as_double(), 0.05);
+  EXPECT_EQ(tasks[1].at("values").as_array()[0].at("name").as_string(), "5-NN embeddings");
+  EXPECT_DOUBLE_EQ(tasks[1].at("values").as_array()[0].at("mae").at("value").as_double(), 20);
+}
+
+TEST_F(Program, EvalAsksAndFitsHeads) {
+  std::string table = "path\tsplit\tmodality\tanatomy\n";
+  const char* images[] = {"rgb.png", "grey.png", "bilevel.png", "rgba.png", "palette.png", "baseline.jpg"};
+  for (size_t i = 0; i < 6; ++i)
+    table += picture(images[i]) + (i < 4 ? "\ttrain\t" : "\teval\t") + (i % 2 == 0 ? "Ultrasound" : "X-Ray") +
+             "\tchest\n";
+  write("manifest.tsv", table);
+  const Result fitted =
+      run("fit --quiet --C 1 --calibration none --where split=train --field modality --out " +
+          file("modality.head") + model() + file("manifest.tsv"));
+  ASSERT_EQ(fitted.status, 0) << fitted.err;
+  const std::string eval = "eval --quiet --resamples 10 --field modality --field anatomy --where split=eval" +
+                           model() + file("manifest.tsv");
+  const Result r =
+      run(eval + " --neighbours-from split=train --head " + file("modality.head") +
+          " --few-shot 1,all --repeats 2 --json " + file("report.json") + " --html " + file("page.html"));
+  EXPECT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.out, HasSubstr("head modality.head less zero-shot: top-1 "));
+  EXPECT_THAT(r.out, HasSubstr("note: head modality.head has no answer to this task"));
+  EXPECT_THAT(r.out, HasSubstr("note: no head is fitted: there is one label only"));
+  EXPECT_THAT(text_of(file("page.html")), HasSubstr("Heads fitted to few images"));
+  const auto report = boost::json::parse(text_of(file("report.json"))).as_object();
+  const auto& task = report.at("tasks").as_array()[0];
+  EXPECT_EQ(task.at("scorers").as_array()[3].at("name").as_string(), "head modality.head");
+  const auto& few = task.at("few_shot").as_object();
+  EXPECT_EQ(boost::json::serialize(few.at("shots")), R"([1,"all"])");
+  EXPECT_EQ(few.at("heads").as_array().size(), 5u);
+  for (const auto& head : few.at("heads").as_array()) {
+    EXPECT_EQ(head.at("top1").as_array()[0].as_array().size(), 2u);
+    EXPECT_EQ(head.at("top1").as_array()[1].as_array().size(), 1u);
+  }
+  const Result alone = run(eval + " --few-shot 1");
+  EXPECT_EQ(alone.status, 2);
+  EXPECT_THAT(alone.err, HasSubstr("--few-shot needs --neighbours-from"));
+  const Result none = run(eval + " --neighbours-from split=train --few-shot 1,0");
+  EXPECT_EQ(none.status, 2);
+  EXPECT_THAT(none.err, HasSubstr("expected numbers from 1 on, or all"));
+}
+
+TEST_F(Program, EvalRefusesWhatMakesNoFigure) {
+  write("manifest.tsv", "path\tmodality\n" + picture("rgb.png") + "\tUltrasound\n");
+  const auto refused = [&](const std::string& flags) {
+    const Result r = run("eval --field modality" + model() + file("manifest.tsv") + " " + flags);
+    EXPECT_EQ(r.status, 2) << flags;
+    return r.err;
+  };
+  for (const char* prevalence : {"0", "1", "Ultrasound=1.5", "often"})
+    EXPECT_THAT(refused(std::string("--prevalence ") + prevalence), HasSubstr("above 0 and below 1"));
+  EXPECT_THAT(refused("--subgroup sex"), HasSubstr("has no column 'sex'"));
+  EXPECT_THAT(refused("--subgroup modality:x"), HasSubstr("expected numbers behind the colon"));
+  EXPECT_THAT(refused("--number age"), HasSubstr("has no column 'age'"));
 }
 
 TEST_F(Program, EvalAveragesTasksThatShareAMean) {
@@ -465,9 +584,13 @@ TEST_F(Program, EvalAveragesTasksThatShareAMean) {
   const auto averaged = boost::json::parse(text_of(file("both.json"))).as_object();
   const auto& each = averaged.at("tasks").as_array();
   ASSERT_EQ(each.size(), 4u);
-  const auto top1 = [&](size_t t) { return each[t].at("top1").at("value").as_double(); };
+  const auto top1 = [&](size_t t) {
+    return each[t].at("scorers").as_array()[0].at("top1").at("value").as_double();
+  };
   EXPECT_DOUBLE_EQ(top1(3), (top1(0) + top1(1)) / 2);
-  const auto auc = [&](size_t t) { return each[t].at("macro_auc").at("value").as_double(); };
+  const auto auc = [&](size_t t) {
+    return each[t].at("scorers").as_array()[0].at("macro_auc").at("value").as_double();
+  };
   EXPECT_DOUBLE_EQ(auc(3), (auc(0) + auc(1)) / 2);
 }
 

@@ -5,7 +5,9 @@
 
 #include <fstream>
 
+#include "core/file.h"
 #include "mii/error.h"
+#include "weights/safetensors.h"
 
 namespace mii {
 namespace {
@@ -78,6 +80,35 @@ TEST_F(PackTest, OfALargerPackInTheFolderNothingIsLeft) {
   EXPECT_EQ(read_pack(folder_).images.size(), 2u);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "images-002.safetensors"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "images-003.safetensors"));
+}
+
+TEST_F(PackTest, KeepsPatientsAndReadsPacksWithoutThem) {
+  Pack pack = sample();
+  pack.images[1].patient = 4;
+  write_pack(pack, folder_);
+  EXPECT_EQ(read_pack(folder_).images[0].patient, -1);
+  EXPECT_EQ(read_pack(folder_).images[1].patient, 4);
+
+  const std::filesystem::path path = folder_ / "pack.safetensors";
+  {
+    const MappedFile file = MappedFile::open(path);
+    const Safetensors content = parse_safetensors(file.bytes(), "pack");
+    std::vector<SafetensorsWriter::Entry> entries;
+    std::vector<std::span<const std::byte>> data;
+    for (const auto& [name, tensor] : content.tensors) {
+      if (name == "image.patient") continue;
+      const DType dtype = tensor.dtype == "U8"    ? DType::u8
+                          : tensor.dtype == "I32" ? DType::i32
+                          : tensor.dtype == "I64" ? DType::i64
+                                                  : DType::f32;
+      entries.push_back({name, dtype, tensor.shape});
+      data.push_back(tensor.data);
+    }
+    SafetensorsWriter writer(path, entries, {content.metadata.begin(), content.metadata.end()});
+    for (const auto bytes : data) writer.write(bytes);
+    writer.commit();
+  }
+  EXPECT_EQ(read_pack(folder_).images[1].patient, -1);
 }
 
 std::string refusal(const std::filesystem::path& folder) {

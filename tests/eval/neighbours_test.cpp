@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cmath>
+#include <string>
 #include <vector>
 
 namespace mii {
@@ -18,26 +20,29 @@ Matrix matrix(size_t cols, std::vector<float> values) {
 
 TEST(Neighbours, NeverComeFromTheSamePatient) {
   const Matrix vectors = matrix(2, {1, 0, 0.99f, 0.1f, 0, 2, 0.1f, 1});
-  const std::vector<size_t> labels{0, 1, 2, 3};
   const std::vector<std::string> patients{"a", "a", "b", "c"};
   // The nearest to the first is the second, which is of the same patient; the next is the fourth.
-  const Matrix votes = nearest_neighbour_votes(vectors, labels, patients, vectors, patients, 4, 1);
-  EXPECT_THAT(votes.row(0), ElementsAre(0, 0, 0, 1));
-  EXPECT_THAT(votes.row(1), ElementsAre(0, 0, 0, 1));
-  EXPECT_THAT(votes.row(2), ElementsAre(0, 0, 0, 1));
-  EXPECT_THAT(votes.row(3), ElementsAre(0, 0, 1, 0));
+  const auto near = nearest_neighbours(vectors, patients, vectors, patients, 1);
+  EXPECT_THAT(near, ElementsAre(ElementsAre(3), ElementsAre(3), ElementsAre(3), ElementsAre(2)));
 }
 
 TEST(Neighbours, VoteAndTheNearestBreaksATie) {
-  const Matrix references = matrix(2, {1, 0, 0.9f, 0.2f, 0.8f, 0.5f});
-  const Matrix query = matrix(2, {1, 0});
-  const std::vector<std::string> patients{"a", "b", "c"}, asked{"q"};
   const auto votes = [&](const std::vector<size_t>& labels, size_t k) {
-    return nearest_neighbour_votes(references, labels, patients, query, asked, 3, k);
+    const Matrix all = neighbour_votes({{0, 1, 2}}, labels, 3, k);
+    return std::vector<float>(all.row(0).begin(), all.row(0).end());
   };
-  EXPECT_THAT(votes({0, 1, 1}, 4).row(0), ElementsAre(1, 1.75f, 0));
-  EXPECT_THAT(votes({2, 1, 0}, 2).row(0), ElementsAre(0, 0.5f, 1));
-  EXPECT_THAT(votes({2, 1, 0}, 8).row(0), ElementsAre(0.75f, 0.875f, 1));  // fewer than k
+  constexpr float kRank = 1.0f / 1024;  // a tie is broken by this part of a vote for each k-th of the ranks
+  EXPECT_THAT(votes({0, 1, 1}, 4), ElementsAre(0.25f, (2 - kRank / 4) / 4, 0));
+  EXPECT_THAT(votes({2, 1, 0}, 4), ElementsAre((1 - kRank / 2) / 4, (1 - kRank / 4) / 4, 0.25f));
+  EXPECT_THAT(votes({1, 1, 1}, 3), ElementsAre(0, 1, 0));
+}
+
+TEST(Neighbours, MeansAreOfTheirValues) {
+  const auto means = neighbour_means({{0, 2}, {1}, {}}, std::vector{10.0f, 20.0f, 40.0f});
+  ASSERT_EQ(means.size(), 3u);
+  EXPECT_EQ(means[0], 25);
+  EXPECT_EQ(means[1], 20);
+  EXPECT_TRUE(std::isnan(means[2]));
 }
 
 }  // namespace

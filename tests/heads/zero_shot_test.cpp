@@ -35,6 +35,15 @@ TEST(LabelPrompts, PutsEachLabelIntoEachTemplate) {
               ElementsAre("a CT", "CT of a knee", "a MRI", "MRI of a knee"));
 }
 
+TEST(LabelPrompts, ScoresALabelByThePromptThatStandsForIt) {
+  const std::vector<std::string> labels{"CT", "超声"};
+  const ClassifyOptions options{.prompts = {"CT", "ultrasound"}, .templates = {"a {}", "the {}"}};
+  const LabelPrompts prompts(labels, options);
+  EXPECT_THAT(prompts.texts(), ElementsAre("a CT", "the CT", "a ultrasound", "the ultrasound"));
+  EXPECT_THAT(prompts.head(Matrix(4, 2), 1).labels(), ElementsAre("CT", "超声"));
+  EXPECT_THROW(LabelPrompts(labels, {.prompts = {"ultrasound"}}), Error);
+}
+
 TEST(LabelPrompts, RefusesLabelsAndTemplatesThatAreNone) {
   EXPECT_THAT(refusal({}), HasSubstr("No labels"));
   EXPECT_THAT(refusal({"CT", " \t"}), HasSubstr("label 2 is empty"));

@@ -101,9 +101,13 @@ class FakeModel final : public Model {
   TextCacheCounts text_cache_counts() const override { return {3, 4}; }
   const ModelInfo& info() const override { return info_; }
   size_t image_batch() const override { return 4; }
-  Identity identity(std::string preprocessing) const override {
-    state_->wait_while(state_->digest_blocked);
-    return {"weights", "config", "tokenizer", "f32", std::move(preprocessing), "1"};
+  Identity identity(const std::function<bool()>& cancelled) const override {
+    std::unique_lock lock(state_->mutex);
+    while (state_->digest_blocked) {
+      if (cancelled()) throw Error(ErrorCode::cancelled, "cancelled");
+      state_->changed.wait_for(lock, std::chrono::milliseconds(10));
+    }
+    return {"weights", "config", "tokenizer", "f32", {}, "1"};
   }
 
  private:

@@ -733,6 +733,15 @@ TEST(ServeIdentity, IsAbsentUntilTheFilesAreDigestedAndNobodyWaits) {
   }));
 }
 
+TEST(ServeIdentity, AStopDoesNotWaitForTheDigest) {
+  auto fake = std::make_shared<FakeState>();
+  fake->block_digest(true);
+  RunningServer server({}, [&] { return std::make_unique<FakeModel>(fake); });
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(server.stop());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+}
+
 TEST(ServeOpenai, AnswersAsOpenAiDoes) {
   RunningServer server;
   Client client(server.port());
@@ -820,6 +829,54 @@ class ServeBuiltIn : public testing::Test {
   static std::unique_ptr<RunningServer> server_;
 };
 std::unique_ptr<RunningServer> ServeBuiltIn::server_;
+
+TEST_F(ServeBuiltIn, PredictScoresLabelsInOtherLanguagesByTheirPrompts) {
+  const auto ask = [](const char* labels) {
+    return boost::json::parse(
+               Client(server_->port())
+                   .post(std::string("/predict?") + labels, picture("rgb.png"), "Content-Type: image/png\r\n")
+                   .body)
+        .as_object();
+  };
+  // 超声, X光片
+  const auto chinese = ask("labels=%E8%B6%85%E5%A3%B0&labels=X%E5%85%89%E7%89%87");
+  const auto english = ask("labels=ultrasound&labels=x-ray");
+  EXPECT_EQ(english.size(), 1u);
+  EXPECT_EQ(chinese.size(), 2u);
+  const auto& scores = chinese.at("predictions").at(0);
+  EXPECT_EQ(scores.at("超声"), english.at("predictions").at(0).at("ultrasound"));
+  EXPECT_EQ(scores.at("X光片"), english.at("predictions").at(0).at("x-ray"));
+  EXPECT_EQ(chinese.at("prompts"), boost::json::parse(R"({"超声":"ultrasound","X光片":"x-ray"})"));
+}
+
+TEST_F(ServeBuiltIn, PredictWarnsOfLabelsInAnotherScriptThatNobodyKnows) {
+  const auto reply = Client(server_->port())
+                         .post("/predict?labels=CT&labels=%E4%B8%80%E4%BA%8C", picture("rgb.png"),  // 一二
+                               "Content-Type: image/png\r\n");
+  const auto answer = boost::json::parse(reply.body).as_object();
+  EXPECT_EQ(answer.at("predictions").at(0).as_object().size(), 2u);
+  EXPECT_FALSE(answer.contains("prompts"));
+  ASSERT_EQ(answer.at("warnings").as_array().size(), 1u);
+  EXPECT_THAT(std::string(answer.at("warnings").at(0).as_string()), HasSubstr("一二"));
+}
+
+TEST_F(ServeBuiltIn, LabelsAreListedForPages) {
+  Client client(server_->port());
+  const auto all = boost::json::parse(client.get("/labels").body);
+  EXPECT_EQ(all.at("language").as_string(), "en");
+  EXPECT_GE(all.at("labels").as_array().size(), 900u);
+  const auto some =
+      boost::json::parse(client.get("/labels?modality=x-ray&language=zh&search=sarcoidosis").body);
+  ASSERT_EQ(some.at("labels").as_array().size(), 1u);
+  const auto& label = some.at("labels").at(0);
+  EXPECT_EQ(label.at("prompt").as_string(), "x-ray chest posteroanterior sarcoidosis");
+  EXPECT_EQ(label.at("label").as_string(), "X光 胸部 后前位 sarcoidosis");
+  EXPECT_EQ(label.at("modality").at(0).as_string(), "X光");
+  for (const char* wrong : {"language=xx", "modality=telepathy", "search=%ff"})
+    EXPECT_EQ(client.get(std::string("/labels?") + wrong).status, 400) << wrong;
+  const auto document = boost::json::parse(client.get("/openapi.json").body);
+  EXPECT_EQ(document.at("paths").at("/labels").at("get").at("parameters").as_array().size(), 3u);
+}
 
 TEST_F(ServeBuiltIn, PredictGivesTheEnginesProbabilitiesInDescendingOrder) {
   const std::string file = picture("rgb.png");

@@ -61,6 +61,18 @@ TEST(Bootstrap, NoDrawsAndNoCasesHaveNoInterval) {
   EXPECT_TRUE(std::isnan(bootstrap(single_cases(0), 1, {}, share_before(0, 0)).front().low));
 }
 
+TEST(Bootstrap, DifferencesArePaired) {
+  // Two figures that are equal in every draw differ by nothing, however wide their own intervals are.
+  JointFigures figures;
+  const auto share = [](Multiplicities times) { return multiplicity(times, 0) / 2.0; };
+  const size_t first = figures.add(share), second = figures.add(share);
+  const size_t difference = figures.add_difference(first, second);
+  const auto estimates = figures.estimate(single_cases(2), {.resamples = 100});
+  EXPECT_LT(estimates[first].low, estimates[first].high);
+  EXPECT_EQ(estimates[difference].low, 0);
+  EXPECT_EQ(estimates[difference].high, 0);
+}
+
 TEST(Bootstrap, PassesErrorsOn) {
   const auto fails = [](Multiplicities times, std::span<double>) {
     if (!times.empty()) throw Error(ErrorCode::invalid_argument, "no such figure");

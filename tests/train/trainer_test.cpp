@@ -250,6 +250,60 @@ TEST_F(TrainRun, OnlyTheWeightsThatAreToLearnChange) {
     EXPECT_EQ(torch::equal(value, after.at(name)), name.starts_with("image_encoder.")) << name;
 }
 
+// Means of top-1 less those of the start, and their intervals: of last/, then of best/.
+std::vector<std::array<double, 3>> comparison(const fs::path& run) {
+  std::ifstream file(run / "comparison.tsv");
+  std::string line, name;
+  std::getline(file, line);
+  std::vector<std::array<double, 3>> rows;
+  while (std::getline(file, line)) {
+    std::istringstream values(line);
+    double mean, start;
+    rows.emplace_back();
+    values >> name >> mean >> start >> rows.back()[0] >> rows.back()[1] >> rows.back()[2];
+    EXPECT_NEAR(rows.back()[0], mean - start, 1e-4);
+  }
+  return rows;
+}
+
+TEST_F(TrainRun, AFineTuneIsHeldAgainstTheModelThatItBeganWith) {
+  TrainOptions weak = options("weak");
+  weak.epochs = 1;
+  ASSERT_TRUE(train(weak, never));
+  EXPECT_FALSE(fs::exists(weak.out / "comparison.tsv")) << "it began with nothing";
+
+  TrainOptions good = options("good");
+  good.start_weights = weak.out / "last" / "vision_model" / "model.safetensors";
+  good.epochs = 60;
+  good.learning_rate = 3e-3;
+  good.quiet = false;
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(train(good, never));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("last/ is better than the model"));
+  const auto won = comparison(good.out);
+  ASSERT_EQ(won.size(), 2u);
+  EXPECT_GT(won[0][1], 0);
+  EXPECT_GT(won[1][1], 0);
+  EXPECT_EQ(rows("good", "validation.tsv", false).front()[0], 0) << "validated before the first step";
+
+  TrainOptions bad = options("bad");
+  bad.start_weights = good.out / "last" / "vision_model" / "model.safetensors";
+  bad.learning_rate = 0.1;
+  bad.average_decay = 0;
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(train(bad, never));
+  const std::string told = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(told, HasSubstr("last/ IS WORSE THAN the model that training began with"));
+  EXPECT_THAT(told, HasSubstr("best/ is the model that training began with"));
+  const auto lost = comparison(bad.out);
+  ASSERT_EQ(lost.size(), 2u);
+  EXPECT_LT(lost[0][2], 0);
+  EXPECT_THAT(lost[1], testing::Each(0.0));
+  const auto epochs = rows("bad", "validation.tsv", false);
+  ASSERT_EQ(epochs.size(), 3u);
+  EXPECT_EQ(epochs[0][2], rows("good", "validation.tsv", false).back()[2]);
+}
+
 TEST_F(TrainRun, ACheckpointOfAnotherRunIsRefused) {
   TrainOptions o = options("run");
   ASSERT_TRUE(train(o, never));

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/tensor.h"
+#include "mii/identity.h"
+#include "mii/matrix.h"
+#include "search/filter.h"
+#include "search/scan.h"
+
+namespace mii::search {
+
+/// A value of an item. Values are texts, and never empty: what is empty is not there.
+struct Attribute {
+  std::string column;
+  std::string value;
+  auto operator<=>(const Attribute&) const = default;
+};
+
+/// What a vector belongs to. Columns that have a meaning by their names: path, patient, study, series,
+/// instance, frame.
+struct Item {
+  std::string id;                     ///< one item of a collection has it
+  std::vector<Attribute> attributes;  ///< each column once; a collection gives them in the order of columns
+  std::string state;                  ///< of what the vector was computed from, in any words; may be empty
+  std::vector<std::byte> thumbnail;   ///< JPEG, or nothing
+
+  /// Empty where the item has no value in the column.
+  std::string_view value(std::string_view column) const;
+  bool operator==(const Item&) const = default;
+};
+
+struct CollectionInfo {
+  DType precision = DType::f32;      ///< of the stored vectors: f32 or bf16
+  size_t dim = 0;                    ///< 0 before the first add
+  std::optional<Identity> identity;  ///< of the vectors; absent before the first add
+  uint64_t version = 0;              ///< one more with each change
+  size_t items = 0;
+  size_t removed = 0;                ///< rows that compacting would drop
+  std::vector<std::string> columns;  ///< in the order in which they came
+};
+
+struct SearchOptions {
+  size_t k = 10;                       ///< 1 to kMaxHits
+  std::optional<Filter> filter;        ///< items that do not meet it are no hits
+  std::vector<std::string> leave_out;  ///< ids that are no hits
+  std::string
+      one_per;  ///< a column: of the items with equal values only the best; items without one all count
+  std::optional<float>
+      fold_from;  ///< a hit that is at least so similar to a better hit is counted with that one
+  std::optional<uint64_t> version;  ///< as it was then; absent: now
+  Stage stage = Stage::automatic;
+  int threads = 0;  ///< 0: every core
+};
+constexpr size_t kMaxHits = 10'000;
+
+struct Hit {
+  Item item;
+  float similarity = 0;  ///< cosine: the dot product of the query and the stored vector
+  size_t folded = 0;     ///< near-duplicates of it that were left out
+};
+
+struct Answer {
+  std::vector<Hit> hits;  ///< the most similar first; of equally similar ones, by id
+  uint64_t version = 0;   ///< of the collection that was searched
+  size_t searched = 0;    ///< items that could have been hits
+  Stage stage = Stage::exact;
+};
+
+struct AddCounts {
+  size_t added = 0;
+  size_t replaced = 0;
+};
+
+/// Vectors with their items, all made by one model. What add and remove have returned from survives the end
+/// of the process and of the machine. Methods may be called by several threads, and then run one after
+/// another. Everything may throw Error{io}.
+class Collection {
+ public:
+  virtual ~Collection() = default;
+
+  virtual CollectionInfo info() = 0;
+
+  /// Adds items, all of them or, where it throws, none; one whose id is there is replaced. vectors: [n, D],
+  /// not zero; one whose length is not 1 (to 0.4 %) is divided by it. Throws Error{invalid_argument} for ids
+  /// that are empty or given twice, a vector that is not finite or of another length than those that are
+  /// there, and another identity, saying what differs.
+  virtual AddCounts add(std::span<const Item> items, const Matrix& vectors, const Identity& identity) = 0;
+
+  /// Ids that are not there are passed over. Returns how many were.
+  virtual size_t remove(std::span<const std::string> ids) = 0;
+
+  /// The items with these ids, nullopt for those that are not there.
+  virtual std::vector<std::optional<Item>> find(std::span<const std::string> ids) = 0;
+
+  /// The items after this id, in the order of ids (by bytes).
+  virtual std::vector<Item> page(const std::string& after, size_t limit) = 0;
+
+  /// [n, D] as stored. Throws Error{invalid_argument} for an id that is not there.
+  virtual Matrix vectors(std::span<const std::string> ids) = 0;
+
+  /// queries: [n, D], unit vectors. Throws Error{invalid_argument} for queries of another length, a k out of
+  /// range, a column that no item has, or a version that is not kept.
+  virtual std::vector<Answer> search(const Matrix& queries, const SearchOptions& options) = 0;
+};
+
+/// How an identity fits that of a collection. Precision and version may differ, with a warning: the vectors
+/// are nearly the same. of_text: a text's vector, which no preprocessing of images has a part in. Returns the
+/// warning, or an empty text. Throws Error{invalid_argument} that says what differs.
+struct IdentityCheck {
+  bool of_text = false;
+};
+std::string check_identity(const Identity& found, const Identity& expected, IdentityCheck options = {});
+
+}  // namespace mii::search

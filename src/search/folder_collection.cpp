@@ -1,0 +1,573 @@
+#include "search/folder_collection.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <unordered_set>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/utf8.h"
+#include "mii/error.h"
+#include "search/codes.h"
+#include "search/generation.h"
+
+namespace mii::search {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kFormat = 1;
+constexpr const char* kPointer = "collection.json";
+constexpr const char* kGeneration = "generation-";
+constexpr size_t kMaxPointerBytes = 4096;
+constexpr size_t kMaxIdBytes = 4096;
+constexpr size_t kMaxValueBytes = 1 << 20;
+constexpr size_t kCopyItems = 4096;
+constexpr int kOpenAttempts = 20;  // a generation may be swapped between two looks
+
+// As long as 1 to this share, as vectors are that were rounded to bf16.
+constexpr double kLengthTolerance = 0.004;
+
+[[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::invalid_argument, what); }
+
+fs::path generation_folder(const fs::path& folder, int64_t number) {
+  return folder / (kGeneration + std::to_string(number));
+}
+
+int64_t current_generation(const fs::path& folder) {
+  const fs::path pointer = folder / kPointer;
+  if (!fs::exists(pointer)) throw Error(ErrorCode::io, folder.string() + ": is no collection");
+  boost::json::error_code error;
+  const boost::json::value value = boost::json::parse(read_text_file(pointer, kMaxPointerBytes), error);
+  const auto number = [&](const char* name) -> int64_t {
+    const auto* object = error ? nullptr : value.if_object();
+    const auto* member = object == nullptr ? nullptr : object->if_contains(name);
+    return member != nullptr && member->is_int64() ? member->get_int64() : -1;
+  };
+  const int64_t format = number("format"), generation = number("generation");
+  if (format < 1 || (format == kFormat && generation < 1))
+    throw Error(ErrorCode::io, pointer.string() + ": is damaged");
+  if (format > kFormat)
+    throw Error(ErrorCode::unsupported, pointer.string() + ": has format " + std::to_string(format) +
+                                            " of a newer version of this program, which reads " +
+                                            std::to_string(kFormat));
+  return generation;
+}
+
+void point_to(const fs::path& folder, int64_t generation) {
+  AtomicFile file(folder / kPointer);
+  file.write("{\"format\": " + std::to_string(kFormat) + ", \"generation\": " + std::to_string(generation) +
+             "}\n");
+  file.commit();
+}
+
+/// Makes `to` by filling a folder beside it, which gets the name when it is complete.
+template <typename Fill>
+void make_folder(const fs::path& to, const Fill& fill) {
+  fs::path named = to.has_filename() ? to : to.parent_path();
+  std::error_code error;
+  if (fs::exists(named, error) && !fs::is_empty(named, error))
+    throw Error(ErrorCode::io, named.string() + ": is there already");
+  fs::path beside = named;
+  beside += ".tmp-" + std::to_string(::getpid());
+  fs::create_directories(beside, error);
+  if (error) throw Error(ErrorCode::io, named.string() + ": cannot be made: " + error.message());
+  try {
+    fill(beside);
+    rename_durably(beside, named);
+  } catch (...) {
+    fs::remove_all(beside, error);
+    throw;
+  }
+}
+
+void expect_text(std::string_view text, const std::string& what, size_t most) {
+  if (text.size() > most)
+    refuse(what + " has " + std::to_string(text.size()) + " bytes, at most " + std::to_string(most) +
+           " are kept");
+  if (find_invalid_utf8(text) != std::string_view::npos) refuse(what + " is not valid UTF-8");
+}
+
+void expect_items(std::span<const Item> items) {
+  std::unordered_set<std::string_view> ids;
+  for (const Item& item : items) {
+    if (item.id.empty()) refuse("an item without an id");
+    expect_text(item.id, "an id", kMaxIdBytes);
+    if (!ids.insert(item.id).second) refuse("the id '" + item.id + "' is given twice");
+    std::unordered_set<std::string_view> columns;
+    for (const auto& [column, value] : item.attributes) {
+      if (column.empty() || column == "id")
+        refuse("item '" + item.id + "': a column may not be called '" + column + "'");
+      if (!columns.insert(column).second)
+        refuse("item '" + item.id + "': the column '" + column + "' is given twice");
+      expect_text(column, "item '" + item.id + "': a column's name", kMaxIdBytes);
+      expect_text(value, "item '" + item.id + "': the value of '" + column + "'", kMaxValueBytes);
+    }
+  }
+}
+
+void expect_fitting(const fs::path& folder, const TableState& state, std::span<const Item> items,
+                    const Matrix& vectors, const Identity& identity) {
+  if (items.size() != vectors.rows())
+    refuse(std::to_string(items.size()) + " items and " + std::to_string(vectors.rows()) + " vectors");
+  if (items.empty()) return;
+  expect_items(items);
+  if (vectors.cols() == 0 || vectors.cols() > kMaxDim)
+    refuse("vectors of " + std::to_string(vectors.cols()) + " values; 1 to " + std::to_string(kMaxDim) +
+           " can be kept");
+  if (state.dim != 0 && vectors.cols() != state.dim)
+    refuse(folder.string() + ": holds vectors of " + std::to_string(state.dim) + " values, these have " +
+           std::to_string(vectors.cols()));
+  if (state.identity) check_identity(identity, *state.identity);
+}
+
+// Of length 1. name(r): of the vector in row r.
+template <typename Name>
+Matrix unit_vectors(const Matrix& vectors, const Name& name) {
+  Matrix units = vectors.clone();
+  for (size_t r = 0; r < units.rows(); ++r) {
+    double squares = 0;
+    for (const float value : units.row(r)) squares += double{value} * value;
+    const double length = std::sqrt(squares);
+    if (!std::isfinite(length)) refuse("the vector of '" + name(r) + "' is not finite");
+    if (length == 0) refuse("the vector of '" + name(r) + "' is zero");
+    if (std::fabs(length - 1) > kLengthTolerance)
+      for (float& value : units.row(r)) value = static_cast<float>(value / length);
+  }
+  return units;
+}
+
+std::string joined(const std::vector<std::string>& sentences) {
+  std::string text;
+  for (const std::string& sentence : sentences) text += (text.empty() ? "" : "; ") + sentence;
+  return text;
+}
+
+std::vector<Item> without_empty_values(std::span<const Item> items) {
+  std::vector<Item> kept(items.begin(), items.end());
+  for (Item& item : kept) std::erase_if(item.attributes, [](const Attribute& a) { return a.value.empty(); });
+  return kept;
+}
+
+}  // namespace
+
+std::string_view Item::value(std::string_view column) const {
+  const auto found = std::ranges::find(attributes, column, &Attribute::column);
+  return found == attributes.end() ? std::string_view() : found->value;
+}
+
+std::string check_identity(const Identity& found, const Identity& expected, IdentityCheck options) {
+  Identity compared = found;
+  if (options.of_text) compared.preprocessing = expected.preprocessing;
+  const std::string all_differences = joined(compared.differences_from(expected));
+  compared.precision = expected.precision;
+  compared.version = expected.version;
+  const std::string differences = joined(compared.differences_from(expected));
+  if (!differences.empty()) refuse("vectors of another identity: " + differences);
+  return all_differences.empty() ? "" : "vectors made a little differently: " + all_differences;
+}
+
+/// The writer's, by the open file: it ends with the process however that ends.
+struct FolderCollection::Lock {
+  explicit Lock(const fs::path& folder) {
+    const fs::path path = folder / "lock";
+    fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) throw Error(ErrorCode::io, path.string() + ": cannot write: " + std::strerror(errno));
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return;
+    ::close(fd);
+    throw Error(ErrorCode::io, folder.string() + ": another process writes to it");
+  }
+  ~Lock() { ::close(fd); }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+  int fd;
+};
+
+void FolderCollection::create(const fs::path& folder, DType precision) {
+  if (precision != DType::f32 && precision != DType::bf16)
+    refuse(std::string("a collection stores f32 or bf16, not ") + to_string(precision));
+  make_folder(folder, [&](const fs::path& beside) {
+    fs::create_directory(generation_folder(beside, 1));
+    Generation::create(generation_folder(beside, 1), precision, 0);
+    point_to(beside, 1);
+  });
+}
+
+FolderCollection::FolderCollection(fs::path folder, Access access) : folder_(std::move(folder)) {
+  current_generation(folder_);  // or it is no collection
+  if (access == Access::write) {
+    lock_ = std::make_unique<Lock>(folder_);
+    // What a writer left that was stopped while it wrote everything anew.
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder_))
+      if (const std::string name = entry.path().filename().string();
+          name.starts_with(kGeneration) &&
+          entry.path() != generation_folder(folder_, current_generation(folder_)))
+        fs::remove_all(entry.path());
+  }
+  read();
+}
+
+FolderCollection::~FolderCollection() = default;
+
+void FolderCollection::open_current() {
+  for (int attempt = 1;; ++attempt) {
+    const int64_t number = current_generation(folder_);
+    if (current_ && number == generation_) return;
+    try {
+      current_ = std::make_unique<Generation>(generation_folder(folder_, number), lock_ != nullptr);
+      generation_ = number;
+      now_ = {};
+      return;
+    } catch (const Error&) {
+      if (attempt == kOpenAttempts || current_generation(folder_) == number) throw;
+    }
+  }
+}
+
+Transaction FolderCollection::read() {
+  open_current();
+  Transaction transaction = current_->table().begin(Transaction::Kind::read);
+  current_->read_state();
+  const TableState& state = current_->state();
+  now_.alive.resize(state.rows, true);
+  if (state.version != now_.version)
+    current_->table().for_each_removed(now_.version, state.version, [&](uint32_t row) {
+      if (row < now_.alive.size()) now_.alive.reset(row);
+    });
+  now_.version = state.version;
+  return transaction;
+}
+
+FolderCollection::View FolderCollection::view_at(uint64_t version) {
+  const std::optional<uint32_t> rows = current_->table().rows_at(version);
+  if (!rows || *rows > current_->state().rows)
+    refuse("version " + std::to_string(version) + " is not kept; the collection has version " +
+           std::to_string(now_.version));
+  View view{version, Bitmap(*rows, true)};
+  current_->table().for_each_removed(0, version, [&](uint32_t row) {
+    if (row < view.alive.size()) view.alive.reset(row);
+  });
+  return view;
+}
+
+void FolderCollection::expect_writer() const {
+  if (!lock_) throw Error(ErrorCode::internal, folder_.string() + ": was opened for reading");
+}
+
+CollectionInfo FolderCollection::info() {
+  const std::lock_guard guard(mutex_);
+  const Transaction transaction = read();
+  const TableState& state = current_->state();
+  const size_t items = now_.alive.count();
+  return {state.precision,
+          state.dim,
+          state.identity,
+          state.version,
+          items,
+          state.rows - items,
+          current_->table().columns()};
+}
+
+AddCounts FolderCollection::add(std::span<const Item> items, const Matrix& vectors,
+                                const Identity& identity) {
+  const std::lock_guard guard(mutex_);
+  expect_writer();
+  const TableState& state = current_->state();
+  expect_fitting(folder_, state, items, vectors, identity);
+  if (items.empty()) return {};
+  const Matrix units = unit_vectors(vectors, [&](size_t r) { return items[r].id; });
+  const std::vector<Item> kept = without_empty_values(items);
+  const AddCounts counts = current_->append({kept, units, state.version + 1, identity});
+  return counts;
+}
+
+size_t FolderCollection::remove(std::span<const std::string> ids) {
+  const std::lock_guard guard(mutex_);
+  expect_writer();
+  return current_->remove(ids);
+}
+
+std::vector<std::optional<Item>> FolderCollection::find(std::span<const std::string> ids) {
+  const std::lock_guard guard(mutex_);
+  const Transaction transaction = read();
+  std::vector<std::optional<Item>> items;
+  for (const std::string& id : ids) {
+    const std::optional<uint32_t> row = current_->table().row_of(id);
+    items.push_back(row ? std::optional(current_->table().item(*row)) : std::nullopt);
+  }
+  return items;
+}
+
+std::vector<Item> FolderCollection::page(const std::string& after, size_t limit) {
+  const std::lock_guard guard(mutex_);
+  const Transaction transaction = read();
+  std::vector<Item> items;
+  for (const uint32_t row : current_->table().page(after, limit))
+    items.push_back(current_->table().item(row));
+  return items;
+}
+
+Matrix FolderCollection::vectors(std::span<const std::string> ids) {
+  const std::lock_guard guard(mutex_);
+  const Transaction transaction = read();
+  Matrix vectors(ids.size(), current_->state().dim);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const std::optional<uint32_t> row = current_->table().row_of(ids[i]);
+    if (!row) refuse("there is no item '" + ids[i] + "'");
+    current_->decode(*row, vectors.row(i));
+  }
+  return vectors;
+}
+
+void FolderCollection::expect_queries(const Matrix& queries, const SearchOptions& options) const {
+  if (options.k < 1 || options.k > kMaxHits)
+    refuse(std::to_string(options.k) + " hits; 1 to " + std::to_string(kMaxHits) + " can be asked for");
+  const size_t dim = current_->state().dim;
+  if (dim != 0 && queries.cols() != dim)
+    refuse(folder_.string() + ": holds vectors of " + std::to_string(dim) + " values, the query has " +
+           std::to_string(queries.cols()));
+}
+
+Bitmap FolderCollection::allowed_rows(const View& view, const SearchOptions& options) {
+  Bitmap allowed = view.alive;
+  if (options.filter)
+    allowed &=
+        rows_that_meet(*options.filter, allowed.size(),
+                       [this](const std::string& name) -> const Column& { return current_->column(name); });
+  return allowed;
+}
+
+std::vector<ScoredRow> FolderCollection::ordered(std::vector<ScoredRow> rows) {
+  for (auto begin = rows.begin(); begin != rows.end();) {
+    const auto end = std::find_if(begin, rows.end(),
+                                  [&](const ScoredRow& row) { return row.similarity != begin->similarity; });
+    if (end - begin > 1) {
+      std::vector<std::pair<std::string, uint32_t>> by_id;
+      for (auto row = begin; row != end; ++row) by_id.emplace_back(current_->table().id(row->row), row->row);
+      std::ranges::sort(by_id);
+      for (size_t i = 0; i < by_id.size(); ++i) begin[static_cast<std::ptrdiff_t>(i)].row = by_id[i].second;
+    }
+    begin = end;
+  }
+  return rows;
+}
+
+std::vector<FolderCollection::Chosen> FolderCollection::choose(const std::vector<ScoredRow>& rows,
+                                                               const SearchOptions& options) {
+  const Column* group = options.one_per.empty() ? nullptr : &current_->column(options.one_per);
+  std::unordered_set<std::string_view> groups;
+  std::vector<Chosen> chosen;
+  std::vector<std::vector<float>> vectors;  // of the chosen
+  std::vector<float> vector(current_->state().dim);
+  const VectorRows stored = current_->rows();
+  for (const ScoredRow& row : rows) {
+    if (chosen.size() == options.k) break;
+    if (!options.leave_out.empty() &&
+        std::ranges::find(options.leave_out, current_->table().id(row.row)) != options.leave_out.end())
+      continue;
+    const auto value = group != nullptr ? group->at(row.row) : std::nullopt;
+    if (value && groups.contains(*value)) continue;
+    if (options.fold_from) {
+      const auto near = std::ranges::find_if(vectors, [&](const std::vector<float>& better) {
+        return similarity(stored, better, row.row) >= *options.fold_from;
+      });
+      if (near != vectors.end()) {
+        ++chosen[static_cast<size_t>(near - vectors.begin())].folded;
+        continue;
+      }
+      current_->decode(row.row, vector);
+      vectors.push_back(vector);
+    }
+    if (value) groups.insert(*value);
+    chosen.push_back({row, 0});
+  }
+  return chosen;
+}
+
+std::vector<Answer> FolderCollection::search(const Matrix& queries, const SearchOptions& options) {
+  const std::lock_guard guard(mutex_);
+  const Transaction transaction = read();
+  expect_queries(queries, options);
+  const View view = options.version ? view_at(*options.version) : now_;
+  const Bitmap allowed = allowed_rows(view, options);
+  const size_t candidates = allowed.count();
+  std::vector<Answer> answers(queries.rows());
+  std::vector<std::vector<Chosen>> chosen(queries.rows());
+  // Where hits are left out, more rows are asked for until there are enough.
+  constexpr size_t kMore = 4;
+  for (size_t wanted = options.k + options.leave_out.size();; wanted *= kMore) {
+    const Scan found = scan(current_->rows(), allowed, queries,
+                            {.k = wanted, .stage = options.stage, .threads = options.threads});
+    bool enough = true;
+    for (size_t q = 0; q < queries.rows(); ++q) {
+      chosen[q] = choose(ordered(found.best[q]), options);
+      enough = enough && chosen[q].size() == options.k;
+      answers[q].stage = found.stage;
+    }
+    if (enough || wanted >= candidates) break;
+  }
+  for (size_t q = 0; q < queries.rows(); ++q) {
+    answers[q].version = view.version;
+    answers[q].searched = candidates;
+    for (const Chosen& hit : chosen[q])
+      answers[q].hits.push_back({current_->table().item(hit.row.row), hit.row.similarity, hit.folded});
+  }
+  return answers;
+}
+
+std::unique_ptr<Generation> FolderCollection::next_generation() {
+  expect_writer();
+  const fs::path folder = generation_folder(folder_, generation_ + 1);
+  fs::remove_all(folder);
+  std::error_code error;
+  if (!fs::create_directory(folder, error))
+    throw Error(ErrorCode::io, folder.string() + ": cannot be made: " + error.message());
+  Generation::create(folder, current_->state().precision, current_->state().version + 1);
+  return std::make_unique<Generation>(folder, true);
+}
+
+void FolderCollection::swap_to(std::unique_ptr<Generation> next) {
+  const int64_t old = generation_;
+  sync_folder(folder_);
+  point_to(folder_, old + 1);
+  current_ = std::move(next);
+  generation_ = old + 1;
+  now_ = {};
+  // Readers that still look at the old files have them open.
+  std::error_code ignored;
+  fs::remove_all(generation_folder(folder_, old), ignored);
+}
+
+void FolderCollection::compact() {
+  const std::lock_guard guard(mutex_);
+  expect_writer();
+  read();
+  auto next = next_generation();
+  const TableState& state = current_->state();
+  for (uint32_t first = 0;;) {
+    const std::vector<uint32_t> rows = current_->table().rows_from(first, kCopyItems);
+    if (rows.empty()) break;
+    std::vector<Item> items;
+    Matrix vectors(rows.size(), state.dim);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      items.push_back(current_->table().item(rows[i]));
+      current_->decode(rows[i], vectors.row(i));
+    }
+    next->append({items, vectors, state.version + 1, state.identity});
+    first = rows.back() + 1;
+  }
+  if (const auto typical = current_->table().typical()) next->table().set_typical(*typical);
+  swap_to(std::move(next));
+}
+
+FolderCollection::Rebuild::Rebuild(FolderCollection& collection)
+    : collection_(collection), next_(collection.next_generation()) {}
+FolderCollection::Rebuild::Rebuild(Rebuild&&) noexcept = default;
+
+FolderCollection::Rebuild::~Rebuild() {
+  if (!next_) return;
+  const fs::path folder = generation_folder(collection_.folder_, collection_.generation_ + 1);
+  next_.reset();
+  std::error_code ignored;
+  fs::remove_all(folder, ignored);
+}
+
+void FolderCollection::Rebuild::add(std::span<const Item> items, const Matrix& vectors,
+                                    const Identity& identity) {
+  const TableState& state = next_->state();
+  expect_fitting(collection_.folder_, state, items, vectors, identity);
+  if (items.empty()) return;
+  const Matrix units = unit_vectors(vectors, [&](size_t r) { return items[r].id; });
+  next_->append({without_empty_values(items), units, state.version, identity});
+}
+
+void FolderCollection::Rebuild::finish() {
+  const std::lock_guard guard(collection_.mutex_);
+  collection_.read();
+  if (const size_t items = collection_.now_.alive.count(); next_->state().rows != items)
+    throw Error(ErrorCode::invalid_argument, collection_.folder_.string() + ": " +
+                                                 std::to_string(next_->state().rows) + " of " +
+                                                 std::to_string(items) + " vectors were computed anew");
+  collection_.swap_to(std::move(next_));
+}
+
+FolderCollection::Rebuild FolderCollection::rebuild() {
+  const std::lock_guard guard(mutex_);
+  read();
+  return Rebuild(*this);
+}
+
+std::vector<std::string> FolderCollection::verify() {
+  const std::lock_guard guard(mutex_);
+  const Transaction transaction = read();
+  return current_->faults();
+}
+
+void FolderCollection::snapshot(const fs::path& to) {
+  const std::lock_guard guard(mutex_);
+  open_current();
+  make_folder(to, [&](const fs::path& beside) {
+    fs::create_directory(generation_folder(beside, 1));
+    current_->copy_to(generation_folder(beside, 1));
+    point_to(beside, 1);
+  });
+}
+
+std::optional<Typical> FolderCollection::typical() {
+  const std::lock_guard guard(mutex_);
+  const Transaction transaction = read();
+  return current_->table().typical();
+}
+
+void FolderCollection::measure_typical(size_t sample) {
+  const std::lock_guard guard(mutex_);
+  expect_writer();
+  Typical typical;
+  {
+    const Transaction transaction = read();
+    typical = {now_.version, nearest_of_sample(sample)};
+  }
+  current_->table().set_typical(typical);
+}
+
+std::vector<float> FolderCollection::nearest_of_sample(size_t sample) {
+  std::vector<uint32_t> rows;
+  now_.alive.append_rows(0, now_.alive.size(), rows);
+  if (rows.size() < 2 || sample == 0) return {};
+  const size_t count = std::min(sample, rows.size());
+  Matrix queries(count, current_->state().dim);
+  std::vector<uint32_t> sampled;
+  for (size_t i = 0; i < count; ++i) {
+    sampled.push_back(rows[i * rows.size() / count]);
+    current_->decode(sampled[i], queries.row(i));
+  }
+  const std::vector<std::string> columns = current_->table().columns();
+  const Column* patient =
+      std::ranges::find(columns, "patient") != columns.end() ? &current_->column("patient") : nullptr;
+  std::vector<float> nearest;
+  constexpr size_t kMore = 8;
+  for (size_t wanted = 16;; wanted *= kMore) {
+    const Scan found = scan(current_->rows(), now_.alive, queries, {.k = wanted});
+    nearest.clear();
+    for (size_t q = 0; q < count; ++q) {
+      const auto own = patient != nullptr ? patient->at(sampled[q]) : std::nullopt;
+      const auto other = std::ranges::find_if(found.best[q], [&](const ScoredRow& row) {
+        return row.row != sampled[q] && !(own && patient->at(row.row) == own);
+      });
+      if (other != found.best[q].end()) nearest.push_back(other->similarity);
+    }
+    if (nearest.size() == count || wanted >= rows.size()) break;
+  }
+  std::ranges::sort(nearest);
+  return nearest;
+}
+
+}  // namespace mii::search

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "search/collection.h"
+#include "search/item_table.h"
+
+namespace mii::search {
+
+class Generation;
+
+/// A collection in a folder of its own; docs/search.md describes its files. One process at a time writes, any
+/// number read meanwhile, each search in one version.
+class FolderCollection : public Collection {
+ public:
+  enum class Access { read, write };
+
+  /// Makes an empty collection. precision: f32 or bf16, in which vectors are stored. Throws Error{io} when
+  /// there is something else in the folder.
+  static void create(const std::filesystem::path& folder, DType precision = DType::f32);
+
+  /// Throws Error{io} when there is no collection, it is damaged, or another process writes to it;
+  /// Error{unsupported} for one of a newer version.
+  explicit FolderCollection(std::filesystem::path folder, Access access = Access::read);
+  ~FolderCollection() override;
+
+  CollectionInfo info() override;
+  AddCounts add(std::span<const Item> items, const Matrix& vectors, const Identity& identity) override;
+  size_t remove(std::span<const std::string> ids) override;
+  std::vector<std::optional<Item>> find(std::span<const std::string> ids) override;
+  std::vector<Item> page(const std::string& after, size_t limit) override;
+  Matrix vectors(std::span<const std::string> ids) override;
+  std::vector<Answer> search(const Matrix& queries, const SearchOptions& options) override;
+
+  /// Writes everything anew without the rows that were removed, and swaps at once. Versions before are then
+  /// no longer kept.
+  void compact();
+
+  /// All items with other vectors, beside those that are there, until finish() swaps at once. Destroyed
+  /// without it, it leaves no trace.
+  class Rebuild {
+   public:
+    Rebuild(Rebuild&&) noexcept;
+    ~Rebuild();
+    /// As Collection::add, without replacing.
+    void add(std::span<const Item> items, const Matrix& vectors, const Identity& identity);
+    void finish();
+
+   private:
+    friend FolderCollection;
+    explicit Rebuild(FolderCollection& collection);
+    FolderCollection& collection_;
+    std::unique_ptr<Generation> next_;
+  };
+  Rebuild rebuild();
+
+  /// Reads everything; what is wrong, a sentence each.
+  std::vector<std::string> verify();
+
+  /// Copies one consistent version to a folder that does not exist yet.
+  void snapshot(const std::filesystem::path& to);
+
+  /// How similar the items' nearest others are, as the last measure_typical() found.
+  std::optional<Typical> typical();
+  /// Looks at a sample of `sample` items at most: at each one's nearest other, of another patient where
+  /// patients are known.
+  void measure_typical(size_t sample);
+
+ private:
+  struct Lock;
+  /// What a search sees.
+  struct View {
+    uint64_t version = 0;
+    Bitmap alive;
+  };
+
+  struct Chosen {
+    ScoredRow row;
+    size_t folded;
+  };
+
+  void open_current();
+  /// Looks at what others have written; as long as the transaction lasts, nothing changes.
+  Transaction read();
+  void expect_writer() const;
+  View view_at(uint64_t version);
+  void expect_queries(const Matrix& queries, const SearchOptions& options) const;
+  Bitmap allowed_rows(const View& view, const SearchOptions& options);
+  /// Of equally similar rows that with the lower id first.
+  std::vector<ScoredRow> ordered(std::vector<ScoredRow> rows);
+  std::vector<Chosen> choose(const std::vector<ScoredRow>& rows, const SearchOptions& options);
+  std::unique_ptr<Generation> next_generation();
+  void swap_to(std::unique_ptr<Generation> next);
+  std::vector<float> nearest_of_sample(size_t sample);
+
+  std::filesystem::path folder_;
+  std::unique_ptr<Lock> lock_;  // of the writer
+  std::mutex mutex_;
+  std::unique_ptr<Generation> current_;
+  int64_t generation_ = 0;  // the number of current_
+  View now_;
+};
+
+}  // namespace mii::search
