@@ -116,8 +116,8 @@ void add_serve(CLI::App& app, Command& chosen) {
       "Every option is also an environment variable (in brackets) and a line of the --config file. A flag "
       "goes before\n"
       "the environment, the environment before the file. SIGTERM finishes what was begun and stops, SIGHUP "
-      "reads keys\n"
-      "and certificate again and opens the log anew. docs/service.md describes the routes.");
+      "reads keys,\n"
+      "heads and certificate again and opens the log anew. docs/service.md describes the routes.");
   flags->add_to(*command);
   command->callback([flags, command, &chosen] {
     flags->read_config(*command);

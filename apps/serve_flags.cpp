@@ -168,6 +168,8 @@ void ServeFlags::add_to(CLI::App& command) {
   Adder files(command, "Files");
   files.add("config", config, "File of 'option = value' lines, names as here without --");
   files.add("log", log_file, "File that JSON lines are appended to; opened anew on SIGHUP [stderr]");
+  files.add("heads", options.heads_folder,
+            "Folder of NAME.head files that mii fit wrote, for /predict with \"head\"; read again on SIGHUP");
   files.add("docs-folder", options.docs_folder,
             "Scripts of /docs and /redoc, from scripts/fetch-docs-assets");
   model.add_to(command);

@@ -62,6 +62,12 @@ class FewShot {
   }
 
  private:
+  // At most as many as there are shots, and then an odd number: of an even one, two labels often have equal
+  // votes.
+  size_t neighbours(size_t shots) const {
+    return shots >= options_.k ? options_.k : shots - (shots % 2 == 0 ? 1 : 0);
+  }
+
   heads::LabelledVectors drawn(size_t shots, size_t repeat) const {
     const size_t labels = question_.labels.size();
     std::vector<size_t> rows;
@@ -80,7 +86,7 @@ class FewShot {
   heads::FittedHead fitted(const heads::LabelledVectors& data, const Recipe& recipe, size_t shots) const {
     heads::FitOptions fit{.kind = recipe.kind,
                           .field = question_.task.field,
-                          .k = std::min(options_.k, shots),
+                          .k = neighbours(shots),
                           .with_texts = recipe.with_texts,
                           .calibration = heads::Calibration::Kind::none};
     if (shots != kAllShots) fit.c = 1;

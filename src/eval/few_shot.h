@@ -15,7 +15,7 @@ namespace mii {
 struct FewShotOptions {
   std::vector<size_t> shots;  ///< images of each label; kAllShots: every one of the references
   size_t repeats = 10;        ///< draws of the images
-  size_t k = 5;               ///< neighbours that vote, at most as many as there are shots
+  size_t k = 5;  ///< neighbours that vote, at most as many as there are shots, and then an odd number
   std::function<bool()> cancelled;
 };
 

@@ -37,6 +37,8 @@ struct AnsweredTask {
   std::vector<Answers> answers;
   std::vector<float> values;  ///< [n] of a task about a number
   std::vector<ValueAnswers> value_answers;
+
+  const Answers* find(const std::string& scorer) const;  ///< null: it did not answer
 };
 
 /// Subgroups of a task's images.

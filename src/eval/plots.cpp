@@ -67,7 +67,7 @@ std::string confusion_svg(const std::vector<std::pair<std::string, size_t>>& lab
 
 namespace {
 
-constexpr int kSize = 300, kMargin = 34;
+constexpr int kSize = 300, kMargin = 42;
 
 }  // namespace
 

@@ -141,7 +141,8 @@ std::string best_head(const FewShotResult& few) {
       const double gain = mean_over_draws(head.runs[s], &FewShotFigures::top1) - few.zero_shot.top1;
       if (!(gain > best)) continue;
       best = gain;
-      sentence = "best top-1: " + head.name + ", " + shots_name(few.shots[s]) + " of each label, " +
+      sentence = "best top-1: " + head.name + " fitted to " + shots_name(few.shots[s]) +
+                 (few.shots[s] == kAllShots ? " images, " : " of each label, ") +
                  format("%+.1f points to zero-shot", 100 * gain);
     }
   }

@@ -88,7 +88,7 @@ void add_product(const AddProduct& p) { HWY_DYNAMIC_DISPATCH(AddProductTo)(p); }
 
 // Below this many products threads cost more than they save.
 bool worth_threads(const Rows64& features, size_t outputs) {
-  return features.rows() * features.cols() * outputs > 500'000;
+  return features.rows() * features.cols() * outputs > 5'000'000;
 }
 
 size_t blocks_of(const Rows64& features) { return (features.rows() + kBlock - 1) / kBlock; }

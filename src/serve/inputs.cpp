@@ -31,6 +31,8 @@ Inputs from_json(const bj::object& body, std::span<const Field> fields) {
     if (value == nullptr || value->is_null()) continue;
     if (field.type == Field::Type::boolean) {
       inputs.multilabel = lax_boolean(*value).value();
+    } else if (field.type == Field::Type::text) {
+      inputs.head = value->get_string();
     } else if (field.name == "images") {
       for (const bj::value& image : value->get_array())
         inputs.images.push_back({.data = std::string(image.get_string()), .base64 = true});
@@ -64,6 +66,8 @@ class FormReader {
           errors_.push_back(validation_error("bool_parsing", {"body", name},
                                              "Input should be a valid boolean, unable to interpret input",
                                              text));
+      } else if (fields_[f].type == Field::Type::text) {
+        inputs_.head = std::move(value);
       } else {
         texts_of(inputs_, fields_[f]).push_back(std::move(value));
       }
@@ -74,13 +78,19 @@ class FormReader {
 
   Result finish() {
     for (size_t f = 0; f < fields_.size(); ++f)
-      if (fields_[f].required && !given_[f])
+      if (fields_[f].required && !given_[f] && !is_given(fields_[f].unless))
         errors_.push_back(validation_error("missing", {"body", fields_[f].name}, "Field required", nullptr));
     if (!errors_.empty()) return unprocessable(std::move(errors_));
     return std::move(inputs_);
   }
 
  private:
+  bool is_given(std::string_view name) const {
+    for (size_t f = 0; f < fields_.size(); ++f)
+      if (fields_[f].name == name) return given_[f];
+    return false;
+  }
+
   std::span<const Field> fields_;
   std::vector<bool> given_;
   Inputs inputs_;
@@ -144,6 +154,7 @@ std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& c
   if (const auto* inputs = std::get_if<Inputs>(&result)) {
     std::string reason = beyond_limits(inputs->images, inputs->texts, context.limits);
     if (reason.empty()) reason = beyond_limits({}, inputs->templates, context.limits);
+    if (reason.empty()) reason = beyond_limits({}, {inputs->head}, context.limits);
     if (!reason.empty()) return detail_error(400, reason);
   }
   return result;

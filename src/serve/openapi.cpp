@@ -32,6 +32,11 @@ bj::value field_schema(const Field& field, const ServeOptions& options) {
   } else if (field.type == Field::Type::boolean) {
     schema["anyOf"] = parsed(R"([{"type":"boolean"},
       {"enum":[0,1,"0","1","on","off","true","false","t","f","y","n","yes","no"]}])");
+  } else if (field.type == Field::Type::text) {
+    if (field.nullable)
+      schema["type"] = {"string", "null"};
+    else
+      schema["type"] = "string";
   } else {
     const bool images = field.name == "images";
     if (field.nullable)
@@ -53,7 +58,7 @@ bj::object json_schema(const Route& route, const ServeOptions& options) {
   bj::array required;
   for (const Field& field : route.fields) {
     properties[field.name] = field_schema(field, options);
-    if (field.required) required.push_back(bj::string(field.name));
+    if (field.required && field.unless.empty()) required.push_back(bj::string(field.name));
   }
   bj::object schema{{"type", "object"}, {"properties", std::move(properties)}};
   if (!required.empty()) schema["required"] = std::move(required);
@@ -116,6 +121,7 @@ bj::object responses(const Route& route) {
       all["422"] =
           response("The body does not fit", content("application/json", reference("ValidationErrors")));
   }
+  if (route.path.find('{') != std::string_view::npos) all["404"] = error("There is none of this name");
   if (route.computes) all["503"] = error("The model is not ready");
   if (route.path == "/health" || route.path == "/readyz")
     all["503"] = response("Not now", content("application/json", parsed(route.response_schema)));

@@ -54,6 +54,7 @@ struct ServeOptions {
   Seconds watchdog_interval = Seconds(30);  ///< an idle engine is asked for a vector this often
   Seconds stuck_after = Seconds(120);       ///< a computation of this length means a stuck engine
   std::filesystem::path keys_file;          ///< empty: no key is asked for
+  std::filesystem::path heads_folder;       ///< of NAME.head files; empty: none
   std::filesystem::path tls_certificate;    ///< PEM chain; empty: plain HTTP
   std::filesystem::path tls_key;
   Profile profile;                         ///< how DICOM and NIfTI become grey

@@ -7,6 +7,7 @@
 
 #include "core/json_writer.h"
 #include "labels/reading.h"
+#include "mii/error.h"
 #include "serve/service.h"
 
 namespace mii::serve {
@@ -29,8 +30,13 @@ const Field kPredictFields[] = {
     {.name = "labels",
      .type = Field::Type::string_list,
      .required = true,
-     .description = "What each image is scored against",
+     .unless = "head",
+     .description = "What each image is scored against; a head knows its labels",
      .example = R"(["X-Ray","Ultrasound"])"},
+    {.name = "head",
+     .type = Field::Type::text,
+     .nullable = true,
+     .description = "A fitted head of GET /heads, which answers in place of labels"},
     {.name = "multilabel",
      .type = Field::Type::boolean,
      .description = "false: the probabilities of one image sum to 1; true: each label alone",
@@ -103,14 +109,63 @@ class EmbeddingsWriter {
   size_t list_ = 0, row_ = 0;
 };
 
-Response predictions(const ZeroShotHead& head, const labels::Reading& reading, const Matrix& images) {
-  const Matrix scores = head.score(images);
-  JsonWriter json(JsonWriter::Style::compact);
-  json.begin_object().key("predictions").begin_array();
+void write_predictions(JsonWriter& json, const Head& head, const Matrix& scores) {
+  json.key("predictions").begin_array();
   for (size_t i = 0; i < scores.rows(); ++i) write_scores(json, head.labels(), scores.row(i));
   json.end_array();
+}
+
+// {label: {band, point}, ...} of each image, where the head has operating points.
+void write_bands(JsonWriter& json, const heads::FittedHead& head, const Matrix& scores) {
+  if (head.parts().points.empty()) return;
+  json.key("bands").begin_array();
+  for (size_t i = 0; i < scores.rows(); ++i) {
+    json.begin_object();
+    for (size_t k = 0; k < scores.cols(); ++k)
+      if (const auto band = head.band(k, scores.row(i)[k])) {
+        json.key(head.labels()[k]).begin_object();
+        json.member("band", band->name).member("point", band->points).end_object();
+      }
+    json.end_object();
+  }
+  json.end_array();
+}
+
+Response predictions(const ZeroShotHead& head, const labels::Reading& reading, const Matrix& images) {
+  JsonWriter json(JsonWriter::Style::compact);
+  write_predictions(json.begin_object(), head, head.score(images));
   write_reading(json, head.labels(), reading);
   return json_response(json.end_object().finish());
+}
+
+Response predictions(const heads::FittedHead& head, const Matrix& images) {
+  const Matrix scores = head.score(images);
+  JsonWriter json(JsonWriter::Style::compact);
+  write_predictions(json.begin_object(), head, scores);
+  write_bands(json, head, scores);
+  return json_response(json.end_object().finish());
+}
+
+// Work for a fitted head, or why it cannot answer.
+Outcome predict_by_head(Inputs inputs, const ApiContext& context) {
+  if (!inputs.texts.empty() || !inputs.templates.empty() || inputs.multilabel)
+    return bad_request("a head takes no labels, templates or multilabel");
+  if (inputs.images.empty()) return bad_request("No images provided");
+  const HeadFolder::Shared head = context.fitted ? context.fitted->find(inputs.head) : nullptr;
+  if (!head) return bad_request("there is no head of this name: GET /heads lists them");
+  if (!context.identity) {
+    Response wait = detail_error(503, "the model's files are being read");
+    wait.headers.emplace_back("Retry-After", "1");
+    return wait;
+  }
+  try {
+    head->expect_made_alike(*context.identity);
+  } catch (const Error& error) {
+    return bad_request(error.what());
+  }
+  Work work{.images = std::move(inputs.images)};
+  work.answer = [head](const Matrix& images, const Matrix&) { return predictions(*head, images); };
+  return work;
 }
 
 // Short labels and templates make many long prompts. Empty when they are within the limits, else the reason.
@@ -156,7 +211,9 @@ constexpr std::string_view kPredictions =
     R"({"type":"object","required":["predictions"],"properties":{"predictions":{"type":"array","items":
     {"type":"object","additionalProperties":{"type":"number"}}},
     "prompts":{"type":"object","additionalProperties":{"type":"string"}},
-    "warnings":{"type":"array","items":{"type":"string"}}}})";
+    "warnings":{"type":"array","items":{"type":"string"}},"bands":{"type":"array","items":{"type":"object",
+    "additionalProperties":{"type":"object","required":["band","point"],"properties":{
+    "band":{"enum":["negative","possible","positive"]},"point":{"type":"string"}}}}}}})";
 
 constexpr std::string_view kEmbeddings =
     R"({"type":"object","required":["image_embeddings","text_embeddings"],"properties":{
@@ -169,6 +226,7 @@ Outcome predict(Request& request, const ApiContext& context) {
   auto read = read_inputs(request, context, kPredictFields);
   if (auto* refusal = std::get_if<Response>(&read)) return std::move(*refusal);
   Inputs& inputs = std::get<Inputs>(read);
+  if (!inputs.head.empty()) return predict_by_head(std::move(inputs), context);
   if (inputs.texts.empty()) return bad_request("No labels provided");
   if (inputs.images.empty()) return bad_request("No images provided");
   const auto reading =
@@ -216,7 +274,7 @@ std::vector<Route> ReferenceApi::routes() const {
   return {
       {.method = "POST",
        .path = "/predict",
-       .summary = "Score images against labels",
+       .summary = "Score images against labels, or by a fitted head",
        .computes = true,
        .needs_key = true,
        .fields = kPredictFields,

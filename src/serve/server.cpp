@@ -238,6 +238,7 @@ class Server::Impl {
     service_.log().reopen();
     for (const auto& [what, step] :
          {std::pair<const char*, std::function<void()>>{"keys", [this] { service_.reload_keys(); }},
+          {"heads", [this] { service_.reload_heads(); }},
           {"tls", [this] { load_tls(); }}}) {
       try {
         step();

@@ -5,6 +5,7 @@
 
 #include "core/number_text.h"
 #include "pipeline/identity.h"
+#include "serve/heads_api.h"
 #include "serve/labels_api.h"
 #include "serve/openai_api.h"
 #include "serve/operations_api.h"
@@ -28,6 +29,7 @@ std::vector<std::unique_ptr<const Api>> make_apis(Service& service) {
   apis.push_back(std::make_unique<ReferenceApi>(service));
   apis.push_back(std::make_unique<OpenaiApi>(service));
   apis.push_back(std::make_unique<ScoreApi>(service));
+  apis.push_back(std::make_unique<HeadsApi>(service));
   apis.push_back(std::make_unique<LabelsApi>(service));
   apis.push_back(std::make_unique<OperationsApi>(service));
   apis.push_back(std::make_unique<Pages>(service, service.options().docs_folder));
@@ -47,6 +49,8 @@ Service::Service(ServeOptions options, Log::Sink log_sink, Log::Reopen reopen_lo
       hosts_(options_),
       rate_({.per_second = options_.limits.client_rate, .burst = options_.limits.client_burst}),
       keys_(std::make_shared<Keys>(options_.keys_file.empty() ? Keys() : Keys::read(options_.keys_file))),
+      fitted_(std::make_shared<HeadFolder>(
+          options_.heads_folder.empty() ? HeadFolder() : HeadFolder::read(options_.heads_folder))),
       router_(make_apis(*this)),
       workers_(options_.batching.decode_threads) {}
 
@@ -103,6 +107,24 @@ void Service::reload_keys() {
   auto keys = std::make_shared<const Keys>(Keys::read(options_.keys_file));
   const std::lock_guard lock(keys_mutex_);
   keys_ = std::move(keys);
+}
+
+void Service::reload_heads() {
+  if (options_.heads_folder.empty()) return;
+  auto fitted = std::make_shared<const HeadFolder>(HeadFolder::read(options_.heads_folder));
+  const std::lock_guard lock(fitted_mutex_);
+  fitted_ = std::move(fitted);
+}
+
+std::shared_ptr<const HeadFolder> Service::fitted_heads() const {
+  const std::lock_guard lock(fitted_mutex_);
+  return fitted_;
+}
+
+ApiContext Service::context() {
+  ApiContext context{*model_, options_.limits, options_.model_name, heads_, catalogue_, fitted_heads()};
+  if (!context.fitted->all().empty()) context.identity = identity(decode_options(options_));
+  return context;
 }
 
 std::shared_ptr<const Keys> Service::keys() const {

@@ -12,6 +12,7 @@
 #include "serve/client_limits.h"
 #include "serve/encoder.h"
 #include "serve/head_cache.h"
+#include "serve/head_folder.h"
 #include "serve/hosts.h"
 #include "serve/http.h"
 #include "serve/inputs.h"
@@ -29,7 +30,7 @@ namespace mii::serve {
 /// The service without the network.
 class Service {
  public:
-  /// Throws as Keys::read does.
+  /// Throws as Keys::read and HeadFolder::read do.
   Service(ServeOptions options, Log::Sink log_sink, Log::Reopen reopen_log = {});
 
   /// Takes the model and computes one image and one text with it; from then on the service is ready.
@@ -41,6 +42,8 @@ class Service {
 
   /// Reads the keys again. Throws as Keys::read does; the old keys then stay.
   void reload_keys();
+  /// The same of the heads. Throws as HeadFolder::read does.
+  void reload_heads();
 
   /// /readyz answers 503 from now on.
   void begin_drain() { draining_ = true; }
@@ -49,7 +52,8 @@ class Service {
   void stop();
 
   /// For handlers; once the model is loaded.
-  ApiContext context() { return {*model_, options_.limits, options_.model_name, heads_, catalogue_}; }
+  ApiContext context();
+  std::shared_ptr<const HeadFolder> fitted_heads() const;
 
   const ServeOptions& options() const { return options_; }
   const Router& router() const { return router_; }
@@ -84,6 +88,8 @@ class Service {
   RequestRate rate_;
   mutable std::mutex keys_mutex_;
   std::shared_ptr<const Keys> keys_;  // guarded by keys_mutex_
+  mutable std::mutex fitted_mutex_;
+  std::shared_ptr<const HeadFolder> fitted_;  // guarded by fitted_mutex_
   const Router router_;
   const labels::Catalogue catalogue_ = labels::Catalogue::built_in();
   HeadCache heads_;

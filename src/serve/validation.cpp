@@ -106,6 +106,17 @@ void check_string_list(const Field& field, const bj::value& value, bj::array& er
   }
 }
 
+void check_text(const Field& field, const bj::value& value, bj::array& errors) {
+  if (!value.is_string())
+    errors.push_back(
+        validation_error("string_type", {"body", field.name}, "Input should be a valid string", value));
+}
+
+bool is_given(const bj::object& body, std::string_view name) {
+  const bj::value* value = body.if_contains(name);
+  return value != nullptr && !value->is_null();
+}
+
 // A number or text that is not a boolean gets "unable to interpret"; values of other types do not.
 bool has_boolean_kind(const bj::value& value) {
   if (value.is_string() || value.is_int64()) return true;
@@ -203,7 +214,7 @@ bj::array validate(const bj::value& body, std::span<const Field> fields) {
   for (const Field& field : fields) {
     const bj::value* value = body.get_object().if_contains(field.name);
     if (value == nullptr) {
-      if (field.required)
+      if (field.required && !is_given(body.get_object(), field.unless))
         errors.push_back(validation_error("missing", {"body", field.name}, "Field required", body));
     } else if (value->is_null() && field.nullable) {
       continue;
@@ -211,6 +222,8 @@ bj::array validate(const bj::value& body, std::span<const Field> fields) {
       check_string_list(field, *value, errors);
     } else if (field.type == Field::Type::boolean) {
       check_boolean(field, *value, errors);
+    } else if (field.type == Field::Type::text) {
+      check_text(field, *value, errors);
     }
   }
   return errors;

@@ -17,12 +17,14 @@ struct Field {
   enum class Type {
     string_list,
     boolean,
+    text,
     any,  ///< described by `schema`, checked by the route itself
   };
   std::string_view name;
   Type type = Type::any;
   bool required = false;
-  bool nullable = false;  ///< null counts as absent
+  bool nullable = false;    ///< null counts as absent
+  std::string_view unless;  ///< a field that it need not be there with, required or not
   std::string_view description;
   std::string_view default_json;  ///< empty: none
   std::string_view schema;        ///< JSON schema of a field of type any

@@ -50,6 +50,14 @@ TEST_F(ManifestTest, KeepsRowsThatMeetACondition) {
   EXPECT_THROW(m.keep_where("split=eval"), Error);
 }
 
+TEST_F(ManifestTest, SaysWhichRowsMeetAConditionAndWhoseTheyAre) {
+  const Manifest m = read("path,patient,source,split\na.png,7,here,train\nb.png,,here,eval\n");
+  EXPECT_THAT(m.meets("split=eval,other"), testing::ElementsAre(false, true));
+  EXPECT_THROW(m.meets("split=other"), Error);
+  EXPECT_EQ(m.group(0), "here/7");
+  EXPECT_EQ(m.group(1), "b.png");
+}
+
 TEST_F(ManifestTest, RefusesWhatIsNoTableWithTheLine) {
   EXPECT_THAT(refusal("path\tsplit\na\n"), HasSubstr(":2: has 1 values, expected 2"));
   EXPECT_THAT(refusal("file\tsplit\na\tb\n"), HasSubstr(":1: expected"));

@@ -98,7 +98,8 @@ TEST(Report, SaysWhetherAnyHeadIsBetterThanZeroShot) {
         FewShotResult{{4, kAllShots}, {0.75, 0.75}, {{"h", {{{top1, 0.5}, {top1, 0.5}}, {{0.5, 0.5}}}}}};
     return to_table(report_of(std::move(task)));
   };
-  EXPECT_THAT(said(0.875), HasSubstr("best top-1: h, 4 images of each label, +12.5 points to zero-shot\n"));
+  EXPECT_THAT(said(0.875),
+              HasSubstr("best top-1: h fitted to 4 images of each label, +12.5 points to zero-shot\n"));
   EXPECT_THAT(said(0.75), HasSubstr("no head has a better top-1 than zero-shot\n"));
   EXPECT_THAT(said(0.875), HasSubstr("h                 0.8750 (sd 0.0000)  0.5000\n"));
 }

@@ -119,6 +119,7 @@ TEST(ServeMemory, ABodyTakesThreeTimesItsBytesAtMost) {
   const Limits limits;
   const std::string name = "medimageinsight";
   HeadCache heads;
+  const labels::Catalogue catalogue = labels::Catalogue::built_in();
   using Handler = Outcome (*)(Request&, const ApiContext&);
   const std::pair<const char*, Handler> handlers[] = {
       {"predict", predict}, {"encode", encode}, {"embeddings", embeddings}, {"score", score}};
@@ -131,7 +132,7 @@ TEST(ServeMemory, ABodyTakesThreeTimesItsBytesAtMost) {
       for (size_t at = 0; at < body.text.size(); at += kPiece)
         reader.take(std::string_view(body.text).substr(at, kPiece));
       reader.finish(request);
-      const Outcome outcome = handler(request, {model, limits, name, heads});
+      const Outcome outcome = handler(request, {model, limits, name, heads, catalogue});
       EXPECT_LE(peak_bytes - before, 3 * body.text.size() + kConstantBytes) << body.name << " on " << route;
       const auto* response = std::get_if<Response>(&outcome);
       if (response != nullptr) {
