@@ -46,7 +46,7 @@ std::string refusal(const std::vector<std::byte>& bytes) {
   try {
     parse_head(bytes, "x.head");
   } catch (const Error& e) {
-    EXPECT_THAT(to_string(e.code()), testing::AnyOf("corrupt_weights", "unsupported"));
+    EXPECT_THAT(e.code(), testing::AnyOf(ErrorCode::corrupt_weights, ErrorCode::unsupported));
     EXPECT_THAT(e.what(), HasSubstr("x.head"));
     return e.what();
   }
@@ -118,6 +118,22 @@ TEST_F(HeadFile, AMissingFileIsNamed) {
     EXPECT_EQ(e.code(), ErrorCode::io);
     EXPECT_THAT(e.what(), HasSubstr("/nowhere/x.head"));
   }
+}
+
+TEST(FittedHead, RefusesNumbersWhoseSumsMightNotBeFinite) {
+  const auto make = [](double coefficient, float temperature) {
+    HeadParts parts{.labels = {"a", "b"}, .coefficients = Rows64(2, 3)};
+    parts.coefficients.row(1)[0] = coefficient;
+    parts.calibration = {.kind = Calibration::Kind::temperature, .temperature = temperature};
+    return FittedHead(std::move(parts));
+  };
+  Matrix vector(1, 2);
+  vector.row(0)[0] = 3e38f;
+  const Matrix answer = make(1e30, 1e-29f).score(vector);
+  EXPECT_THAT(answer.values(), ElementsAre(0, 1));
+  EXPECT_THROW(make(1.1e30, 1), Error);
+  EXPECT_THROW(make(HUGE_VAL, 1), Error);
+  for (const float temperature : {0.0f, -1.0f, 1e-31f, 1e31f, NAN}) EXPECT_THROW(make(1, temperature), Error);
 }
 
 TEST(FittedHead, RefusesVectorsOfAnotherMakingAndSaysWhatDiffers) {
