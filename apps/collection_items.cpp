@@ -22,10 +22,6 @@ namespace {
 using pipeline::ImageInput;
 using search::Item;
 
-void add_attribute(Item& item, const std::string& column, const std::string& value) {
-  if (!value.empty() && item.value(column).empty()) set_attribute(item, column, value);
-}
-
 ImageItem image_item(const ImageInput& input, const std::string& id) {
   ImageItem image{input, {.id = id}};
   set_attribute(image.item, "path", input.path);
@@ -68,12 +64,8 @@ class Origins {
       origin_ = pipeline::origin_of(path);
       path_ = path;
     }
-    add_attribute(item, "patient", origin_.patient);
-    add_attribute(item, "study", origin_.study);
-    add_attribute(item, "series", origin_.series);
-    add_attribute(item, "instance", origin_.instance);
-    add_attribute(item, "modality", origin_.modality);
-    add_attribute(item, "body_part", origin_.body_part);
+    for (const auto& [column, value] : pipeline::columns_of(origin_))
+      if (item.value(column).empty()) set_attribute(item, column, value);
   }
 
  private:
@@ -82,19 +74,6 @@ class Origins {
 };
 
 }  // namespace
-
-void set_attribute(Item& item, const std::string& column, const std::string& value) {
-  std::erase_if(item.attributes, [&](const search::Attribute& a) { return a.column == column; });
-  item.attributes.push_back({column, value});
-}
-
-Item with_other_columns(Item item, const Item& there) {
-  for (const search::Attribute& attribute : there.attributes)
-    if (std::ranges::find(item.attributes, attribute.column, &search::Attribute::column) ==
-        item.attributes.end())
-      item.attributes.push_back(attribute);
-  return item;
-}
 
 ImageItems image_items(const ImageFlags& flags) {
   ImageItems found;

@@ -35,12 +35,6 @@ ImageItems image_items(const ImageFlags& flags);
 /// The input of an item that was made of an image, by its columns path and frame; nullopt: of something else.
 std::optional<pipeline::ImageInput> input_of(const search::Item& item);
 
-/// Sets a column, in place of what it had. An empty value says that there is to be none.
-void set_attribute(search::Item& item, const std::string& column, const std::string& value);
-
-/// With the columns of the item that is there, where this one does not set them.
-search::Item with_other_columns(search::Item item, const search::Item& there);
-
 /// As a collection keeps it, and back; nullopt for what is not one.
 std::string state_text(const std::optional<pipeline::VectorSource::State>& state);
 std::optional<pipeline::VectorSource::State> parse_state(const std::string& text);

@@ -74,7 +74,10 @@ class ExampleEncoder {
     }
     if (!examples.ids.empty()) parts.push_back(collection_.vectors(examples.ids));
     for (const std::string& row : examples.vectors) parts.push_back(of_row(row));
-    return stacked(parts);
+    std::vector<std::span<const float>> rows;
+    for (const Matrix& part : parts)
+      for (size_t r = 0; r < part.rows(); ++r) rows.push_back(part.row(r));
+    return search::stacked(rows);
   }
 
  private:
@@ -147,21 +150,6 @@ class ExampleEncoder {
     return vector;
   }
 
-  static Matrix stacked(const std::vector<Matrix>& parts) {
-    if (parts.empty()) return {};
-    size_t rows = 0;
-    for (const Matrix& part : parts) rows += part.rows();
-    Matrix all(rows, parts.front().cols());
-    size_t r = 0;
-    for (const Matrix& part : parts) {
-      if (part.cols() != all.cols())
-        throw Error(ErrorCode::invalid_argument, "a query of vectors of " + std::to_string(all.cols()) +
-                                                     " and of " + std::to_string(part.cols()) + " values");
-      for (size_t i = 0; i < part.rows(); ++i) std::ranges::copy(part.row(i), all.row(r++).begin());
-    }
-    return all;
-  }
-
   const Flags& flags_;
   FolderCollection& collection_;
   std::optional<Identity> identity_;
@@ -193,14 +181,7 @@ search::SearchOptions options_of(const Flags& flags, FolderCollection& collectio
       .stage = flags.exact ? search::Stage::exact : search::parse_stage(flags.stage),
       .threads = flags.model.threads};
   if (!flags.filter.empty()) options.filter = search::parse_filter(flags.filter);
-  if (!flags.other_patients) return options;
-  const std::set<std::string> patients = patients_of(flags.like, collection);
-  if (patients.empty())
-    throw Error(ErrorCode::invalid_argument, "--other-patients: the query's patient is not known");
-  std::vector<search::Filter> all;
-  if (options.filter) all.push_back(std::move(*options.filter));
-  for (const std::string& patient : patients) all.push_back(negation(search::equals("patient", patient)));
-  options.filter = search::all_of(std::move(all));
+  if (flags.other_patients) leave_out_patients(patients_of(flags.like, collection), options);
   return options;
 }
 
@@ -225,10 +206,7 @@ int run_search(const Flags& flags) {
   const Matrix like = encoder.encode(flags.like);
   const Matrix unlike = encoder.encode(flags.unlike);
   const Matrix query = search::query_of(like, unlike);
-  search::Evidence evidence{.answer = std::move(collection.search(query, options).front()),
-                            .identity = collection.info().identity};
-  for (const std::string& column : flags.votes) evidence.votes.push_back(votes_of(evidence.answer, column));
-  evidence.typicality = typicality_of(evidence.answer, collection.typical());
+  search::Evidence evidence = search_with_evidence(collection, query, options, flags.votes);
   if (flags.audit)
     search::AuditLog(flags.collection).add(audit_entry(flags.caller, query.row(0), options, evidence.answer));
   if (!flags.html.empty()) {

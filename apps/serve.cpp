@@ -110,14 +110,15 @@ int run_service(const ServeFlags& flags) {
 
 void add_serve(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<ServeFlags>();
-  CLI::App* command =
-      app.add_subcommand("serve", "Answer HTTP requests: /predict, /encode, /v1/embeddings, /score, /docs");
+  CLI::App* command = app.add_subcommand(
+      "serve", "Answer HTTP requests: /predict, /encode, /v1/embeddings, /score, /collections, /docs");
   command->footer(
       "Every option is also an environment variable (in brackets) and a line of the --config file. A flag "
       "goes before\n"
       "the environment, the environment before the file. SIGTERM finishes what was begun and stops, SIGHUP "
       "reads keys,\n"
-      "heads and certificate again and opens the log anew. docs/service.md describes the routes.");
+      "heads, collections and certificate again and opens the log anew. docs/service.md describes the "
+      "routes.");
   flags->add_to(*command);
   command->callback([flags, command, &chosen] {
     flags->read_config(*command);

@@ -103,7 +103,9 @@ void ServeFlags::add_to(CLI::App& command) {
   network.add("host", options.host, "Address to listen on");
   network.add_count("port", options.port, {0, 65535}, "0: any free one");
   network.add("keys", options.keys_file,
-              "File of bearer keys: a SHA-256 in hexadecimal a line; read again on SIGHUP");
+              "File of bearer keys: a SHA-256 in hexadecimal a line, with scope=write behind it if the key "
+              "may add and "
+              "delete; read again on SIGHUP");
   network.add("tls-certificate", options.tls_certificate, "Certificate chain, PEM; read again on SIGHUP");
   network.add("tls-key", options.tls_key, "Its private key, PEM");
   network.add("cors-origin", options.cors_origins, "Origins whose pages may call, * for all [none]");
@@ -170,6 +172,10 @@ void ServeFlags::add_to(CLI::App& command) {
   files.add("log", log_file, "File that JSON lines are appended to; opened anew on SIGHUP [stderr]");
   files.add("heads", options.heads_folder,
             "Folder of NAME.head files that mii fit wrote, for /predict with \"head\"; read again on SIGHUP");
+  files.add("collections", options.collections_folder,
+            "Folder of collections that mii collection made, for /collections; looked at again on SIGHUP");
+  command.add_flag("--audit", options.audit, "Record searches in the collection's audit.sqlite")
+      ->group("Files");
   files.add("docs-folder", options.docs_folder,
             "Scripts of /docs and /redoc, from scripts/fetch-docs-assets");
   model.add_to(command);

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace mii::pipeline {
 
@@ -18,5 +22,10 @@ struct Origin {
 
 /// Of a DICOM file; all empty for any other, and for one that cannot be read.
 Origin origin_of(const std::filesystem::path& file);
+/// The same of a file's bytes.
+Origin origin_of(std::span<const std::byte> bytes);
+
+/// What it says, under the names of a collection's columns: "patient", "study", ...
+std::vector<std::pair<std::string, std::string>> columns_of(const Origin& origin);
 
 }  // namespace mii::pipeline

@@ -36,6 +36,12 @@ struct Item {
   bool operator==(const Item&) const = default;
 };
 
+/// Sets a column, in place of what it had. An empty value says that there is to be none.
+void set_attribute(Item& item, const std::string& column, const std::string& value);
+
+/// With the columns of the item that is there, where this one does not set them.
+Item with_other_columns(Item item, const Item& there);
+
 struct CollectionInfo {
   DType precision = DType::f32;      ///< of the stored vectors: f32 or bf16
   size_t dim = 0;                    ///< 0 before the first add

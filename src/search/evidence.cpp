@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "core/base64.h"
-#include "core/json_writer.h"
+#include "search/folder_collection.h"
 #include "stats/binary.h"
 
 namespace mii::search {
@@ -56,9 +56,34 @@ void add_hit(JsonWriter& json, const Hit& hit, size_t rank) {
   json.begin_object().member("id", hit.item.id).member("path", hit.item.value("path"));
   json.member("similarity", double{hit.similarity}).member("rank", rank);
   if (hit.folded > 0) json.member("near_duplicates", hit.folded);
-  json.key("attributes").begin_object();
-  for (const auto& [column, value] : hit.item.attributes) json.member(column, value);
-  json.end_object().end_object();
+  write_attributes(json.key("attributes"), hit.item);
+  json.end_object();
+}
+
+void begin_hits(JsonWriter& json) { json.begin_object().key("hits").begin_array(); }
+
+void end_hits(JsonWriter& json, const Evidence& evidence) {
+  const Answer& answer = evidence.answer;
+  json.end_array();
+  json.key("evidence").begin_object();
+  json.member("stage", to_string(answer.stage)).member("exact", is_exact(answer.stage));
+  json.member("searched", answer.searched).member("version", answer.version);
+  json.key("votes").begin_array();
+  for (const Votes& votes : evidence.votes) add_votes(json, votes);
+  json.end_array().key("typical");
+  if (const auto& t = evidence.typicality) {
+    json.begin_object().member("best_similarity", double{t->best}).member("share_below", t->share_below);
+    json.member("sample", t->sample).member("version", t->version).end_object();
+  } else {
+    json.value(nullptr);
+  }
+  json.end_object().key("identity");
+  if (evidence.identity)
+    json.value(RawJson{evidence.identity->json()});
+  else
+    json.value(nullptr);
+  if (!evidence.warnings.empty()) json.member("warnings", evidence.warnings);
+  json.end_object();
 }
 
 std::string escaped(std::string_view text) {
@@ -103,30 +128,42 @@ std::optional<Typicality> typicality_of(const Answer& answer, const std::optiona
                     typical->version};
 }
 
+Evidence search_with_evidence(FolderCollection& collection, const Matrix& query, const SearchOptions& options,
+                              const std::vector<std::string>& vote_columns) {
+  Evidence evidence{.answer = std::move(collection.search(query, options).front()),
+                    .identity = collection.info().identity};
+  for (const std::string& column : vote_columns) evidence.votes.push_back(votes_of(evidence.answer, column));
+  evidence.typicality = typicality_of(evidence.answer, collection.typical());
+  return evidence;
+}
+
+void write_attributes(JsonWriter& json, const Item& item) {
+  json.begin_object();
+  for (const auto& [column, value] : item.attributes) json.member(column, value);
+  json.end_object();
+}
+
 std::string to_json(const Evidence& evidence) {
-  const Answer& answer = evidence.answer;
   JsonWriter json(JsonWriter::Style::spaced);
-  json.begin_object().key("hits").begin_array();
-  for (size_t i = 0; i < answer.hits.size(); ++i) add_hit(json, answer.hits[i], i + 1);
-  json.end_array();
-  json.key("evidence").begin_object();
-  json.member("stage", to_string(answer.stage)).member("exact", is_exact(answer.stage));
-  json.member("searched", answer.searched).member("version", answer.version);
-  json.key("votes").begin_array();
-  for (const Votes& votes : evidence.votes) add_votes(json, votes);
-  json.end_array().key("typical");
-  if (const auto& t = evidence.typicality) {
-    json.begin_object().member("best_similarity", double{t->best}).member("share_below", t->share_below);
-    json.member("sample", t->sample).member("version", t->version).end_object();
-  } else {
-    json.value(nullptr);
+  begin_hits(json);
+  for (size_t i = 0; i < evidence.answer.hits.size(); ++i) add_hit(json, evidence.answer.hits[i], i + 1);
+  end_hits(json, evidence);
+  return json.finish();
+}
+
+EvidenceWriter::EvidenceWriter(Evidence evidence)
+    : evidence_(std::make_shared<const Evidence>(std::move(evidence))) {}
+
+bool EvidenceWriter::operator()(JsonWriter& json) {
+  const std::vector<Hit>& hits = evidence_->answer.hits;
+  if (hit_ == 0) begin_hits(json);
+  if (hit_ < hits.size()) {
+    add_hit(json, hits[hit_], hit_ + 1);
+    ++hit_;
+    return true;
   }
-  json.end_object().key("identity");
-  if (evidence.identity)
-    json.value(RawJson{evidence.identity->json()});
-  else
-    json.value(nullptr);
-  return json.end_object().finish();
+  end_hits(json, *evidence_);
+  return false;
 }
 
 std::string to_table(const Evidence& evidence) {

@@ -2,11 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/json_writer.h"
 #include "search/collection.h"
 #include "search/item_table.h"
 #include "stats/estimate.h"
@@ -42,12 +44,34 @@ struct Evidence {
   Answer answer;
   std::vector<Votes> votes;
   std::optional<Typicality> typicality;
-  std::optional<Identity> identity;  ///< of the collection
+  std::optional<Identity> identity;   ///< of the collection
+  std::vector<std::string> warnings;  ///< of the query's vectors
 };
 
+class FolderCollection;
+
+/// Searches, and looks at the hits. vote_columns: for whose values they vote.
+Evidence search_with_evidence(FolderCollection& collection, const Matrix& query, const SearchOptions& options,
+                              const std::vector<std::string>& vote_columns);
+
 /// One object: {"hits": [{"id", "path", "similarity", "attributes": {column: value}}, ...], "evidence": ...,
-/// "identity": ...}.
+/// "identity": ...}, and "warnings" where there are any.
 std::string to_json(const Evidence& evidence);
+
+/// Writes the same in steps of a hit, for an answer that is sent while it is written.
+class EvidenceWriter {
+ public:
+  explicit EvidenceWriter(Evidence evidence);
+  /// Returns whether there is more to write.
+  bool operator()(JsonWriter& json);
+
+ private:
+  std::shared_ptr<const Evidence> evidence_;
+  size_t hit_ = 0;
+};
+
+/// An item's columns: {column: value, ...}.
+void write_attributes(JsonWriter& json, const Item& item);
 /// For people.
 std::string to_table(const Evidence& evidence);
 /// A page without references to anything outside it, with the thumbnails that the items have.

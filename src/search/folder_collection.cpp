@@ -164,6 +164,18 @@ std::string_view Item::value(std::string_view column) const {
   return found == attributes.end() ? std::string_view() : found->value;
 }
 
+void set_attribute(Item& item, const std::string& column, const std::string& value) {
+  std::erase_if(item.attributes, [&](const Attribute& a) { return a.column == column; });
+  item.attributes.push_back({column, value});
+}
+
+Item with_other_columns(Item item, const Item& there) {
+  for (const Attribute& attribute : there.attributes)
+    if (std::ranges::find(item.attributes, attribute.column, &Attribute::column) == item.attributes.end())
+      item.attributes.push_back(attribute);
+  return item;
+}
+
 std::string check_identity(const Identity& found, const Identity& expected, IdentityCheck options) {
   Identity compared = found;
   if (options.of_text) compared.preprocessing = expected.preprocessing;
@@ -183,7 +195,7 @@ struct FolderCollection::Lock {
     if (fd < 0) throw Error(ErrorCode::io, path.string() + ": cannot write: " + std::strerror(errno));
     if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return;
     ::close(fd);
-    throw Error(ErrorCode::io, folder.string() + ": another process writes to it");
+    throw CollectionBusy(ErrorCode::io, folder.string() + ": another process writes to it");
   }
   ~Lock() { ::close(fd); }
   Lock(const Lock&) = delete;
@@ -199,6 +211,11 @@ void FolderCollection::create(const fs::path& folder, DType precision) {
     Generation::create(generation_folder(beside, 1), precision, 0);
     point_to(beside, 1);
   });
+}
+
+bool FolderCollection::is_in(const fs::path& folder) {
+  std::error_code error;
+  return fs::exists(folder / kPointer, error);
 }
 
 FolderCollection::FolderCollection(fs::path folder, Access access) : folder_(std::move(folder)) {

@@ -7,12 +7,19 @@
 #include <string>
 #include <vector>
 
+#include "mii/error.h"
 #include "search/collection.h"
 #include "search/item_table.h"
 
 namespace mii::search {
 
 class Generation;
+
+/// The Error{io} of a collection that another process writes to.
+class CollectionBusy : public Error {
+ public:
+  using Error::Error;
+};
 
 /// A collection in a folder of its own; docs/search.md describes its files. One process at a time writes, any
 /// number read meanwhile, each search in one version.
@@ -24,8 +31,11 @@ class FolderCollection : public Collection {
   /// there is something else in the folder.
   static void create(const std::filesystem::path& folder, DType precision = DType::f32);
 
-  /// Throws Error{io} when there is no collection, it is damaged, or another process writes to it;
-  /// Error{unsupported} for one of a newer version.
+  /// Whether there is one in the folder, damaged or not.
+  static bool is_in(const std::filesystem::path& folder);
+
+  /// Throws Error{io} when there is no collection or it is damaged; CollectionBusy when another process
+  /// writes to it; Error{unsupported} for one of a newer version.
   explicit FolderCollection(std::filesystem::path folder, Access access = Access::read);
   ~FolderCollection() override;
 

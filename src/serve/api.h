@@ -21,6 +21,7 @@ struct Route {
   std::string_view summary;
   bool computes = false;  ///< needs the model; its handler runs on a worker
   bool needs_key = false;
+  bool writes = false;         ///< the key must have that scope
   bool for_operators = false;  ///< probes and metrics: no rate bounds them
   bool documented = true;
   std::span<const Field> query;      ///< parameters of the query

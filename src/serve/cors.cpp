@@ -23,7 +23,7 @@ std::optional<Response> cors_preflight(const Request& request, const ServeOption
   Response response;
   response.status = 204;
   response.headers = {
-      {"Access-Control-Allow-Methods", "GET, POST"},
+      {"Access-Control-Allow-Methods", "GET, POST, DELETE"},
       {"Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id, X-Request-Timeout"},
       {"Access-Control-Max-Age", "600"}};
   return response;

@@ -31,8 +31,10 @@ bool is_loopback(const std::string& host) {
 
 }  // namespace
 
+bool is_bound_to_loopback(const ServeOptions& options) { return is_loopback(options.host); }
+
 Hosts::Hosts(const ServeOptions& options) {
-  const bool open_to_this_machine = is_loopback(options.host) && options.keys_file.empty();
+  const bool open_to_this_machine = is_bound_to_loopback(options) && options.keys_file.empty();
   if (options.allowed_hosts.empty() && !open_to_this_machine) return;
   const bool is_v6 = options.host.find(':') != std::string::npos;
   names_ = {"localhost", "127.0.0.1", "[::1]",

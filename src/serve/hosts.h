@@ -9,6 +9,9 @@
 
 namespace mii::serve {
 
+/// Whether only this machine can call.
+bool is_bound_to_loopback(const ServeOptions& options);
+
 /// The names by which the service may be called. A page in a browser of this machine can make its own name
 /// point here (DNS rebinding), and what it then sends has that name as its Host.
 class Hosts {

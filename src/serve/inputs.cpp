@@ -1,5 +1,6 @@
 #include "serve/inputs.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 namespace mii::serve {
@@ -8,10 +9,10 @@ namespace bj = boost::json;
 
 namespace {
 
-// No word for a boolean is longer, and errors show less of one that is none.
-constexpr size_t kMaxBooleanBytes = 4096;
+// No boolean or number is longer, and errors show less of one that is none.
+constexpr size_t kMaxWordBytes = 4096;
 
-using Result = std::variant<Response, Inputs>;
+using Result = std::variant<Response, FieldValues>;
 
 std::vector<std::string> strings(const bj::array& list) {
   std::vector<std::string> texts;
@@ -20,59 +21,67 @@ std::vector<std::string> strings(const bj::array& list) {
   return texts;
 }
 
-std::vector<std::string>& texts_of(Inputs& inputs, const Field& field) {
-  return field.name == "templates" ? inputs.templates : inputs.texts;
+std::vector<EncodedImage> images(const bj::array& list) {
+  std::vector<EncodedImage> encoded;
+  for (const bj::value& image : list)
+    encoded.push_back({.data = std::string(image.get_string()), .base64 = true});
+  return encoded;
 }
 
-Inputs from_json(const bj::object& body, std::span<const Field> fields) {
-  Inputs inputs;
-  for (const Field& field : fields) {
-    const bj::value* value = body.if_contains(field.name);
-    if (value == nullptr || value->is_null()) continue;
-    if (field.type == Field::Type::boolean) {
-      inputs.multilabel = lax_boolean(*value).value();
-    } else if (field.type == Field::Type::text) {
-      inputs.head = value->get_string();
-    } else if (field.name == "images") {
-      for (const bj::value& image : value->get_array())
-        inputs.images.push_back({.data = std::string(image.get_string()), .base64 = true});
-    } else {
-      texts_of(inputs, field) = strings(value->get_array());
-    }
+// Of a value that validate() has let through.
+void set(const Field& field, bj::value& value, FieldValues& values) {
+  switch (field.type) {
+    case Field::Type::image_list:
+      values.images[field.name] = images(value.get_array());
+      return;
+    case Field::Type::string_list:
+      values.lists[field.name] = strings(value.get_array());
+      return;
+    case Field::Type::boolean:
+      values.booleans[field.name] = lax_boolean(value).value();
+      return;
+    case Field::Type::integer:
+      values.integers[field.name] = lax_integer(value).value();
+      return;
+    case Field::Type::number:
+      values.numbers[field.name] = lax_number(value).value();
+      return;
+    case Field::Type::text:
+      values.texts[field.name] = value.get_string();
+      return;
+    case Field::Type::any:
+      values.others[field.name] = std::move(value);
+      return;
   }
-  return inputs;
+}
+
+FieldValues from_json(bj::object& body, std::span<const Field> fields) {
+  FieldValues values;
+  for (const Field& field : fields) {
+    bj::value* value = body.if_contains(field.name);
+    if (value != nullptr && !value->is_null()) set(field, *value, values);
+  }
+  return values;
 }
 
 // What a form or a query gives, field by field.
 class FormReader {
  public:
-  explicit FormReader(std::span<const Field> fields) : fields_(fields), given_(fields.size()) {}
+  FormReader(std::span<const Field> fields, const Limits& limits)
+      : fields_(fields), limits_(limits), given_(fields.size()) {}
 
   /// Returns false for a text that is no UTF-8.
   bool add(std::string_view name, std::string value, bool is_file) {
-    for (size_t f = 0; f < fields_.size(); ++f) {
-      // An empty text of a form is an absent one, as FastAPI has it.
-      if (fields_[f].name != name || (value.empty() && !is_file)) continue;
-      given_[f] = true;
-      if (name == "images") {
-        inputs_.images.push_back({.data = std::move(value), .base64 = !is_file});
-      } else if (!is_plain_utf8(value)) {
-        return false;
-      } else if (fields_[f].type == Field::Type::boolean) {
-        const bj::value text(std::string_view(value).substr(0, kMaxBooleanBytes));
-        if (const auto boolean = lax_boolean(text))
-          inputs_.multilabel = *boolean;
-        else if (errors_.size() < kMaxErrors)
-          errors_.push_back(validation_error("bool_parsing", {"body", name},
-                                             "Input should be a valid boolean, unable to interpret input",
-                                             text));
-      } else if (fields_[f].type == Field::Type::text) {
-        inputs_.head = std::move(value);
-      } else {
-        texts_of(inputs_, fields_[f]).push_back(std::move(value));
-      }
+    const auto field = std::ranges::find(fields_, name, &Field::name);
+    // An empty text of a form is an absent one, as FastAPI has it.
+    if (field == fields_.end() || (value.empty() && !is_file)) return true;
+    given_[static_cast<size_t>(field - fields_.begin())] = true;
+    if (field->type == Field::Type::image_list) {
+      values_.images[field->name].push_back({.data = std::move(value), .base64 = !is_file});
       return true;
     }
+    if (!is_plain_utf8(value)) return false;
+    add_text(*field, std::move(value));
     return true;
   }
 
@@ -81,10 +90,45 @@ class FormReader {
       if (fields_[f].required && !given_[f] && !is_given(fields_[f].unless))
         errors_.push_back(validation_error("missing", {"body", fields_[f].name}, "Field required", nullptr));
     if (!errors_.empty()) return unprocessable(std::move(errors_));
-    return std::move(inputs_);
+    return std::move(values_);
   }
 
  private:
+  void add_text(const Field& field, std::string value) {
+    switch (field.type) {
+      case Field::Type::string_list:
+        values_.lists[field.name].push_back(std::move(value));
+        return;
+      case Field::Type::text:
+        values_.texts[field.name] = std::move(value);
+        return;
+      case Field::Type::any: {
+        auto parsed = parse_bounded(value, limits_);
+        if (parsed && !parsed->is_null())
+          values_.others[field.name] = std::move(*parsed);
+        else if (!parsed)
+          refuse("json_invalid", field, "JSON decode error", std::move(value));
+        return;
+      }
+      default:
+        add_word(field, bj::value(std::string_view(value).substr(0, kMaxWordBytes)));
+    }
+  }
+
+  // A boolean or a number.
+  void add_word(const Field& field, bj::value word) {
+    bj::array wrong = validate(bj::object{{field.name, word}}, {&field, 1});
+    if (wrong.empty())
+      set(field, word, values_);
+    else if (errors_.size() < kMaxErrors)
+      errors_.push_back(std::move(wrong[0]));
+  }
+
+  void refuse(std::string_view type, const Field& field, std::string_view message, std::string value) {
+    if (errors_.size() < kMaxErrors)
+      errors_.push_back(validation_error(type, {"body", field.name}, message, bj::value(std::move(value))));
+  }
+
   bool is_given(std::string_view name) const {
     for (size_t f = 0; f < fields_.size(); ++f)
       if (fields_[f].name == name) return given_[f];
@@ -92,23 +136,24 @@ class FormReader {
   }
 
   std::span<const Field> fields_;
+  const Limits& limits_;
   std::vector<bool> given_;
-  Inputs inputs_;
+  FieldValues values_;
   bj::array errors_;
 };
 
 Response bad_text() { return detail_error(400, "A form field is not UTF-8"); }
 
-Result from_form(Form form, std::span<const Field> fields) {
+Result from_form(Form form, const Limits& limits, std::span<const Field> fields) {
   if (!form.well_formed) return detail_error(400, "There was an error parsing the body");
-  FormReader reader(fields);
+  FormReader reader(fields, limits);
   for (FormPart& part : form.parts)
     if (!reader.add(part.name, std::move(part.data), part.is_file)) return bad_text();
   return reader.finish();
 }
 
-Result from_raw(Request& request, std::span<const Field> fields) {
-  FormReader form(fields);
+Result from_raw(Request& request, const Limits& limits, std::span<const Field> fields) {
+  FormReader form(fields, limits);
   for (auto& [name, value] : decode_query(request.query))
     if (name != "images" && !form.add(name, std::move(value), false)) return bad_text();
   form.add("images", std::move(request.body), true);
@@ -120,15 +165,25 @@ bool is_raw_image(const std::string& media_type) {
          media_type == "application/octet-stream";
 }
 
-Result read_any(Request& request, const ApiContext& context, std::span<const Field> fields) {
+Result read_any(Request& request, const Limits& limits, std::span<const Field> fields) {
   const std::string type = request.media_type();
-  if (request.form) return from_form(std::move(*request.form), fields);
-  if (!request.body.empty() && is_raw_image(type)) return from_raw(request, fields);
-  const JsonBody body = read_json(request, context.limits);
-  if (body.refusal) return *body.refusal;
+  if (request.form) return from_form(std::move(*request.form), limits, fields);
+  if (!request.body.empty() && is_raw_image(type)) return from_raw(request, limits, fields);
+  JsonBody body = read_json(request, limits);
+  if (body.refusal) return std::move(*body.refusal);
   bj::array errors = validate(body.value, fields);
   if (!errors.empty()) return unprocessable(std::move(errors));
   return from_json(body.value.get_object(), fields);
+}
+
+std::string beyond_limits(const FieldValues& values, const Limits& limits) {
+  for (const auto& [name, list] : values.images)
+    if (std::string reason = serve::beyond_limits(list, {}, limits); !reason.empty()) return reason;
+  for (const auto& [name, list] : values.lists)
+    if (std::string reason = serve::beyond_limits({}, list, limits); !reason.empty()) return reason;
+  for (const auto& [name, text] : values.texts)
+    if (std::string reason = serve::beyond_limits({}, {text}, limits); !reason.empty()) return reason;
+  return {};
 }
 
 }  // namespace
@@ -146,18 +201,36 @@ std::string beyond_limits(const std::vector<EncodedImage>& images, const std::ve
   return {};
 }
 
-std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& context,
-                                           std::span<const Field> fields) {
-  Result result = read_any(request, context, fields);
+Response identity_not_known_yet() {
+  Response response = detail_error(503, "the model's files are being read");
+  response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+std::variant<Response, FieldValues> read_fields(Request& request, const Limits& limits,
+                                                std::span<const Field> fields) {
+  Result result = read_any(request, limits, fields);
   std::string().swap(request.body);
   request.form.reset();
-  if (const auto* inputs = std::get_if<Inputs>(&result)) {
-    std::string reason = beyond_limits(inputs->images, inputs->texts, context.limits);
-    if (reason.empty()) reason = beyond_limits({}, inputs->templates, context.limits);
-    if (reason.empty()) reason = beyond_limits({}, {inputs->head}, context.limits);
+  if (const auto* values = std::get_if<FieldValues>(&result)) {
+    std::string reason = beyond_limits(*values, limits);
     if (!reason.empty()) return detail_error(400, reason);
   }
   return result;
+}
+
+std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& context,
+                                           std::span<const Field> fields) {
+  auto read = read_fields(request, context.limits, fields);
+  if (auto* refusal = std::get_if<Response>(&read)) return std::move(*refusal);
+  FieldValues& values = std::get<FieldValues>(read);
+  Inputs inputs{
+      .images = FieldValues::take(values.images, "images"),
+      .texts = FieldValues::take(values.lists, values.lists.contains("labels") ? "labels" : "texts"),
+      .templates = FieldValues::take(values.lists, "templates"),
+      .head = FieldValues::take(values.texts, "head"),
+      .multilabel = FieldValues::take(values.booleans, "multilabel")};
+  return inputs;
 }
 
 }  // namespace mii::serve

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/json/value.hpp>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -29,6 +30,33 @@ struct ApiContext {
   std::optional<Identity> identity = {};          ///< of what images become; absent while it is not known
 };
 
+/// What a request gives for the fields of its route, by their names; what is null or not given is not there.
+struct FieldValues {
+  template <typename Value>
+  using Map = std::map<std::string_view, Value>;
+
+  Map<std::vector<EncodedImage>> images;
+  Map<std::vector<std::string>> lists;
+  Map<std::string> texts;
+  Map<bool> booleans;
+  Map<int64_t> integers;
+  Map<double> numbers;
+  Map<boost::json::value> others;  ///< of type any
+
+  /// Gives a value up; `standard` where there is none.
+  template <typename Value>
+  static Value take(Map<Value>& map, std::string_view name, Value standard = {}) {
+    const auto found = map.find(name);
+    return found == map.end() ? std::move(standard) : std::move(found->second);
+  }
+};
+
+/// Reads JSON, multipart/form-data, or one image as the whole body (the other fields then come by the query;
+/// one of type any is JSON there and in a form). The image becomes the field "images". Consumes the request's
+/// body. Returns the answer that refuses what is wrong or beyond the limits.
+std::variant<Response, FieldValues> read_fields(Request& request, const Limits& limits,
+                                                std::span<const Field> fields);
+
 /// What /predict and /encode take, from whichever kind of body it came.
 struct Inputs {
   std::vector<EncodedImage> images;
@@ -38,12 +66,12 @@ struct Inputs {
   bool multilabel = false;
 };
 
-/// Reads JSON, multipart/form-data, or one image as the whole body (texts then come by the query). fields:
-/// those of the route; a list of another name than "images" and "templates" fills Inputs::texts, a text
-/// Inputs::head. Consumes the request's body. Returns the answer that refuses what is wrong or beyond the
-/// limits.
+/// As read_fields, of which "labels" or "texts" become Inputs::texts.
 std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& context,
                                            std::span<const Field> fields);
+
+/// 503: by what the model makes vectors is not known yet.
+Response identity_not_known_yet();
 
 /// Empty when the counts and lengths are within the limits, else the reason.
 std::string beyond_limits(const std::vector<EncodedImage>& images, const std::vector<std::string>& texts,

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <charconv>
 #include <sstream>
 
@@ -33,6 +34,17 @@ bool starts_with_bearer(std::string_view text) {
   return true;
 }
 
+// Sets the scope that a remark names. Returns false for one that is none.
+bool parse_remark(const std::string& remark, bool& writes) {
+  std::istringstream words(remark.substr(0, remark.find('#')));
+  for (std::string word; words >> word;) {
+    if (!word.starts_with("scope=")) continue;
+    writes = word == "scope=write";
+    if (!writes && word != "scope=read") return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Keys Keys::read(const std::filesystem::path& path) {
@@ -44,13 +56,16 @@ Keys Keys::read(const std::filesystem::path& path) {
     const size_t begin = line.find_first_not_of(" \t\r");
     if (begin == std::string::npos || line[begin] == '#') continue;
     const size_t end = std::min(line.find_first_of(" \t\r", begin), line.size());
-    Hash hash;
-    if (!parse_hex(std::string_view(line).substr(begin, end - begin), hash))
+    Key key;
+    if (!parse_hex(std::string_view(line).substr(begin, end - begin), key.hash))
       throw Error(ErrorCode::invalid_argument, path.string() + ": line " + std::to_string(number) +
                                                    ": expected a SHA-256 in 64 hexadecimal digits");
-    keys.hashes_.push_back(hash);
+    if (!parse_remark(line.substr(end), key.writes))
+      throw Error(ErrorCode::invalid_argument, path.string() + ": line " + std::to_string(number) +
+                                                   ": expected scope=read or scope=write");
+    keys.keys_.push_back(key);
   }
-  if (keys.hashes_.empty()) throw Error(ErrorCode::invalid_argument, path.string() + ": holds no key");
+  if (keys.keys_.empty()) throw Error(ErrorCode::invalid_argument, path.string() + ": holds no key");
   return keys;
 }
 
@@ -64,9 +79,17 @@ std::string Keys::owner(std::string_view authorization) const {
   if (EVP_Digest(authorization.data(), authorization.size(), hash.data(), &size, EVP_sha256(), nullptr) != 1)
     return {};
   int accepted = 0;
-  for (const Hash& known : hashes_)
-    accepted |= CRYPTO_memcmp(known.data(), hash.data(), hash.size()) == 0 ? 1 : 0;
+  for (const Key& known : keys_)
+    accepted |= CRYPTO_memcmp(known.hash.data(), hash.data(), hash.size()) == 0 ? 1 : 0;
   return accepted != 0 ? std::string(hash.begin(), hash.end()) : std::string();
+}
+
+bool Keys::may_write(std::string_view authorization) const {
+  const std::string hash = owner(authorization);
+  return std::ranges::any_of(keys_, [&](const Key& key) {
+    return key.writes &&
+           std::ranges::equal(key.hash, hash, {}, {}, [](char c) { return static_cast<uint8_t>(c); });
+  });
 }
 
 }  // namespace mii::serve

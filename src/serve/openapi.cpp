@@ -25,6 +25,20 @@ bj::object response(std::string_view description, bj::object content = {}) {
   return result;
 }
 
+// Of a field that is one text or number, else null.
+const char* plain_type(Field::Type type) {
+  switch (type) {
+    case Field::Type::text:
+      return "string";
+    case Field::Type::integer:
+      return "integer";
+    case Field::Type::number:
+      return "number";
+    default:
+      return nullptr;
+  }
+}
+
 bj::value field_schema(const Field& field, const ServeOptions& options) {
   bj::object schema;
   if (field.type == Field::Type::any) {
@@ -32,13 +46,13 @@ bj::value field_schema(const Field& field, const ServeOptions& options) {
   } else if (field.type == Field::Type::boolean) {
     schema["anyOf"] = parsed(R"([{"type":"boolean"},
       {"enum":[0,1,"0","1","on","off","true","false","t","f","y","n","yes","no"]}])");
-  } else if (field.type == Field::Type::text) {
+  } else if (const char* type = plain_type(field.type)) {
     if (field.nullable)
-      schema["type"] = {"string", "null"};
+      schema["type"] = {type, "null"};
     else
-      schema["type"] = "string";
+      schema["type"] = type;
   } else {
-    const bool images = field.name == "images";
+    const bool images = field.type == Field::Type::image_list;
     if (field.nullable)
       schema["type"] = {"array", "null"};
     else
@@ -81,13 +95,15 @@ bj::object form_schema(const Route& route, const ServeOptions& options) {
   // A form's values are texts, whatever they look like, and one that comes once is a list of one.
   for (const Field& field : route.fields) {
     bj::object& property = schema["properties"].as_object()[field.name].as_object();
+    if (field.type == Field::Type::image_list) {
+      property["type"] = "array";
+      property["items"] = {{"type", "string"}, {"format", "binary"}};
+      property["description"] = "Files of images";
+      continue;
+    }
     for (const char* keyword : {"type", "items", "minItems", "maxItems", "anyOf", "default"})
-      if (field.name != "images") property.erase(keyword);
+      property.erase(keyword);
   }
-  bj::object& images = schema["properties"].as_object()["images"].as_object();
-  images["type"] = "array";
-  images["items"] = {{"type", "string"}, {"format", "binary"}};
-  images["description"] = "Files of images";
   return schema;
 }
 
@@ -121,6 +137,10 @@ bj::object responses(const Route& route) {
       all["422"] =
           response("The body does not fit", content("application/json", reference("ValidationErrors")));
   }
+  if (route.writes) {
+    all["403"] = error("The key may not write");
+    all["409"] = error("Another process is writing");
+  }
   if (route.path.find('{') != std::string_view::npos) all["404"] = error("There is none of this name");
   if (route.computes) all["503"] = error("The model is not ready");
   if (route.path == "/health" || route.path == "/readyz")
@@ -134,11 +154,18 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
+// "/docs/{file}" of "/docs/{file...}".
+std::string documented_path(const Route& route) {
+  std::string path(route.path);
+  if (const size_t rest = path.find("...}"); rest != std::string::npos) path.erase(rest, 3);
+  return path;
+}
+
 // "v1_models" for /v1/models; for further methods of a path with the method: "delete_collections_name".
 std::string operation_id(const Route& route, bool first_of_path) {
   std::string id = lower_case(route.method);
   if (first_of_path) id.clear();
-  id.append(id.empty() ? "" : "_").append(route.path.substr(1));
+  id.append(id.empty() ? "" : "_").append(documented_path(route).substr(1));
   std::erase_if(id, [](char c) { return c == '{' || c == '}'; });
   for (char& c : id)
     if (c == '/' || c == '.') c = '_';
@@ -167,7 +194,7 @@ void add_query_parameters(const Route& route, bj::array& parameters) {
 
 bj::object operation(const Route& route, const ServeOptions& options, bool with_keys, bool first_of_path) {
   bj::object result{{"summary", route.summary}, {"operationId", operation_id(route, first_of_path)}};
-  bj::array parameters = path_parameters(route.path);
+  bj::array parameters = path_parameters(documented_path(route));
   add_query_parameters(route, parameters);
   if (!parameters.empty()) result["parameters"] = std::move(parameters);
   if (!route.fields.empty()) result["requestBody"] = request_body(route, options);
@@ -197,9 +224,10 @@ std::string openapi_document(std::span<const Route> routes, const ServeOptions& 
   bj::object paths;
   for (const Route& route : routes) {
     if (!route.documented) continue;
-    const bool first = !paths.contains(route.path);
-    if (first) paths[route.path] = bj::object();
-    paths[route.path].as_object()[lower_case(route.method)] = operation(route, options, with_keys, first);
+    const std::string path = documented_path(route);
+    const bool first = !paths.contains(path);
+    if (first) paths[path] = bj::object();
+    paths[path].as_object()[lower_case(route.method)] = operation(route, options, with_keys, first);
   }
   return to_json(
       bj::object{{"openapi", "3.1.0"},

@@ -49,13 +49,15 @@ struct ServeOptions {
   std::string model_name = "medimageinsight";  ///< in /v1/models and /v1/embeddings
   Limits limits;
   Batching batching;
-  Seconds deadline = Seconds(0);            ///< of a request that names none; 0: none
-  Seconds drain = Seconds(30);              ///< what SIGTERM leaves for requests under way
-  Seconds watchdog_interval = Seconds(30);  ///< an idle engine is asked for a vector this often
-  Seconds stuck_after = Seconds(120);       ///< a computation of this length means a stuck engine
-  std::filesystem::path keys_file;          ///< empty: no key is asked for
-  std::filesystem::path heads_folder;       ///< of NAME.head files; empty: none
-  std::filesystem::path tls_certificate;    ///< PEM chain; empty: plain HTTP
+  Seconds deadline = Seconds(0);             ///< of a request that names none; 0: none
+  Seconds drain = Seconds(30);               ///< what SIGTERM leaves for requests under way
+  Seconds watchdog_interval = Seconds(30);   ///< an idle engine is asked for a vector this often
+  Seconds stuck_after = Seconds(120);        ///< a computation of this length means a stuck engine
+  std::filesystem::path keys_file;           ///< empty: no key is asked for
+  std::filesystem::path heads_folder;        ///< of NAME.head files; empty: none
+  std::filesystem::path collections_folder;  ///< of collections, a folder each; empty: none
+  bool audit = false;                        ///< searches are recorded beside their collections
+  std::filesystem::path tls_certificate;     ///< PEM chain; empty: plain HTTP
   std::filesystem::path tls_key;
   Profile profile;                         ///< how DICOM and NIfTI become grey
   std::vector<std::string> cors_origins;   ///< empty: no CORS header; "*" allows every origin

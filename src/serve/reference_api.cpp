@@ -23,7 +23,7 @@ constexpr size_t kPromptBytes = 1024;
 
 const Field kPredictFields[] = {
     {.name = "images",
-     .type = Field::Type::string_list,
+     .type = Field::Type::image_list,
      .required = true,
      .description = "Images in base64, with or without a data: prefix",
      .example = kPictureList},
@@ -49,7 +49,7 @@ const Field kPredictFields[] = {
      .example = R"(["a {} image"])"}};
 
 const Field kEncodeFields[] = {{.name = "images",
-                                .type = Field::Type::string_list,
+                                .type = Field::Type::image_list,
                                 .nullable = true,
                                 .description = "Images in base64, with or without a data: prefix",
                                 .example = kPictureList},
@@ -153,11 +153,7 @@ Outcome predict_by_head(Inputs inputs, const ApiContext& context) {
   if (inputs.images.empty()) return bad_request("No images provided");
   const HeadFolder::Shared head = context.fitted ? context.fitted->find(inputs.head) : nullptr;
   if (!head) return bad_request("there is no head of this name: GET /heads lists them");
-  if (!context.identity) {
-    Response wait = detail_error(503, "the model's files are being read");
-    wait.headers.emplace_back("Retry-After", "1");
-    return wait;
-  }
+  if (!context.identity) return identity_not_known_yet();
   try {
     head->expect_made_alike(*context.identity);
   } catch (const Error& error) {

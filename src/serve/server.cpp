@@ -239,6 +239,7 @@ class Server::Impl {
     for (const auto& [what, step] :
          {std::pair<const char*, std::function<void()>>{"keys", [this] { service_.reload_keys(); }},
           {"heads", [this] { service_.reload_heads(); }},
+          {"collections", [this] { service_.reload_collections(); }},
           {"tls", [this] { load_tls(); }}}) {
       try {
         step();

@@ -5,6 +5,7 @@
 
 #include "core/number_text.h"
 #include "pipeline/identity.h"
+#include "serve/collections_api.h"
 #include "serve/heads_api.h"
 #include "serve/labels_api.h"
 #include "serve/openai_api.h"
@@ -31,10 +32,13 @@ std::vector<std::unique_ptr<const Api>> make_apis(Service& service) {
   apis.push_back(std::make_unique<ScoreApi>(service));
   apis.push_back(std::make_unique<HeadsApi>(service));
   apis.push_back(std::make_unique<LabelsApi>(service));
+  apis.push_back(std::make_unique<CollectionsApi>(service));
   apis.push_back(std::make_unique<OperationsApi>(service));
   apis.push_back(std::make_unique<Pages>(service, service.options().docs_folder));
   return apis;
 }
+
+constexpr std::string_view kDigits = "0123456789abcdef";
 
 // Browsers send some of these for pages of any origin.
 bool changes_something(std::string_view method) {
@@ -51,6 +55,9 @@ Service::Service(ServeOptions options, Log::Sink log_sink, Log::Reopen reopen_lo
       keys_(std::make_shared<Keys>(options_.keys_file.empty() ? Keys() : Keys::read(options_.keys_file))),
       fitted_(std::make_shared<HeadFolder>(
           options_.heads_folder.empty() ? HeadFolder() : HeadFolder::read(options_.heads_folder))),
+      collections_(std::make_shared<CollectionFolder>(
+          options_.collections_folder.empty() ? CollectionFolder()
+                                              : CollectionFolder::read(options_.collections_folder))),
       router_(make_apis(*this)),
       workers_(options_.batching.decode_threads) {}
 
@@ -114,6 +121,37 @@ void Service::reload_heads() {
   auto fitted = std::make_shared<const HeadFolder>(HeadFolder::read(options_.heads_folder));
   const std::lock_guard lock(fitted_mutex_);
   fitted_ = std::move(fitted);
+}
+
+void Service::reload_collections() {
+  if (options_.collections_folder.empty()) return;
+  auto collections =
+      std::make_shared<const CollectionFolder>(CollectionFolder::read(options_.collections_folder));
+  const std::lock_guard lock(collections_mutex_);
+  collections_ = std::move(collections);
+}
+
+std::shared_ptr<const CollectionFolder> Service::collections() const {
+  const std::lock_guard lock(collections_mutex_);
+  return collections_;
+}
+
+std::string Service::caller(const Request& request) const {
+  const std::string hash = keys()->owner(request.header("authorization"));
+  if (hash.empty()) return request.peer;
+  std::string text = "key ";
+  for (size_t i = 0; i < 8; ++i) {
+    const auto byte = static_cast<uint8_t>(hash[i]);
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+// Without keys, whoever is on this machine.
+bool Service::may_write(const Request& request) const {
+  const auto keys = this->keys();
+  return keys->empty() ? is_bound_to_loopback(options_) : keys->may_write(request.header("authorization"));
 }
 
 std::shared_ptr<const HeadFolder> Service::fitted_heads() const {
@@ -186,6 +224,7 @@ std::variant<const Route*, Response> Service::admit(Request& request) {
     response.headers.emplace_back("WWW-Authenticate", "Bearer");
     return response;
   }
+  if (route->writes && !may_write(request)) return api.error(403, "writing needs a key with scope=write");
   if (route->computes && !ready_) {
     Response response = api.error(503, "the model is being loaded");
     response.headers.emplace_back("Retry-After", "1");

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "serve/client_limits.h"
+#include "serve/collection_folder.h"
 #include "serve/encoder.h"
 #include "serve/head_cache.h"
 #include "serve/head_folder.h"
@@ -30,14 +31,14 @@ namespace mii::serve {
 /// The service without the network.
 class Service {
  public:
-  /// Throws as Keys::read and HeadFolder::read do.
+  /// Throws as Keys::read, HeadFolder::read and CollectionFolder::read do.
   Service(ServeOptions options, Log::Sink log_sink, Log::Reopen reopen_log = {});
 
   /// Takes the model and computes one image and one text with it; from then on the service is ready.
   void start(std::unique_ptr<const Model> model);
 
   /// The route of a request whose head was read, which gets the path's parameters; or the answer that refuses
-  /// it: 421, 403, 429, 404, 405, 307, 401, 503. On the network's thread.
+  /// it: 421, 403, 429, 404, 405, 307, 401, 403, 503. On the network's thread.
   std::variant<const Route*, Response> admit(Request& request);
 
   /// Reads the keys again. Throws as Keys::read does; the old keys then stay.
@@ -48,12 +49,18 @@ class Service {
   /// /readyz answers 503 from now on.
   void begin_drain() { draining_ = true; }
 
+  /// The same of the collections. Throws as CollectionFolder::read does.
+  void reload_collections();
+
   /// Waits for the threads; nothing computes afterwards. Nobody may use the encoder any more.
   void stop();
 
   /// For handlers; once the model is loaded.
   ApiContext context();
   std::shared_ptr<const HeadFolder> fitted_heads() const;
+  std::shared_ptr<const CollectionFolder> collections() const;
+  /// Who asks, for the audit: "key 0123456789abcdef", the start of its hash, or an address.
+  std::string caller(const Request& request) const;
 
   const ServeOptions& options() const { return options_; }
   const Router& router() const { return router_; }
@@ -79,6 +86,7 @@ class Service {
   void learn_identity();
   std::optional<Response> refusal(const Request& request, const Api& api);
   std::optional<Response> beyond_rate(const Request& request, const Api& api);
+  bool may_write(const Request& request) const;
   Response no_route(const Request& request, const Api& api, const std::string& allow) const;
 
   const ServeOptions options_;
@@ -90,6 +98,8 @@ class Service {
   std::shared_ptr<const Keys> keys_;  // guarded by keys_mutex_
   mutable std::mutex fitted_mutex_;
   std::shared_ptr<const HeadFolder> fitted_;  // guarded by fitted_mutex_
+  mutable std::mutex collections_mutex_;
+  std::shared_ptr<const CollectionFolder> collections_;  // guarded by collections_mutex_
   const Router router_;
   const labels::Catalogue catalogue_ = labels::Catalogue::built_in();
   HeadCache heads_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <cmath>
 
 #include "serve/json.h"
@@ -72,7 +73,16 @@ class Excerpt {
 };
 
 // A few values for each image and text, some for fields that nobody reads.
-size_t max_json_values(const Limits& limits) { return 1024 + 16 * (limits.images + limits.texts); }
+JsonBounds bounds_of(const Limits& limits) {
+  return {.depth = limits.json_depth, .values = 1024 + 16 * (limits.images + limits.texts)};
+}
+
+// Of a text that check_json let through.
+bj::value parse_checked(std::string_view text, const Limits& limits) {
+  bj::parse_options options;
+  options.max_depth = limits.json_depth;
+  return bj::parse(text, {}, options);
+}
 
 // FastAPI takes a body without a Content-Type for JSON, and any application/json or application/*+json.
 bool says_json(const Request& request) {
@@ -134,6 +144,23 @@ void check_boolean(const Field& field, const bj::value& value, bj::array& errors
                                     value));
 }
 
+// A number from the whole of a text.
+template <typename Number>
+std::optional<Number> number_in(std::string_view text) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+void check_number(const Field& field, const bj::value& value, bj::array& errors) {
+  const bool whole = field.type == Field::Type::integer;
+  if (whole ? lax_integer(value).has_value() : lax_number(value).has_value()) return;
+  errors.push_back(
+      validation_error(whole ? "int_type" : "float_type", {"body", field.name},
+                       whole ? "Input should be a valid integer" : "Input should be a valid number", value));
+}
+
 }  // namespace
 
 bj::object validation_error(std::string_view type, bj::array loc, std::string_view message,
@@ -162,6 +189,25 @@ std::optional<bool> lax_boolean(const bj::value& value) {
   return std::nullopt;
 }
 
+std::optional<int64_t> lax_integer(const bj::value& value) {
+  if (value.is_int64()) return value.get_int64();
+  return value.is_string() ? number_in<int64_t>(value.get_string()) : std::nullopt;
+}
+
+std::optional<double> lax_number(const bj::value& value) {
+  std::optional<double> number;
+  if (value.is_number())
+    number = value.to_number<double>();
+  else if (value.is_string())
+    number = number_in<double>(value.get_string());
+  return number && std::isfinite(*number) ? number : std::nullopt;
+}
+
+std::optional<bj::value> parse_bounded(std::string_view text, const Limits& limits) {
+  if (check_json(text, bounds_of(limits)) != JsonVerdict::well_formed) return std::nullopt;
+  return parse_checked(text, limits);
+}
+
 JsonBody read_json(Request& request, const Limits& limits) {
   const std::string body = std::move(request.body);
   request.body.clear();
@@ -176,13 +222,10 @@ JsonBody read_json(Request& request, const Limits& limits) {
   }
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
 
-  const JsonBounds bounds{.depth = limits.json_depth, .values = max_json_values(limits)};
+  const JsonBounds bounds = bounds_of(limits);
   switch (check_json(text, bounds)) {
-    case JsonVerdict::well_formed: {
-      bj::parse_options options;
-      options.max_depth = bounds.depth;
-      return {bj::parse(text, {}, options), std::nullopt};
-    }
+    case JsonVerdict::well_formed:
+      return {parse_checked(text, limits), std::nullopt};
     case JsonVerdict::too_deep:
       return refuse(detail_error(
           400, "The body's JSON is nested deeper than " + std::to_string(bounds.depth) + " levels"));
@@ -218,12 +261,14 @@ bj::array validate(const bj::value& body, std::span<const Field> fields) {
         errors.push_back(validation_error("missing", {"body", field.name}, "Field required", body));
     } else if (value->is_null() && field.nullable) {
       continue;
-    } else if (field.type == Field::Type::string_list) {
+    } else if (field.type == Field::Type::string_list || field.type == Field::Type::image_list) {
       check_string_list(field, *value, errors);
     } else if (field.type == Field::Type::boolean) {
       check_boolean(field, *value, errors);
     } else if (field.type == Field::Type::text) {
       check_text(field, *value, errors);
+    } else if (field.type == Field::Type::integer || field.type == Field::Type::number) {
+      check_number(field, *value, errors);
     }
   }
   return errors;

@@ -15,8 +15,11 @@ namespace mii::serve {
 /// One field of a JSON body. The same description checks requests and writes the OpenAPI document.
 struct Field {
   enum class Type {
+    image_list,  ///< texts in base64; in a form, files
     string_list,
     boolean,
+    integer,
+    number,
     text,
     any,  ///< described by `schema`, checked by the route itself
   };
@@ -59,5 +62,11 @@ Response unprocessable(boost::json::array errors);
 
 /// A boolean as pydantic reads it from JSON or a form: true, 1, "yes", "on", ...; empty when it does not.
 std::optional<bool> lax_boolean(const boost::json::value& value);
+/// The same of numbers: 7, or "7" of a form.
+std::optional<int64_t> lax_integer(const boost::json::value& value);
+std::optional<double> lax_number(const boost::json::value& value);
+
+/// Reads JSON from a text within the bounds of a body. Null: it is not JSON, or is beyond them.
+std::optional<boost::json::value> parse_bounded(std::string_view text, const Limits& limits);
 
 }  // namespace mii::serve

@@ -57,6 +57,13 @@ TEST(Query, RefusesWhatLeavesNothingToLookFor) {
   EXPECT_THAT(error_of(matrix({{NAN, 0}}), {}), HasSubstr("not finite"));
 }
 
+TEST(Query, PatientsAreLeftOutBesideTheFilter) {
+  SearchOptions options{.filter = parse_filter("age < 4")};
+  leave_out_patients({"P'1"}, options);
+  EXPECT_EQ(*options.filter, parse_filter("age < 4 and not patient = 'P''1'"));
+  EXPECT_THROW(leave_out_patients({}, options), Error);
+}
+
 Answer answer_of(std::vector<std::pair<std::string, float>> findings) {
   Answer answer{.version = 7, .searched = 100, .stage = Stage::int8};
   for (size_t i = 0; i < findings.size(); ++i) {
@@ -108,6 +115,19 @@ TEST(Evidence, IsOneJsonObject) {
   EXPECT_EQ(shown.at("version").as_int64(), 7);
   EXPECT_TRUE(shown.at("typical").is_null());
   EXPECT_TRUE(object.at("identity").is_null());
+}
+
+TEST(Evidence, IsTheSameObjectInSteps) {
+  for (const auto& findings : {std::vector<std::pair<std::string, float>>{}, {{"a", 0.75f}, {"b", 0.5f}}}) {
+    const Evidence evidence{.answer = answer_of(findings), .warnings = {"a warning"}};
+    JsonWriter json(JsonWriter::Style::spaced);
+    EvidenceWriter step(evidence);
+    size_t steps = 1;
+    while (step(json)) ++steps;
+    EXPECT_EQ(steps, findings.size() + 1);
+    EXPECT_EQ(json.finish(), to_json(evidence));
+    EXPECT_THAT(to_json(evidence), HasSubstr("\"warnings\": [\"a warning\"]"));
+  }
 }
 
 TEST(Evidence, ThePageShowsValuesAsTextAndThumbnails) {

@@ -217,5 +217,20 @@ TEST_F(KeysFile, HoldsHashesAsSha256sumPrintsThem) {
   EXPECT_TRUE(Keys().accept(""));
 }
 
+TEST_F(KeysFile, LetsAKeyWriteWhereItsLineSaysSo) {
+  const std::string secret = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+  const auto may_write = [&](const std::string& remark) {
+    const Keys keys = Keys::read(write(secret + remark + "\n"));
+    EXPECT_TRUE(keys.accept("Bearer secret")) << remark;
+    EXPECT_FALSE(keys.may_write("Bearer other")) << remark;
+    return keys.may_write("Bearer secret");
+  };
+  for (const char* reads : {"", "  -", " of the robot that may write", " scope=read", " # scope=write"})
+    EXPECT_FALSE(may_write(reads)) << reads;
+  for (const char* writes : {" scope=write", "  -  scope=write", " scope=write of the robot # 2026"})
+    EXPECT_TRUE(may_write(writes)) << writes;
+  EXPECT_THROW(Keys::read(write(secret + " scope=wirte\n")), Error);
+}
+
 }  // namespace
 }  // namespace mii::serve
