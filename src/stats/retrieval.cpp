@@ -73,7 +73,7 @@ class Means {
 }  // namespace
 
 double precision_at(const Retrieved& query, size_t k) {
-  return ratio(static_cast<double>(hits_at(query, k)), k);
+  return query.relevant == 0 ? NAN : ratio(static_cast<double>(hits_at(query, k)), k);
 }
 
 double capped_precision_at(const Retrieved& query, size_t k) {
@@ -93,16 +93,19 @@ double average_precision_at(const Retrieved& query, size_t k) {
 }
 
 double majority_at(const Retrieved& query, size_t k) {
+  if (query.relevant == 0) return NAN;
   std::map<size_t, size_t> votes;
   size_t most = 0;
   const auto first = std::span(query.classes).first(std::min(k, query.classes.size()));
-  for (const size_t c : first) most = std::max(most, ++votes[c]);
-  const auto winner = std::ranges::find_if(first, [&](size_t c) { return votes[c] == most; });
+  for (const size_t c : first)
+    if (c != kNoClass) most = std::max(most, ++votes[c]);
+  const auto winner =
+      std::ranges::find_if(first, [&](size_t c) { return c != kNoClass && votes[c] == most; });
   return winner != first.end() && *winner == query.truth ? 1 : 0;
 }
 
 double reciprocal_rank(const Retrieved& query) {
-  return query.first == 0 ? 0 : 1 / static_cast<double>(query.first);
+  return query.relevant == 0 ? NAN : 1 / static_cast<double>(query.first);
 }
 
 RetrievalFigures retrieval_figures(std::span<const Retrieved> queries, size_t classes, const Groups& groups,

@@ -10,6 +10,9 @@
 
 namespace mii::stats {
 
+/// Of an item whose class is not known: it is never relevant, and has no vote.
+constexpr size_t kNoClass = static_cast<size_t>(-1);
+
 /// How an index answered a query. An item is relevant where it has the query's class.
 struct Retrieved {
   size_t truth = 0;             ///< the query's class
@@ -18,8 +21,7 @@ struct Retrieved {
   size_t first = 0;  ///< rank of the best relevant item in the whole index, from 1; 0: there is none
 };
 
-/// Hits: the relevant ones of the first k items. What divides by the number of relevant items is NaN where
-/// there are none.
+/// Hits: the relevant ones of the first k items. All figures are NaN where there is nothing to find.
 
 double precision_at(const Retrieved& query, size_t k);  ///< hits / k
 /// hits / min(k, relevant): 1 where nothing better was possible. Source: Denner et al., Comput Biol Med 196

@@ -44,24 +44,30 @@ TEST(Retrieval, TheNearestItemBreaksATieOfVotes) {
   EXPECT_EQ(majority_at(kQuery, 5), 1);
   EXPECT_EQ(majority_at({3, kQuery.classes, 2, 4}, 5), 0);
   EXPECT_EQ(majority_at({3, {7, 3, 3}, 2, 2}, 3), 1);
-  EXPECT_EQ(majority_at({3, {}, 0, 0}, 3), 0);
+  EXPECT_EQ(majority_at({3, {}, 1, 1}, 3), 0);
+}
+
+TEST(Retrieval, ItemsWithoutAClassAreMissesWithoutAVote) {
+  const Retrieved query{3, {kNoClass, kNoClass, 3}, 1, 3};
+  EXPECT_DOUBLE_EQ(precision_at(query, 3), 1.0 / 3);
+  EXPECT_EQ(majority_at(query, 2), 0);
+  EXPECT_EQ(majority_at(query, 3), 1);
 }
 
 TEST(Retrieval, ReciprocalRankLooksAtTheWholeIndex) {
   EXPECT_DOUBLE_EQ(reciprocal_rank({1, {2, 2}, 1, 40}), 1.0 / 40);
-  EXPECT_EQ(reciprocal_rank({1, {2, 2}, 0, 0}), 0);
 }
 
-TEST(Retrieval, AClassThatTheIndexHasNotIsAMissAndNothingIsDividedByIt) {
+TEST(Retrieval, QueriesWithNothingToFindAreLeftOut) {
   const Retrieved none{1, {2, 2}, 0, 0};
-  EXPECT_EQ(precision_at(none, 2), 0);
-  for (const auto figure : {capped_precision_at, recall_at, average_precision_at})
+  for (const auto figure : {precision_at, capped_precision_at, recall_at, average_precision_at, majority_at})
     EXPECT_TRUE(std::isnan(figure(none, 2)));
+  EXPECT_TRUE(std::isnan(reciprocal_rank(none)));
   const std::vector<Retrieved> queries{none, {0, {0}, 2, 1}};
-  const std::vector<size_t> ks{1};
-  const auto figures = retrieval_figures(queries, 2, single_cases(2), ks, {.resamples = 0});
-  EXPECT_EQ(figures.at[0].precision.micro.value, 0.5);
-  EXPECT_EQ(figures.at[0].recall.micro.value, 0.5);  // of the second alone
+  const auto figures =
+      retrieval_figures(queries, 2, single_cases(2), std::vector<size_t>{1}, {.resamples = 0});
+  EXPECT_EQ(figures.at[0].precision.micro.value, 1);
+  EXPECT_EQ(figures.at[0].recall.micro.value, 0.5);
   EXPECT_EQ(figures.at[0].recall.macro.value, 0.5);
 }
 
@@ -134,7 +140,7 @@ TEST(Retrieval, EveryFigureEqualsBruteForceOverWholeRankings) {
     for (size_t c = 0; c < kClasses; ++c) {
       double class_sum = 0, class_count = 0;
       for (const Oracle& oracle : oracles)
-        if (oracle.truth == c && !std::isnan(value(oracle))) class_sum += value(oracle), class_count += 1;
+        if (oracle.truth == c && oracle.relevant() > 0) class_sum += value(oracle), class_count += 1;
       sum += class_sum, count += class_count, class_means += class_sum / class_count;
     }
     // Sums of 200 values of at most 1, in another order.
