@@ -85,6 +85,9 @@ TaskResult value_result(const std::string& name, const AnsweredTask& task,
   const stats::Groups groups = stats::make_groups(task.groups);
   for (const ValueAnswers& answers : task.value_answers)
     result.values.push_back(value_figures(task, answers, groups, options));
+  if (task.value_answers.empty())
+    result.notes.push_back(
+        "nobody answers this task: neighbours need images of other patients, and there is no head of it");
   add_value_comparisons(task, groups, options, result);
   for (const Subgrouping& by : subgroupings) {
     for (const std::string& value : by.names) {

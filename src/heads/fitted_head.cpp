@@ -19,9 +19,12 @@ constexpr std::array<std::pair<const char*, Kind>, 5> kKinds{{{"logistic", Kind:
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::invalid_argument, what); }
 
+// Sums of products of such numbers stay finite.
+constexpr double kLargest = 1e30;
+
 void expect_finite(std::span<const double> values, const char* what) {
-  if (!std::ranges::all_of(values, [](double v) { return std::isfinite(v); }))
-    refuse(std::string("a head with ") + what + " that are not finite");
+  if (!std::ranges::all_of(values, [](double v) { return std::abs(v) <= kLargest; }))
+    refuse(std::string("a head with ") + what + " that are not finite, or beyond 1e30");
 }
 
 void expect_labels(const std::vector<std::string>& labels) {
@@ -45,7 +48,7 @@ void expect_voters(const Voters& voters, size_t labels) {
 void expect_calibration(const Calibration& calibration, size_t labels) {
   const bool platt = calibration.kind == Calibration::Kind::platt,
              isotonic = calibration.kind == Calibration::Kind::isotonic;
-  if (!(calibration.temperature > 0) || !std::isfinite(calibration.temperature) ||
+  if (!(calibration.temperature >= 1 / kLargest) || !(calibration.temperature <= kLargest) ||
       calibration.platt.size() != (platt ? labels : 0) ||
       calibration.isotonic.size() != (isotonic ? labels : 0))
     refuse("a head whose calibration does not fit its labels");

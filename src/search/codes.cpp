@@ -73,7 +73,13 @@ void encode_int8(std::span<const float> stored, std::byte* row) {
 
 void encode_signs(std::span<const float> stored, std::byte* row) {
   std::memset(row, 0, sign_bytes(stored.size()));
-  for (size_t i = 0; i < stored.size(); ++i)
+  size_t i = 0;
+  for (; i + 8 <= stored.size(); i += 8) {
+    unsigned byte = 0;
+    for (size_t bit = 0; bit < 8; ++bit) byte = byte << 1 | static_cast<unsigned>(stored[i + bit] > 0);
+    row[i / 8] = static_cast<std::byte>(byte);
+  }
+  for (; i < stored.size(); ++i)
     if (stored[i] > 0) row[byte_of(i)] |= static_cast<std::byte>(bit_of(i));
 }
 

@@ -1,6 +1,8 @@
 #include "search/generation.h"
 
 #include <algorithm>
+#include <array>
+#include <future>
 #include <thread>
 #include <utility>
 
@@ -23,33 +25,57 @@ RowFile::Layout stored_layout(size_t dim, DType precision) {
 RowFile::Layout int8_layout(size_t dim) { return {"int8", dim, int8_bytes(dim)}; }
 RowFile::Layout signs_layout(size_t dim) { return {"signs", dim, sign_bytes(dim)}; }
 
-/// The bytes of rows for the three files.
+/// The bytes of rows for one of the three files, and their checksum.
+struct EncodedFile {
+  size_t row_bytes;
+  std::vector<std::byte> bytes;
+  uint32_t sum = 0;
+
+  EncodedFile(size_t rows, size_t bytes_of_row) : row_bytes(bytes_of_row), bytes(rows * bytes_of_row) {}
+  std::byte* row(size_t r) { return bytes.data() + r * row_bytes; }
+  uint32_t sum_of(size_t first, size_t end) const {
+    return crc32_of({bytes.data() + first * row_bytes, (end - first) * row_bytes});
+  }
+};
+
+/// The bytes of rows for the three files, made on all cores.
 struct EncodedRows {
-  std::vector<std::byte> stored, int8, signs;
+  EncodedFile stored, int8, signs;
 
   EncodedRows(const Matrix& vectors, DType precision)
-      : stored(vectors.rows() * stored_bytes(vectors.cols(), precision)),
-        int8(vectors.rows() * int8_bytes(vectors.cols())),
-        signs(vectors.rows() * sign_bytes(vectors.cols())) {
+      : stored(vectors.rows(), stored_bytes(vectors.cols(), precision)),
+        int8(vectors.rows(), int8_bytes(vectors.cols())),
+        signs(vectors.rows(), sign_bytes(vectors.cols())) {
     constexpr size_t kRowsOfAThread = 256;
     const size_t rows = vectors.rows();
     const size_t threads = std::clamp<size_t>(rows / kRowsOfAThread, 1, static_cast<size_t>(usable_cores()));
-    std::vector<std::jthread> team;
-    for (size_t t = 1; t < threads; ++t)
-      team.emplace_back([&, t] { encode(vectors, precision, rows * t / threads, rows * (t + 1) / threads); });
-    encode(vectors, precision, 0, rows / threads);
+    std::vector<std::array<uint32_t, 3>> sums(threads);
+    const auto begin_of = [&](size_t thread) { return rows * thread / threads; };
+    const auto encode_part = [&](size_t thread) {
+      const size_t first = begin_of(thread), end = begin_of(thread + 1);
+      encode(vectors, precision, first, end);
+      sums[thread] = {stored.sum_of(first, end), int8.sum_of(first, end), signs.sum_of(first, end)};
+    };
+    {
+      std::vector<std::jthread> team;
+      for (size_t thread = 1; thread < threads; ++thread) team.emplace_back(encode_part, thread);
+      encode_part(0);
+    }
+    for (size_t thread = 0; thread < threads; ++thread)
+      for (const auto& [file, sum] : {std::pair{&stored, sums[thread][0]}, std::pair{&int8, sums[thread][1]},
+                                      std::pair{&signs, sums[thread][2]}})
+        file->sum =
+            crc32_of_both(file->sum, sum, (begin_of(thread + 1) - begin_of(thread)) * file->row_bytes);
   }
 
  private:
   void encode(const Matrix& vectors, DType precision, size_t first, size_t end) {
-    const size_t dim = vectors.cols();
-    std::vector<float> vector(dim);
+    std::vector<float> vector(vectors.cols());
     for (size_t r = first; r < end; ++r) {
-      std::byte* row = stored.data() + r * stored_bytes(dim, precision);
-      encode_stored(vectors.row(r), precision, row);
-      decode_stored(row, precision, vector);
-      encode_int8(vector, int8.data() + r * int8_bytes(dim));
-      encode_signs(vector, signs.data() + r * sign_bytes(dim));
+      encode_stored(vectors.row(r), precision, stored.row(r));
+      decode_stored(stored.row(r), precision, vector);
+      encode_int8(vector, int8.row(r));
+      encode_signs(vector, signs.row(r));
     }
   }
 };
@@ -95,16 +121,16 @@ AddCounts Generation::append(const Batch& batch) {
   if (batch.items.size() > UINT32_MAX - state_.rows)
     throw Error(ErrorCode::unsupported, folder_.string() + ": more than 2^32 - 1 rows");
   next.rows += static_cast<uint32_t>(batch.items.size());
-  // The vectors first: when the table names them, they are on the disk.
   if (!files_) files_ = create_files(next.dim);
   const EncodedRows encoded(batch.vectors, state_.precision);
-  files_->stored.write(state_.rows, encoded.stored);
-  files_->int8.write(state_.rows, encoded.int8);
-  files_->signs.write(state_.rows, encoded.signs);
-  files_->stored.sync();
-  files_->int8.sync();
-  files_->signs.sync();
-
+  std::future<void> written = std::async(std::launch::async, [&] {
+    for (const auto& [file, rows] :
+         {std::pair{&files_->stored, &encoded.stored}, std::pair{&files_->int8, &encoded.int8},
+          std::pair{&files_->signs, &encoded.signs}}) {
+      file->write(state_.rows, rows->bytes);
+      file->sync();
+    }
+  });
   Transaction transaction = table_.begin(Transaction::Kind::write);
   table_.add_columns(batch.items);
   AddCounts counts;
@@ -116,10 +142,11 @@ AddCounts Generation::append(const Batch& batch) {
                      .first_row = state_.rows,
                      .rows = static_cast<uint32_t>(batch.items.size()),
                      .removed = static_cast<uint32_t>(counts.replaced),
-                     .stored_sum = crc32_of(encoded.stored),
-                     .int8_sum = crc32_of(encoded.int8),
-                     .signs_sum = crc32_of(encoded.signs)});
+                     .stored_sum = encoded.stored.sum,
+                     .int8_sum = encoded.int8.sum,
+                     .signs_sum = encoded.signs.sum});
   table_.set_state(next);
+  written.get();  // when the table counts the rows, they are on the disk
   transaction.commit();
   state_ = next;
   return counts;

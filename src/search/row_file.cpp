@@ -73,6 +73,10 @@ uint32_t crc32_of(std::span<const std::byte> bytes, uint32_t before) {
   return static_cast<uint32_t>(::crc32_z(before, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
+uint32_t crc32_of_both(uint32_t first, uint32_t second, uint64_t second_bytes) {
+  return static_cast<uint32_t>(::crc32_combine(first, second, static_cast<z_off_t>(second_bytes)));
+}
+
 RowFile RowFile::create(const std::filesystem::path& path, Layout layout) {
   RowFile file;
   file.path_ = path;

@@ -52,5 +52,7 @@ class RowFile {
 
 /// CRC-32 of zlib, of pieces one after another.
 uint32_t crc32_of(std::span<const std::byte> bytes, uint32_t before = 0);
+/// Of two pieces, from those of each.
+uint32_t crc32_of_both(uint32_t first, uint32_t second, uint64_t second_bytes);
 
 }  // namespace mii::search

@@ -1,9 +1,9 @@
-// Instructions that count bits; Highway leaves this target out unless it is asked for.
-#define HWY_WANT_AVX3_DL
 #include "search/scan_kernels.h"
 
 #include <bit>
 #include <cstring>
+
+#include "search/sign_kernel_x86.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "search/scan_kernels.cpp"
@@ -167,7 +167,14 @@ void dots_int8(const int16_t* query, size_t dim, RowsView rows, std::span<const 
   HWY_DYNAMIC_DISPATCH(DotsInt8)(query, dim, rows, numbers, dots);
 }
 void dots_signs(const BitPlanes& query, RowsView rows, std::span<const uint32_t> numbers, int32_t* dots) {
-  HWY_DYNAMIC_DISPATCH(DotsSigns)(query, rows, numbers, dots);
+  // Tests ask for other instructions by what Highway is allowed to use.
+  static const bool can_count = can_count_bits_of_vectors();
+  if (!can_count || (hwy::SupportedTargets() & HWY_AVX3) == 0)
+    HWY_DYNAMIC_DISPATCH(DotsSigns)(query, rows, numbers, dots);
+  else if (query.count == 1)
+    dots_signs_by_vectors<1>(query, rows, numbers, dots);
+  else
+    dots_signs_by_vectors<4>(query, rows, numbers, dots);
 }
 
 }  // namespace mii::search

@@ -29,11 +29,11 @@ constexpr std::string_view kLabels =
     "view":{"type":["array","null"],"items":{"type":"string"}},
     "finding":{"type":["array","null"],"items":{"type":"string"}}}}}}})";
 
-// Empty values count as absent.
+// Empty words and an empty modality count as absent.
 labels::Query read_query(const std::string& text) {
   labels::Query query;
   for (auto& [name, value] : decode_query(text)) {
-    if (value.empty()) continue;
+    if (value.empty() && name != "language") continue;
     if (!is_plain_utf8(value))
       throw Error(ErrorCode::invalid_argument, "a parameter of the query is not valid UTF-8");
     if (name == "modality")

@@ -162,6 +162,14 @@ TEST(FewShot, MeansAreOverTasksDrawByDraw) {
   EXPECT_EQ(mean.heads[0].runs[0][1].macro_auc, 0.75);
 }
 
+TEST(Values, ThatNobodyTellsAreSaid) {
+  AnsweredTask answered = task({});
+  answered.groups = {"a"};
+  answered.values = {10};
+  const TaskResult result = value_result("age", answered, {}, kFew);
+  EXPECT_THAT(result.notes, ElementsAre(HasSubstr("nobody answers this task")));
+}
+
 TEST(Values, HaveErrorsComparisonsAndSubgroups) {
   AnsweredTask answered = task({});
   answered.labels.clear();

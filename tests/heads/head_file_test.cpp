@@ -120,6 +120,22 @@ TEST_F(HeadFile, AMissingFileIsNamed) {
   }
 }
 
+TEST(FittedHead, RefusesNumbersWhoseSumsMightNotBeFinite) {
+  const auto make = [](double coefficient, float temperature) {
+    HeadParts parts{.labels = {"a", "b"}, .coefficients = Rows64(2, 3)};
+    parts.coefficients.row(1)[0] = coefficient;
+    parts.calibration = {.kind = Calibration::Kind::temperature, .temperature = temperature};
+    return FittedHead(std::move(parts));
+  };
+  Matrix vector(1, 2);
+  vector.row(0)[0] = 3e38f;
+  const Matrix answer = make(1e30, 1e-29f).score(vector);
+  EXPECT_THAT(answer.values(), ElementsAre(0, 1));
+  EXPECT_THROW(make(1.1e30, 1), Error);
+  EXPECT_THROW(make(HUGE_VAL, 1), Error);
+  for (const float temperature : {0.0f, -1.0f, 1e-31f, 1e31f, NAN}) EXPECT_THROW(make(1, temperature), Error);
+}
+
 TEST(FittedHead, RefusesVectorsOfAnotherMakingAndSaysWhatDiffers) {
   const FittedHead head = some_head(Kind::logistic, Calibration::Kind::none);
   EXPECT_TRUE(head.expect_made_alike(some_identity()).empty());
