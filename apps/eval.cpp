@@ -213,8 +213,18 @@ RetrievalOptions retrieval_options(const Flags& flags, const EvaluationOptions& 
   return retrieval;
 }
 
+// Before images are read.
+void expect_fitting(const Flags& flags, const std::vector<EvalTask>& tasks) {
+  if (!flags.retrieval) static_cast<void>(flags.voters());
+  for (const EvalTask& task : tasks)
+    if (flags.retrieval && task.number)
+      throw Error(ErrorCode::invalid_argument,
+                  "--retrieval: task '" + task.name + "' is about a number, search is measured by labels");
+}
+
 int evaluate(const Flags& flags) {
   const std::vector<EvalTask> tasks = tasks_of(flags);
+  expect_fitting(flags, tasks);
   const Manifest asked = manifest_of(flags, flags.where);
   for (const EvalTask& task : tasks) expect_column(flags, asked, task.field);
   const EvaluationOptions options = options_of(flags, asked);
