@@ -22,6 +22,7 @@
 #include "search/folder_collection.h"
 #include "search/query.h"
 #include "search/volumes.h"
+#include "volume_flags.h"
 
 namespace mii {
 namespace {
@@ -43,7 +44,8 @@ struct Flags {
   std::string collection;
   Examples like, unlike;
   bool volume = false;
-  std::string rank;  ///< of volumes by their slices; empty: items are asked by the mean of the slices
+  std::string pool = "mean";
+  std::string rank;  ///< of volumes by their slices; empty: items are asked by the pooled slices
   size_t k = 10;
   std::string filter;
   std::string stage = "auto";
@@ -109,8 +111,8 @@ class ExampleEncoder {
     const std::string preprocessing = pipeline::preprocessing_text(options);
     if (flags_.volume) {
       // As `mii embed --volume`, whose vectors have another preprocessing than images.
-      expect_identity(preprocessing + "; series; slices all; pool mean");
-      return pool_slices(encoded_slices(file, options), Pooling::mean);
+      expect_identity(preprocessing + "; series; slices all; pool " + flags_.pool);
+      return pool_slices(encoded_slices(file, options), pooling_of(flags_.pool));
     }
     expect_identity(preprocessing);
     const Image image = Image::read(file, options);
@@ -313,7 +315,8 @@ void add_search(CLI::App& app, Command& chosen) {
   command->add_option("--not-text", flags->unlike.texts, "Texts that hits are not to be like");
   command->add_option("--not-id", flags->unlike.ids, "Items that hits are not to be like");
   command->add_flag("--volume", flags->volume,
-                    "Queries are series or NIfTI volumes: the mean of their slices");
+                    "Queries are series or NIfTI volumes, each one vector, or with --rank the slices");
+  CLI::Option* pool = add_pool(*command, flags->pool);
   CLI::Option* rank =
       command
           ->add_option(
@@ -339,6 +342,7 @@ void add_search(CLI::App& app, Command& chosen) {
   command->add_option("--html", flags->html, "Also write a page with images");
   command->add_flag("--audit", flags->audit, "Record the search in the collection's audit.sqlite");
   command->add_option("--caller", flags->caller, "Who asks, for --audit");
+  rank->excludes(pool);
   for (const char* of_items :
        {"--text", "--id", "--vector", "--not-like", "--not-text", "--not-id", "--one-per", "--fold"})
     rank->excludes(command->get_option(of_items));

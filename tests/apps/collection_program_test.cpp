@@ -248,6 +248,14 @@ TEST_F(CollectionProgram, VolumesAreFoundByTheirSlices) {
     EXPECT_EQ(answer.at("evidence").at("searched").to_number<int>(), 4) << rank;  // images have no series
     EXPECT_TRUE(answer.at("evidence").at("typical").is_null()) << rank;
   }
+  for (const std::string pool : {"median", "std"}) {
+    expect_ok("embed --volume --images series --output " + pool + ".npy --pool " + pool + model());
+    expect_ok("collection create " + pool);
+    expect_ok("collection add " + pool + " --vectors " + pool + ".npy");
+    const auto answer = search(pool + " series/0 --volume --pool " + pool + model());
+    EXPECT_THAT(answer.at("hits").at(0).at("similarity").to_number<double>(), testing::DoubleNear(1, 1e-5));
+  }
+  EXPECT_THAT(error_of("search std series/0 --volume --pool max" + model(), 2), HasSubstr("pool std"));
   EXPECT_THAT(error_of("search c series/0 --rank late" + model(), 2), HasSubstr("--volume"));
   EXPECT_THAT(error_of("search c series/0 --volume --rank size" + model(), 2), HasSubstr("--rank"));
   EXPECT_THAT(error_of("search c series/0 series/1 --volume --rank late" + model(), 2),
