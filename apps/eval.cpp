@@ -12,6 +12,7 @@
 #include "core/utf8.h"
 #include "eval/evaluation.h"
 #include "eval/report.h"
+#include "eval/retrieval.h"
 #include "heads/head_file.h"
 #include "interrupt.h"
 #include "mii/error.h"
@@ -31,7 +32,8 @@ struct Flags {
   std::vector<std::string> numbers;
   std::vector<std::string> where;
   std::vector<std::string> neighbours_from;
-  size_t k = 5;
+  std::vector<size_t> k;
+  bool retrieval = false;
   size_t resamples = 1000;
   std::vector<std::string> prevalences;
   std::vector<std::string> subgroups;
@@ -44,6 +46,12 @@ struct Flags {
   std::string html;
   std::string json;
 
+  /// The neighbours that vote.
+  size_t voters() const {
+    if (k.size() > 1)
+      throw Error(ErrorCode::invalid_argument, "-k takes several numbers with --retrieval alone");
+    return k.empty() ? 5 : k.front();
+  }
   bool compares() const { return !compare.empty() || !compare_precision.empty(); }
 };
 
@@ -96,9 +104,11 @@ size_t read_shots(const std::string& text) {
 }
 
 FewShotOptions few_shot_of(const Flags& flags) {
-  FewShotOptions options{.repeats = flags.repeats, .k = flags.k, .cancelled = interrupted};
+  FewShotOptions options{.repeats = flags.repeats, .cancelled = interrupted};
+  if (flags.few_shot.empty()) return options;
+  options.k = flags.voters();
   for (const std::string& shots : flags.few_shot) options.shots.push_back(read_shots(shots));
-  if (!options.shots.empty() && flags.neighbours_from.empty())
+  if (flags.neighbours_from.empty())
     throw Error(ErrorCode::invalid_argument,
                 "--few-shot needs --neighbours-from: the rows whose images heads are fitted to");
   return options;
@@ -172,13 +182,13 @@ std::vector<std::unique_ptr<Scorer>> scorers_of(const Flags& flags, const Loaded
                                                 const Loaded* other) {
   std::vector<std::unique_ptr<Scorer>> scorers;
   scorers.push_back(zero_shot_scorer(model.model()));
-  scorers.push_back(neighbours_scorer(model.model(), flags.k));
-  scorers.push_back(pixels_scorer(model.model(), flags.k));
+  scorers.push_back(neighbours_scorer(model.model(), flags.voters()));
+  scorers.push_back(pixels_scorer(model.model(), flags.voters()));
   for (const std::string& file : flags.heads)
     scorers.push_back(
         head_scorer(model.model(), name_of(file), read_fitting_head(file, model.engine, flags)));
   if (other != nullptr) scorers.push_back(zero_shot_scorer(other->model()));
-  if (other != nullptr) scorers.push_back(neighbours_scorer(other->model(), flags.k));
+  if (other != nullptr) scorers.push_back(neighbours_scorer(other->model(), flags.voters()));
   return scorers;
 }
 
@@ -194,8 +204,27 @@ void warn_of_unknown_labels(const EvaluationOptions& options, const EvalReport& 
   }
 }
 
+RetrievalOptions retrieval_options(const Flags& flags, const EvaluationOptions& options) {
+  RetrievalOptions retrieval{.figures = options.figures};
+  if (!flags.k.empty()) retrieval.ks = flags.k;
+  std::ranges::sort(retrieval.ks);
+  const auto again = std::ranges::unique(retrieval.ks);
+  retrieval.ks.erase(again.begin(), again.end());
+  return retrieval;
+}
+
+// Before images are read.
+void expect_fitting(const Flags& flags, const std::vector<EvalTask>& tasks) {
+  if (!flags.retrieval) static_cast<void>(flags.voters());
+  for (const EvalTask& task : tasks)
+    if (flags.retrieval && task.number)
+      throw Error(ErrorCode::invalid_argument,
+                  "--retrieval: task '" + task.name + "' is about a number, search is measured by labels");
+}
+
 int evaluate(const Flags& flags) {
   const std::vector<EvalTask> tasks = tasks_of(flags);
+  expect_fitting(flags, tasks);
   const Manifest asked = manifest_of(flags, flags.where);
   for (const EvalTask& task : tasks) expect_column(flags, asked, task.field);
   const EvaluationOptions options = options_of(flags, asked);
@@ -209,17 +238,24 @@ int evaluate(const Flags& flags) {
   for (const std::string& condition : flags.where) report.data += ", " + condition;
   if (other && !interrupted()) report.other = other_model(model, *other);
 
-  Evaluation evaluation(options, model.model(), scorers_of(flags, model, other ? &*other : nullptr));
+  std::vector<EncodedModel> models{model.model()};
+  if (other) models.push_back(other->model());
+  std::optional<Evaluation> evaluation;
+  if (!flags.retrieval)
+    evaluation.emplace(options, model.model(), scorers_of(flags, model, other ? &*other : nullptr));
   for (const EvalTask& task : tasks) {
     if (interrupted()) break;
-    if (auto result = evaluation.run(task))
+    auto result = evaluation ? evaluation->run(task)
+                             : measure_retrieval(task, models, retrieval_options(flags, options));
+    if (result)
       report.tasks.push_back(std::move(*result));
     else if (!flags.model.quiet)
       say("warning: task '" + task.name + "' left out: no image has " +
           (task.number ? "a number there" : "one of its labels"));
   }
   if (!interrupted()) {
-    for (TaskResult& mean : evaluation.means()) report.tasks.push_back(std::move(mean));
+    if (evaluation)
+      for (TaskResult& mean : evaluation->means()) report.tasks.push_back(std::move(mean));
     if (report.tasks.empty())
       throw Error(ErrorCode::invalid_argument, report.data + ": no image has a label of any task");
     if (!flags.model.quiet) warn_of_unknown_labels(options, report);
@@ -261,9 +297,19 @@ void add_eval(CLI::App& app, Command& chosen) {
           "other patients of the same rows, and thresholds 0.5")
       ->expected(1)
       ->take_all();
-  command->add_option("-k", flags->k, "Nearest neighbours that vote")
+  CLI::Option* retrieval = command->add_flag(
+      "--retrieval", flags->retrieval,
+      "Measure how well images find those with the same label, in place of answers: among the "
+      "rows of --neighbours-from, else among the same rows; never their own patient's");
+  command
+      ->add_option(
+          "-k,--k", flags->k,
+          "Nearest neighbours that vote; with --retrieval: of how many first items figures are told, "
+          "several numbers separated by commas")
+      ->allow_extra_args(false)
+      ->delimiter(',')
       ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+      ->default_str("5; 1,5,10");
   command->add_option("--resamples", flags->resamples, "Bootstrap draws for the confidence intervals")
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
@@ -309,6 +355,8 @@ void add_eval(CLI::App& app, Command& chosen) {
       ->capture_default_str();
   command->add_option("--html", flags->html, "Also write a page with plots and example images");
   command->add_option("--json", flags->json, "Also write all figures as JSON");
+  for (const char* of_answers : {"--number", "--prevalence", "--subgroup", "--head", "--few-shot"})
+    retrieval->excludes(command->get_option(of_answers));
   flags->model.add_to(*command);
   command->callback([&chosen, flags] { chosen = [flags] { return evaluate(*flags); }; });
 }

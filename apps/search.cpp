@@ -21,6 +21,8 @@
 #include "search/evidence.h"
 #include "search/folder_collection.h"
 #include "search/query.h"
+#include "search/volumes.h"
+#include "volume_flags.h"
 
 namespace mii {
 namespace {
@@ -42,6 +44,8 @@ struct Flags {
   std::string collection;
   Examples like, unlike;
   bool volume = false;
+  std::string pool = "mean";
+  std::string rank;  ///< of volumes by their slices; empty: items are asked by the pooled slices
   size_t k = 10;
   std::string filter;
   std::string stage = "auto";
@@ -80,6 +84,13 @@ class ExampleEncoder {
     return search::stacked(rows);
   }
 
+  /// [n, D] of a series or NIfTI volume, to be compared with slices.
+  Matrix slices_of(const std::string& file) {
+    const DecodeOptions options = flags_.decode.options();
+    expect_identity(pipeline::preprocessing_text(options));
+    return encoded_slices(file, options);
+  }
+
  private:
   const Engine& engine() {
     if (!engine_) {
@@ -103,15 +114,15 @@ class ExampleEncoder {
     const std::string preprocessing = pipeline::preprocessing_text(options);
     if (flags_.volume) {
       // As `mii embed --volume`, whose vectors have another preprocessing than images.
-      expect_identity(preprocessing + "; series; slices all; pool mean");
-      return of_volume(file, options);
+      expect_identity(preprocessing + "; series; slices all; pool " + flags_.pool);
+      return pool_slices(encoded_slices(file, options), pooling_of(flags_.pool));
     }
     expect_identity(preprocessing);
     const Image image = Image::read(file, options);
     return engine().encode_images({&image, 1});
   }
 
-  Matrix of_volume(const std::string& file, const DecodeOptions& options) {
+  Matrix encoded_slices(const std::string& file, const DecodeOptions& options) {
     const std::filesystem::path path = file;
     const SeriesScan scan = find_series({&path, 1}, options.plane);
     if (scan.series.size() != 1)
@@ -119,12 +130,12 @@ class ExampleEncoder {
                   file + ": has " + std::to_string(scan.series.size()) + " series, a query takes one");
     const std::vector<Slice>& slices = scan.series.front().slices;
     Progress progress(slices.size(), "images", flags_.model.quiet);
-    const pipeline::EncodedSeries encoded = encode_series(engine(), slices, options, read_options(progress));
+    pipeline::EncodedSeries encoded = encode_series(engine(), slices, options, read_options(progress));
     if (interrupted()) throw Error(ErrorCode::cancelled, "interrupted");
     if (!encoded.failures.empty())
       throw Error(ErrorCode::invalid_image,
                   encoded.failures.front().input + ": " + encoded.failures.front().reason);
-    return pool_slices(encoded.vectors, Pooling::mean);
+    return std::move(encoded.vectors);
   }
 
   Matrix of_row(const std::string& named) {
@@ -199,16 +210,32 @@ void add_thumbnails(search::Answer& answer, const DecodeOptions& decode) {
   }
 }
 
+search::Evidence evidence_of(const Flags& flags, FolderCollection& collection, const Matrix& query,
+                             const search::SearchOptions& options) {
+  if (flags.rank.empty()) return search_with_evidence(collection, query, options, flags.votes);
+  const search::VolumeRank rank = search::parse_volume_rank(flags.rank);
+  search::Evidence evidence{.answer = search::search_volumes(collection, query, options, {.rank = rank}),
+                            .identity = collection.info().identity};
+  for (const std::string& column : flags.votes) evidence.votes.push_back(votes_of(evidence.answer, column));
+  return evidence;  // no typicality: the score of a volume is not the similarity of an item
+}
+
 int run_search(const Flags& flags) {
   FolderCollection collection(flags.collection);
   const search::SearchOptions options = options_of(flags, collection);
   ExampleEncoder encoder(flags, collection);
-  const Matrix like = encoder.encode(flags.like);
-  const Matrix unlike = encoder.encode(flags.unlike);
-  const Matrix query = search::query_of(like, unlike);
-  search::Evidence evidence = search_with_evidence(collection, query, options, flags.votes);
+  Matrix query;
+  if (flags.rank.empty()) {
+    const Matrix like = encoder.encode(flags.like);
+    const Matrix unlike = encoder.encode(flags.unlike);
+    query = search::query_of(like, unlike);
+  } else {
+    query = encoder.slices_of(flags.like.files.front());
+  }
+  search::Evidence evidence = evidence_of(flags, collection, query, options);
   if (flags.audit)
-    search::AuditLog(flags.collection).add(audit_entry(flags.caller, query.row(0), options, evidence.answer));
+    search::AuditLog(flags.collection)
+        .add(audit_entry(flags.caller, query.values(), options, evidence.answer));
   if (!flags.html.empty()) {
     add_thumbnails(evidence.answer, flags.decode.options());
     AtomicFile page(flags.html);
@@ -274,7 +301,17 @@ void add_search(CLI::App& app, Command& chosen) {
   command->add_option("--not-text", flags->unlike.texts, "Texts that hits are not to be like");
   command->add_option("--not-id", flags->unlike.ids, "Items that hits are not to be like");
   command->add_flag("--volume", flags->volume,
-                    "Queries are series or NIfTI volumes: the mean of their slices");
+                    "Queries are series or NIfTI volumes, each one vector, or with --rank the slices");
+  CLI::Option* pool = add_pool(*command, flags->pool);
+  CLI::Option* rank =
+      command
+          ->add_option(
+              "--rank", flags->rank,
+              "With --volume: hits are the volumes (items with one value in the column series) whose "
+              "slices are like the query's, by frequency, maximum or sum of the similarities, or by "
+              "late interaction")
+          ->check(CLI::IsMember({"frequency", "maximum", "sum", "late"}))
+          ->needs(command->get_option("--volume"));
   command->add_option("-k", flags->k, "Hits")->capture_default_str();
   command->add_option("--filter", flags->filter, "Hits meet this: \"modality = 'Ultrasound' and age < 40\"");
   command->add_option("--stage", flags->stage, "auto, exact, int8, signs or hamming: docs/search.md")
@@ -291,9 +328,15 @@ void add_search(CLI::App& app, Command& chosen) {
   command->add_option("--html", flags->html, "Also write a page with images");
   command->add_flag("--audit", flags->audit, "Record the search in the collection's audit.sqlite");
   command->add_option("--caller", flags->caller, "Who asks, for --audit");
+  rank->excludes(pool);
+  for (const char* of_items :
+       {"--text", "--id", "--vector", "--not-like", "--not-text", "--not-id", "--one-per", "--fold"})
+    rank->excludes(command->get_option(of_items));
   flags->decode.add_to(*command);
   flags->model.add_to(*command);
   command->callback([flags, &chosen] {
+    if (!flags->rank.empty() && flags->like.files.size() != 1)
+      throw CLI::ValidationError("--rank", "takes one series or NIfTI volume");
     if (!flags->like.any()) throw CLI::RequiredError("A query: files, --text, --id or --vector");
     chosen = [flags] { return run_search(*flags); };
   });

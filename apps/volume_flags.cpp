@@ -7,17 +7,21 @@
 
 namespace mii {
 
-void VolumeFlags::add_to(CLI::App& command) {
-  command.add_option("--pool", pool, "With --volume: how the slices' vectors become one")
+CLI::Option* add_pool(CLI::App& command, std::string& pool) {
+  return command.add_option("--pool", pool, "With --volume: how the slices' vectors become one")
       ->check(CLI::IsMember({"mean", "median", "max", "std"}))
       ->capture_default_str();
+}
+
+void VolumeFlags::add_to(CLI::App& command) {
+  add_pool(command, pool);
   command.add_option("--slices", slices, "With --volume: all, or center:N for the N around the centre")
       ->capture_default_str();
   command.add_option("--slice-vectors", slice_vectors,
                      "With --volume: a second file, for the slices' vectors");
 }
 
-Pooling VolumeFlags::pooling() const {
+Pooling pooling_of(const std::string& pool) {
   return pool == "median" ? Pooling::median
          : pool == "max"  ? Pooling::max
          : pool == "std"  ? Pooling::std

@@ -8,6 +8,10 @@
 
 namespace mii {
 
+/// --pool and what its names mean.
+CLI::Option* add_pool(CLI::App& command, std::string& pool);
+Pooling pooling_of(const std::string& pool);
+
 /// The flags of `mii embed --volume`.
 struct VolumeFlags {
   std::string pool = "mean";
@@ -16,7 +20,7 @@ struct VolumeFlags {
 
   void add_to(CLI::App& command);
 
-  Pooling pooling() const;
+  Pooling pooling() const { return pooling_of(pool); }
   /// All slices, or the N around the centre. Throws Error{invalid_argument} for another --slices.
   std::vector<Slice> chosen(const std::vector<Slice>& slices) const;
 };

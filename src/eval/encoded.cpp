@@ -6,6 +6,7 @@
 
 #include "core/number_text.h"
 #include "image/preprocess.h"
+#include "stats/retrieval.h"
 
 namespace mii {
 namespace {
@@ -78,11 +79,24 @@ Asked asked_of(const EvalTask& task, const EncodedRows& data) {
   return asked;
 }
 
-void use_values_as_labels(EvalTask& task, const EncodedRows& data) {
+Asked searched_of(const EvalTask& task, const EncodedRows& data) {
+  Asked searched;
+  for (size_t i = 0; i < data.rows.size(); ++i) {
+    if (!meets(task, data.manifest, data.rows[i])) continue;
+    searched.items.push_back(i);
+    searched.groups.push_back(data.groups[i]);
+    searched.truth.push_back(
+        task.label_of(data.manifest.at(data.rows[i], task.field)).value_or(stats::kNoClass));
+  }
+  return searched;
+}
+
+void use_values_as_labels(EvalTask& task, std::span<const EncodedRows* const> data) {
   if (!task.labels.empty() || task.number) return;
   std::set<std::string> values;
-  for (const size_t row : data.rows)
-    if (meets(task, data.manifest, row)) values.insert(data.manifest.at(row, task.field));
+  for (const EncodedRows* encoded : data)
+    for (const size_t row : encoded->rows)
+      if (meets(task, encoded->manifest, row)) values.insert(encoded->manifest.at(row, task.field));
   values.erase("");
   for (const std::string& value : values) task.labels.emplace_back(value, std::vector{value});
 }

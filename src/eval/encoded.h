@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,8 +39,12 @@ struct Asked {
 /// number where one is asked for.
 Asked asked_of(const EvalTask& task, const EncodedRows& data);
 
-/// Where a task names no labels, the values that occur become its labels.
-void use_values_as_labels(EvalTask& task, const EncodedRows& data);
+/// All images that meet the task's conditions; the truth of those without one of its labels is
+/// stats::kNoClass.
+Asked searched_of(const EvalTask& task, const EncodedRows& data);
+
+/// Where a task names no labels, the values that occur in any of the data become its labels.
+void use_values_as_labels(EvalTask& task, std::span<const EncodedRows* const> data);
 
 Matrix some_rows(const Matrix& m, const std::vector<size_t>& rows);
 

@@ -1,6 +1,7 @@
 #include "eval/evaluation.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <utility>
@@ -23,7 +24,7 @@ class Evaluation::Impl {
       : options_(std::move(options)), model_(std::move(model)), scorers_(std::move(scorers)) {}
 
   std::optional<TaskResult> run(EvalTask task) {
-    use_values_as_labels(task, model_.data);
+    use_values_as_labels(task, std::array{&model_.data});
     const Question question = question_of(task);
     if (question.asked.size() == 0) return std::nullopt;
     if (task.number) return run_number(question);

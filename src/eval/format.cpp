@@ -52,6 +52,25 @@ std::string p_value(double p) {
   return p < 0.0001 ? "< 0.0001" : format("%.4f", p);
 }
 
+std::vector<std::string> retrieval_header() {
+  std::vector<std::string> header{"average", "k"};
+  for (const RetrievalColumn& column : kRetrievalColumns) header.emplace_back(column.name);
+  return header;
+}
+
+std::vector<std::vector<std::string>> retrieval_rows(const stats::RetrievalFigures& figures) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& [name, average] :
+       {std::pair("micro", &stats::Averaged::micro), std::pair("macro", &stats::Averaged::macro)}) {
+    for (const auto& at : figures.at) {
+      std::vector<std::string>& row = rows.emplace_back(std::vector<std::string>{name, std::to_string(at.k)});
+      for (const RetrievalColumn& column : kRetrievalColumns)
+        row.push_back(percent(at.*column.which.*average));
+    }
+  }
+  return rows;
+}
+
 double mean_over_draws(std::span<const FewShotFigures> draws, double FewShotFigures::*which) {
   double sum = 0;
   for (const FewShotFigures& draw : draws) sum += draw.*which;

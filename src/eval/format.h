@@ -2,6 +2,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "eval/result.h"
 
@@ -20,6 +21,23 @@ std::string number(const Estimate& e);           ///< 12.34 (11.5 to 13.2)
 std::string signed_percent(const Estimate& e);   ///< +1.5 % (-0.5 to +3.5)
 std::string signed_fraction(const Estimate& e);  ///< +0.0150 (-0.0050 to +0.0350)
 std::string p_value(double p);                   ///< 0.0312, "< 0.0001"
+
+/// A figure of the first k items that a search gives.
+struct RetrievalColumn {
+  const char* name;
+  const char* key;  ///< in JSON
+  stats::Averaged stats::RetrievalFigures::AtK::*which;
+};
+inline constexpr RetrievalColumn kRetrievalColumns[] = {
+    {"precision", "precision", &stats::RetrievalFigures::AtK::precision},
+    {"capped precision", "capped_precision", &stats::RetrievalFigures::AtK::capped_precision},
+    {"recall", "recall", &stats::RetrievalFigures::AtK::recall},
+    {"mAP", "map", &stats::RetrievalFigures::AtK::average_precision},
+    {"majority", "majority", &stats::RetrievalFigures::AtK::majority},
+};
+/// The header and the rows of a table of them, for people.
+std::vector<std::string> retrieval_header();
+std::vector<std::vector<std::string>> retrieval_rows(const stats::RetrievalFigures& figures);
 
 /// Mean and standard deviation over the draws: 0.7140 (sd 0.0210); without the latter for one draw.
 std::string over_draws(std::span<const FewShotFigures> draws, double FewShotFigures::*which);

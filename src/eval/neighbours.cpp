@@ -28,22 +28,35 @@ float dot(std::span<const float> a, std::span<const float> b) {
 
 }  // namespace
 
+void for_each_query(const Matrix& references, std::span<const std::string> reference_groups,
+                    const Matrix& queries, std::span<const std::string> query_groups,
+                    const std::function<void(size_t query, std::vector<Distance>& distances)>& take) {
+  const Matrix from = unit_rows(references), to = unit_rows(queries);
+#pragma omp parallel for schedule(dynamic, 16)
+  for (size_t q = 0; q < to.rows(); ++q) {
+    std::vector<Distance> distances;
+    for (size_t r = 0; r < from.rows(); ++r)
+      if (reference_groups[r] != query_groups[q])
+        distances.emplace_back(-dot(to.row(q), from.row(r)), static_cast<uint32_t>(r));
+    take(q, distances);
+  }
+}
+
+std::span<const Distance> nearest(std::vector<Distance>& distances, size_t k) {
+  const size_t n = std::min(k, distances.size());
+  std::ranges::partial_sort(distances, distances.begin() + static_cast<std::ptrdiff_t>(n));
+  return std::span(distances).first(n);
+}
+
 std::vector<std::vector<uint32_t>> nearest_neighbours(const Matrix& references,
                                                       std::span<const std::string> reference_groups,
                                                       const Matrix& queries,
                                                       std::span<const std::string> query_groups, size_t k) {
-  const Matrix from = unit_rows(references), to = unit_rows(queries);
-  std::vector<std::vector<uint32_t>> neighbours(to.rows());
-#pragma omp parallel for schedule(dynamic, 16)
-  for (size_t q = 0; q < to.rows(); ++q) {
-    std::vector<std::pair<float, uint32_t>> near;
-    for (size_t r = 0; r < from.rows(); ++r)
-      if (reference_groups[r] != query_groups[q])
-        near.emplace_back(-dot(to.row(q), from.row(r)), static_cast<uint32_t>(r));
-    const size_t n = std::min(k, near.size());
-    std::partial_sort(near.begin(), near.begin() + static_cast<std::ptrdiff_t>(n), near.end());
-    for (size_t i = 0; i < n; ++i) neighbours[q].push_back(near[i].second);
-  }
+  std::vector<std::vector<uint32_t>> neighbours(queries.rows());
+  for_each_query(references, reference_groups, queries, query_groups,
+                 [&](size_t q, std::vector<Distance>& distances) {
+                   for (const auto& [distance, r] : nearest(distances, k)) neighbours[q].push_back(r);
+                 });
   return neighbours;
 }
 

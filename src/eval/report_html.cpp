@@ -245,11 +245,42 @@ std::string examples_html(const TaskResult& task) {
   return html + "</div>";
 }
 
+// The precision of each label's queries.
+std::string retrieval_labels_html(const TaskResult& task, const SearchFigures& search) {
+  std::vector<std::string> header{"label", "images", "in the index"};
+  for (const auto& at : search.all.at) header.push_back(format("precision at %zu", at.k));
+  header.push_back("MRR");
+  std::string rows;
+  for (size_t k = 0; k < search.labels.size(); ++k) {
+    if (task.labels[k].second == 0) continue;
+    std::vector<std::string> cells{escaped(task.labels[k].first), std::to_string(task.labels[k].second),
+                                   std::to_string(task.retrieval->indexed_of_label[k])};
+    for (const auto& at : search.labels[k].at) cells.push_back(percent(at.precision.micro));
+    cells.push_back(fraction(search.labels[k].reciprocal_rank.micro));
+    rows += row(cells);
+  }
+  return table(header, rows);
+}
+
+std::string retrieval_html(const TaskResult& task) {
+  if (!task.retrieval) return "";
+  std::string html = format("<p>Searched for among %zu images.</p>", task.retrieval->indexed);
+  for (const SearchFigures& search : task.retrieval->searches) {
+    std::string rows;
+    for (const auto& cells : retrieval_rows(search.all)) rows += row(cells);
+    const stats::Averaged& mrr = search.all.reciprocal_rank;
+    html += "<h3>" + escaped(search.name) + "</h3><p>MRR: micro " + fraction(mrr.micro) + ", macro " +
+            fraction(mrr.macro) + "</p>" + table(retrieval_header(), rows) +
+            retrieval_labels_html(task, search);
+  }
+  return html;
+}
+
 std::string task_html(const TaskResult& task) {
   std::string html = "<h2>" + escaped(task.name) + "</h2>" +
                      format("<p>%zu images of %zu patients</p>", task.images, task.groups);
   if (!task.scorers.empty()) html += scorers_html(task);
-  html += comparisons_html(task);
+  html += retrieval_html(task) + comparisons_html(task);
   for (const ScorerResult& scorer : task.scorers) html += scorer_html(task, scorer);
   html += subgroups_html(task) + values_html(task);
   if (task.few_shot) html += few_shot_html(*task.few_shot);

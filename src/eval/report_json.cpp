@@ -1,6 +1,7 @@
 #include <span>
 
 #include "core/json_writer.h"
+#include "eval/format.h"
 #include "eval/report.h"
 
 namespace mii {
@@ -183,10 +184,52 @@ void add_labelled(JsonWriter& json, const TaskResult& task) {
   });
 }
 
+void add(JsonWriter& json, const char* name, const stats::Averaged& averaged) {
+  json.key(name).begin_object();
+  add(json, "micro", averaged.micro);
+  add(json, "macro", averaged.macro);
+  json.end_object();
+}
+
+// of: what is told of a figure's averages.
+template <typename Of>
+void add_figures(JsonWriter& json, const stats::RetrievalFigures& figures, const Of& of) {
+  add_list(json, "at", figures.at, [&](const stats::RetrievalFigures::AtK& at) {
+    json.begin_object().member("k", at.k);
+    for (const RetrievalColumn& column : kRetrievalColumns) add(json, column.key, of(at.*column.which));
+    json.end_object();
+  });
+  add(json, "mrr", of(figures.reciprocal_rank));
+}
+
+void add_retrieval(JsonWriter& json, const TaskResult& task) {
+  const RetrievalResult& retrieval = *task.retrieval;
+  json.member("indexed", retrieval.indexed).key("labels").begin_array();
+  for (size_t k = 0; k < task.labels.size(); ++k) {
+    json.begin_object().member("label", task.labels[k].first).member("images", task.labels[k].second);
+    json.member("indexed", retrieval.indexed_of_label[k]).end_object();
+  }
+  json.end_array();
+  add_list(json, "searches", retrieval.searches, [&](const SearchFigures& search) {
+    json.begin_object().member("name", search.name);
+    add_figures(json, search.all, [](const stats::Averaged& averages) { return averages; });
+    json.key("labels").begin_array();
+    for (size_t k = 0; k < search.labels.size(); ++k) {
+      json.begin_object().member("label", task.labels[k].first);
+      // Of one label, both averages are the same.
+      add_figures(json, search.labels[k], [](const stats::Averaged& averages) { return averages.micro; });
+      json.end_object();
+    }
+    json.end_array().end_object();
+  });
+}
+
 void add_task(JsonWriter& json, const TaskResult& task) {
   json.begin_object();
   json.member("name", task.name).member("images", task.images).member("patients", task.groups);
-  if (task.values.empty())
+  if (task.retrieval)
+    add_retrieval(json, task);
+  else if (task.values.empty())
     add_labelled(json, task);
   else
     add_values(json, task);

@@ -168,9 +168,24 @@ std::string few_shot_text(const FewShotResult& few) {
   return text + "  " + best_head(few) + "\n";
 }
 
+std::string retrieval_text(const RetrievalResult& retrieval) {
+  std::string text;
+  for (const SearchFigures& search : retrieval.searches) {
+    Columns columns(retrieval_header());
+    for (auto& row : retrieval_rows(search.all)) columns.add(std::move(row));
+    const stats::Averaged& mrr = search.all.reciprocal_rank;
+    text += "  " + search.name + ": MRR micro " + fraction(mrr.micro) + ", macro " + fraction(mrr.macro) +
+            "\n" + columns.text("    ");
+  }
+  return text;
+}
+
 std::string task_text(const TaskResult& task, double margin) {
   std::string text = format("\n%s: %zu images of %zu patients", task.name.c_str(), task.images, task.groups);
-  text += task.labels.empty() ? "\n" : format(", %zu labels\n", task.labels.size());
+  if (!task.labels.empty()) text += format(", %zu labels", task.labels.size());
+  if (task.retrieval) text += format(", searched for among %zu images", task.retrieval->indexed);
+  text += "\n";
+  if (task.retrieval) text += retrieval_text(*task.retrieval);
   if (!task.scorers.empty()) text += scorers_text(task);
   text += comparisons_text(task, margin);
   for (const ScorerResult& scorer : task.scorers) text += labels_text(task, scorer);

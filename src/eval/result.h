@@ -12,6 +12,7 @@
 #include "stats/delong.h"
 #include "stats/estimate.h"
 #include "stats/regression.h"
+#include "stats/retrieval.h"
 
 namespace mii {
 
@@ -172,6 +173,20 @@ struct FewShotResult {
   std::vector<FewShotHead> heads;
 };
 
+/// How well images find those with the same label by some vectors.
+struct SearchFigures {
+  std::string name;  ///< of the vectors
+  stats::RetrievalFigures all;
+  std::vector<stats::RetrievalFigures> labels;  ///< of the queries with each label
+};
+
+/// Images of a task as queries of an index.
+struct RetrievalResult {
+  size_t indexed = 0;  ///< images in the index
+  std::vector<size_t> indexed_of_label;
+  std::vector<SearchFigures> searches;  ///< by the model's vectors first
+};
+
 /// The results of a task, or the mean of several; a mean has no labels, subgroups or examples.
 struct TaskResult {
   std::string name;
@@ -185,6 +200,7 @@ struct TaskResult {
   std::vector<ValueComparison> value_comparisons;
   std::vector<ValueSubgroup> value_subgroups;
   std::optional<FewShotResult> few_shot;
+  std::optional<RetrievalResult> retrieval;  ///< where search was asked about, in place of scorers
   std::vector<CorruptionResult> corruptions;
   std::vector<Example> examples;
   std::vector<std::string> notes;  ///< sentences: what could not be computed, and why

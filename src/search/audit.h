@@ -13,7 +13,7 @@ namespace mii::search {
 struct AuditEntry {
   std::string time;    ///< UTC, "2026-11-28T04:30:00Z"
   std::string caller;  ///< in any words
-  std::string query;   ///< SHA-256 of the query's vector, float32, little-endian
+  std::string query;   ///< SHA-256 of the query's vector, or of those of its slices, float32, little-endian
   std::string filter;
   uint64_t version = 0;  ///< of the collection
   std::vector<std::string> ids;

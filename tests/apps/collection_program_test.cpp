@@ -222,6 +222,48 @@ TEST_F(CollectionProgram, DicomFilesSayThemselvesWhoseTheyAre) {
               Not(testing::Contains("images/1.dcm")));
 }
 
+TEST_F(CollectionProgram, VolumesAreFoundByTheirSlices) {
+  for (int i = 0; i < 4; ++i) {
+    std::vector<uint16_t> pixels;
+    for (int p = 0; p < 64; ++p)
+      pixels.push_back(static_cast<uint16_t>(i < 2 ? 10 * p + i : (p + i) % 3 * 99));
+    DicomSet set =
+        dicom_image({.rows = 8, .cols = 8, .stored = 12, .modality = "US", .pixels = numbers(pixels)});
+    const std::string series = std::to_string(i / 2);
+    set.raw(0x00080018, "UI", "1.2.3." + std::to_string(i)).raw(0x0020000E, "UI", "1.2." + series);
+    set.raw(0x00200013, "IS", std::to_string(i));
+    const std::vector<std::byte> bytes = dicom_file(set);
+    fs::create_directories(folder_ / "series" / series);
+    write("series/" + series + "/" + std::to_string(i) + ".dcm",
+          {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  }
+  expect_ok("collection create c");
+  expect_ok("collection add c --images series images" + model());
+  for (const char* rank : {"frequency", "maximum", "sum", "late"}) {
+    const auto answer = search(std::string("c series/0 --volume --rank ") + rank + model());
+    std::vector<std::string> volumes;
+    for (const auto& hit : answer.at("hits").as_array())
+      volumes.emplace_back(hit.at("attributes").at("series").as_string());
+    EXPECT_THAT(volumes, UnorderedElementsAre("1.2.0", "1.2.1")) << rank;
+    EXPECT_EQ(answer.at("evidence").at("searched").to_number<int>(), 4) << rank;  // images have no series
+    EXPECT_TRUE(answer.at("evidence").at("typical").is_null()) << rank;
+  }
+  for (const std::string pool : {"median", "std"}) {
+    expect_ok("embed --volume --images series --output " + pool + ".npy --pool " + pool + model());
+    expect_ok("collection create " + pool);
+    expect_ok("collection add " + pool + " --vectors " + pool + ".npy");
+    const auto answer = search(pool + " series/0 --volume --pool " + pool + model());
+    EXPECT_THAT(answer.at("hits").at(0).at("similarity").to_number<double>(), testing::DoubleNear(1, 1e-5));
+  }
+  EXPECT_THAT(error_of("search std series/0 --volume --pool max" + model(), 2), HasSubstr("pool std"));
+  EXPECT_THAT(error_of("search c series/0 --rank late" + model(), 2), HasSubstr("--volume"));
+  EXPECT_THAT(error_of("search c series/0 --volume --rank size" + model(), 2), HasSubstr("--rank"));
+  EXPECT_THAT(error_of("search c series/0 series/1 --volume --rank late" + model(), 2),
+              HasSubstr("takes one"));
+  EXPECT_THAT(error_of("search c series/0 --volume --rank late --one-per patient" + model(), 2),
+              HasSubstr("excludes"));
+}
+
 TEST_F(CollectionProgram, DuplicatesAreListed) {
   fs::copy_file(folder_ / "images/rgb.png", folder_ / "images/copy.png");
   expect_ok("collection create c");

@@ -567,6 +567,13 @@ TEST_F(Program, EvalRefusesWhatMakesNoFigure) {
   EXPECT_THAT(refused("--subgroup sex"), HasSubstr("has no column 'sex'"));
   EXPECT_THAT(refused("--subgroup modality:x"), HasSubstr("expected numbers behind the colon"));
   EXPECT_THAT(refused("--number age"), HasSubstr("has no column 'age'"));
+  EXPECT_THAT(refused("-k 1,5"), HasSubstr("several numbers with --retrieval alone"));
+  write("tasks.yaml", "tasks:\n- field: modality\n  number: true\n");
+  EXPECT_THAT(refused("--retrieval --tasks " + file("tasks.yaml")), HasSubstr("is about a number"));
+  EXPECT_THAT(refused("--retrieval -k 0"), HasSubstr("not in range 1 to 1000"));
+  for (const char* of_answers :
+       {"--number modality", "--subgroup modality", "--prevalence 0.5", "--few-shot 1"})
+    EXPECT_THAT(refused(std::string("--retrieval ") + of_answers), HasSubstr("excludes"));
 }
 
 TEST_F(Program, EvalAveragesTasksThatShareAMean) {

@@ -91,6 +91,33 @@ TEST(Report, HoldsNumbersOfATask) {
   EXPECT_THAT(to_html(report), HasSubstr("Bland and Altman: k"));
 }
 
+TEST(Report, HoldsTheFiguresOfRetrieval) {
+  TaskResult task{.name = "t", .images = 3, .groups = 2};
+  task.labels = {{"a", 3}, {"b", 0}};
+  const stats::Averaged none{{NAN, NAN, NAN}, {NAN, NAN, NAN}};
+  const stats::RetrievalFigures figures{{{5, {{0.5, 0.25, 0.75}, {0.25, NAN, NAN}}, none, none, none, none}},
+                                        {{0.125, NAN, NAN}, {1, 0, 1}}};
+  task.retrieval = RetrievalResult{7, {4, 3}, {{"embeddings", figures, {figures, {{{.k = 5}}, none}}}}};
+  const EvalReport report = report_of(std::move(task));
+  EXPECT_THAT(to_table(report),
+              HasSubstr("t: 3 images of 2 patients, 2 labels, searched for among 7 images"));
+  EXPECT_THAT(to_table(report), HasSubstr("embeddings: MRR micro 0.1250, macro 1.0000 (0.0000-1.0000)\n"));
+  EXPECT_THAT(to_table(report), HasSubstr("    micro    5  50.0 % (25.0-75.0)  -                 -"));
+  EXPECT_THAT(to_table(report), HasSubstr("    macro    5  25.0 %              -                 -"));
+  EXPECT_THAT(to_json(report), HasSubstr(R"({"label": "b", "images": 0, "indexed": 3})"));
+  EXPECT_THAT(
+      to_json(report),
+      HasSubstr(R"("at": [{"k": 5, "precision": {"micro": {"value": 0.5, "low": 0.25, "high": 0.75})"));
+  EXPECT_THAT(to_json(report),
+              HasSubstr(R"("labels": [{"label": "a", "at": [{"k": 5, "precision": {"value": 0.5)"));
+  EXPECT_THAT(to_html(report),
+              HasSubstr("<tr><td>micro</td><td>5</td><td>50.0 % (25.0-75.0)</td><td>-</td>"));
+  EXPECT_THAT(to_html(report),
+              HasSubstr("<tr><td>a</td><td>3</td><td>4</td><td>50.0 % (25.0-75.0)</td><td>0.1250</td></tr>"));
+  EXPECT_THAT(to_html(report), Not(HasSubstr("<td>b</td>")));
+  EXPECT_THAT(to_html(report), Not(HasSubstr("nan")));
+}
+
 TEST(Report, SaysWhetherAnyHeadIsBetterThanZeroShot) {
   const auto said = [](double top1) {
     TaskResult task{.name = "t", .images = 1, .groups = 1};
