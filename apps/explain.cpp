@@ -117,8 +117,9 @@ Question ask_head(const Flags& flags, const Engine& engine) {
     if (!flags.model.quiet) say("warning: the head was fitted to vectors of another making: " + difference);
   const heads::HeadParts& parts = head.parts();
   if (parts.voters)
-    refuse(flags.head + ": its neighbours vote, so its scores are no sum over the image; heads of kind " +
-           "logistic, ridge and lp++ have such sums");
+    refuse(flags.head +
+           ": its neighbours vote, so its scores are no sum over the image; heads of the other kinds " +
+           "have such sums");
   Question question{.labels = parts.labels, .scored = Matrix(parts.labels.size(), head.dim())};
   for (size_t k = 0; k < parts.labels.size(); ++k) {
     const std::span<const double> row = parts.coefficients.row(k);
