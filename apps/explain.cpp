@@ -118,7 +118,7 @@ Question ask_head(const Flags& flags, const Engine& engine) {
   const heads::HeadParts& parts = head.parts();
   if (parts.voters)
     refuse(flags.head +
-           ": its neighbours vote, so its scores are no sum over the image; heads of the other kinds " +
+           ": its neighbours vote, so its scores are no sum over the image; heads of the other kinds "
            "have such sums");
   Question question{.labels = parts.labels, .scored = Matrix(parts.labels.size(), head.dim())};
   for (size_t k = 0; k < parts.labels.size(); ++k) {
