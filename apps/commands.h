@@ -12,6 +12,7 @@ enum ExitStatus { kOk = 0, kFailed = 1, kUsage = 2, kSomeInputsFailed = 3, kInte
 using Command = std::function<int()>;
 
 void add_classify(CLI::App& app, Command& chosen);
+void add_explain(CLI::App& app, Command& chosen);
 void add_embed(CLI::App& app, Command& chosen);
 void add_labels(CLI::App& app, Command& chosen);
 void add_info(CLI::App& app, Command& chosen);

@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
       "Exit status: 0 done; 1 failed; 2 wrong usage; 3 done, but some inputs failed; 130 interrupted.");
   mii::Command chosen;
   mii::add_classify(app, chosen);
+  mii::add_explain(app, chosen);
   mii::add_labels(app, chosen);
   mii::add_embed(app, chosen);
   mii::add_inspect(app, chosen);

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "mii/explain.h"
 #include "mii/export.h"
 #include "mii/head.h"
 #include "mii/identity.h"
@@ -117,6 +118,11 @@ class MII_API Engine {
                           const ClassifyOptions& options = {}) const;
 
   ImageTokens encode_image_tokens(const Image& image) const;
+
+  /// Where in each image its scores in these directions come from; any number of directions after one
+  /// computation. directions: [K, embedding_dim]. Throws Error{invalid_argument} for directions of another
+  /// width, Error{unsupported} for a model whose last stage has one token.
+  std::vector<TokenMaps> explain(std::span<const Image> images, const Matrix& directions) const;
 
   /// Tokens of a text as the text tower sees it: start and end tokens count, what is cut off does not.
   /// Throws as encode_texts does.

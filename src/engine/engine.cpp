@@ -10,6 +10,7 @@
 #include "engine/compute_thread.h"
 #include "engine/model_digest.h"
 #include "engine/text_cache.h"
+#include "engine/token_maps.h"
 #include "image/preprocess.h"
 #include "mii/error.h"
 #include "model/davit.h"
@@ -99,6 +100,7 @@ class Engine::Impl {
   Matrix encode_texts(std::span<const std::string> texts);
   ZeroShotHead zero_shot_head(std::span<const std::string> labels, const ClassifyOptions& options);
   ImageTokens encode_image_tokens(const Image& image);
+  std::vector<TokenMaps> explain(std::span<const Image> images, const Matrix& directions);
   size_t count_tokens(std::string_view text) const {
     return tokenizer_.encode(std::string(text), info_.text_context_length).size();
   }
@@ -110,6 +112,8 @@ class Engine::Impl {
   ConstRows image_tokens(std::span<const Image> images);
   void embed_images(std::span<const Image> images, std::span<float> vectors);
   void embed_texts(std::span<const std::vector<int32_t>> ids, std::span<float> vectors);
+
+  const TowerEnd& tower_end();
 
   void fill_info(const ModelFolder& folder);
   Matrix compute_texts(std::span<const std::string> texts);
@@ -124,6 +128,7 @@ class Engine::Impl {
   ModelDigest digest_;
 
   // Used on the compute thread only.
+  std::optional<TowerEnd> tower_end_;  // read with the first map
   std::optional<Davit> image_tower_;
   std::optional<TextTransformer> text_tower_;  // created with the first text
 
@@ -254,6 +259,44 @@ ImageTokens Engine::Impl::encode_image_tokens(const Image& image) {
   return result;
 }
 
+const TowerEnd& Engine::Impl::tower_end() {
+  if (tower_end_) return *tower_end_;
+  const WeightReader weights(checkpoint_, *backend_);
+  TowerEnd end{weights.vector("image_encoder.norms.weight"), weights.vector("image_encoder.norms.bias"),
+               Davit::kEpsilon, heads::Rows64(info_.stage_dims.back(), info_.embedding_dim)};
+  const std::vector<float> projection = weights.vector("image_projection");
+  for (size_t c = 0; c < end.projection.rows(); ++c)
+    std::ranges::copy(std::span(projection).subspan(c * info_.embedding_dim, info_.embedding_dim),
+                      end.projection.row(c).begin());
+  return tower_end_.emplace(std::move(end));
+}
+
+std::vector<TokenMaps> Engine::Impl::explain(std::span<const Image> images, const Matrix& directions) {
+  if (directions.cols() != info_.embedding_dim)
+    throw Error(ErrorCode::invalid_argument, "directions of " + std::to_string(directions.cols()) +
+                                                 " values, expected " + std::to_string(info_.embedding_dim) +
+                                                 " as of the model's vectors");
+  const Grid grid = image_tower_->last_grid();
+  if (grid.tokens() == 1)
+    throw Error(ErrorCode::unsupported, "the model's last stage has one token: it says nothing of where");
+  std::optional<ScoreSplitter> splitter;
+  compute_.run([&] { splitter.emplace(tower_end(), directions); });
+  ImageTokens tokens{Matrix(static_cast<size_t>(grid.tokens()), info_.stage_dims.back()),
+                     static_cast<size_t>(grid.height), static_cast<size_t>(grid.width)};
+  Matrix vector(1, info_.embedding_dim);
+  std::vector<TokenMaps> maps;
+  for (const Image& image : images) {
+    compute_.run([&] {
+      const ConstRows last = image_tokens({&image, 1});
+      backend_->download(last, tokens.tokens.values());
+      backend_->download(image_tower_->embed(last), vector.values());
+    });
+    expect_finite(vector);
+    maps.push_back(splitter->split(tokens, vector.row(0)));
+  }
+  return maps;
+}
+
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
@@ -300,6 +343,10 @@ TextCacheCounts Engine::text_cache_counts() const { return impl_->text_cache_cou
 
 ImageTokens Engine::encode_image_tokens(const Image& image) const {
   return impl_->encode_image_tokens(image);
+}
+
+std::vector<TokenMaps> Engine::explain(std::span<const Image> images, const Matrix& directions) const {
+  return impl_->explain(images, directions);
 }
 
 }  // namespace mii

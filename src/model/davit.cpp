@@ -5,11 +5,6 @@
 #include <utility>
 
 namespace mii {
-namespace {
-
-constexpr float kEpsilon = 1e-5f;
-
-}  // namespace
 
 Davit::Davit(const ImageTowerConfig& config, const WeightReader& weights, Backend& backend)
     : config_(config),

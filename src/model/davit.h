@@ -21,6 +21,8 @@ using Observer = std::function<void(std::string_view module, ConstRows x)>;
 /// projection into the space that it shares with texts.
 class Davit {
  public:
+  static constexpr float kEpsilon = 1e-5f;  ///< of the layer norms
+
   Davit(const ImageTowerConfig& config, const WeightReader& weights, Backend& backend);
 
   /// images: [B] of [height, width, 3] bytes of RGB. Returns the last stage's tokens [B*N, C]; they live

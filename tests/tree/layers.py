@@ -12,6 +12,7 @@ PUBLIC = {
     "precision.h": "backend",
     "head.h": "heads",
     "engine.h": "engine",
+    "explain.h": "engine",
     "series.h": "pipeline",
 }
 

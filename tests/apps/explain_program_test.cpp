@@ -1,0 +1,126 @@
+// mii explain as its users run it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <fstream>
+#include <sstream>
+
+#include "mii/image.h"
+#include "procedural_model.h"
+
+namespace mii {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+using testing::HasSubstr;
+
+std::string text_of(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+struct Result {
+  int status;
+  std::string out;
+  std::string err;
+};
+
+class ExplainProgram : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("mii-explain-" + std::to_string(getpid()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    for (int n = 0; n < 10; ++n) {
+      std::string pixels = "P5 8 8 255\n";
+      for (int p = 0; p < 64; ++p)
+        pixels += static_cast<char>(((p % 8 < 4) == (n % 2 == 0) ? 180 : 20) + (p * 37 + n * 101) % 50);
+      std::ofstream(folder_ / (std::to_string(n) + ".pgm"), std::ios::binary) << pixels;
+    }
+    std::ofstream(folder_ / "bad.png") << "no image";
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string file(const std::string& name) const { return (folder_ / name).string(); }
+  std::string model() const { return " --precision f32 --model " + model_.folder().string() + " "; }
+  Result run(const std::string& command, const std::string& arguments) const {
+    const std::string line = std::string(MII_PROGRAM) + " " + command + model() + arguments + " >" +
+                             file("out") + " 2>" + file("err");
+    const int status = std::system(line.c_str());
+    return {WEXITSTATUS(status), text_of(folder_ / "out"), text_of(folder_ / "err")};
+  }
+  Result explain(const std::string& arguments) const { return run("explain", arguments); }
+
+  ProceduralModel model_{"tiny-a"};
+  fs::path folder_;
+};
+
+double sum_of(const json::value& grid) {
+  double sum = 0;
+  for (const json::value& row : grid.as_array())
+    for (const json::value& part : row.as_array()) sum += part.to_number<double>();
+  return sum;
+}
+
+TEST_F(ExplainProgram, PartsAndConstantAddUpToTheScoreAndTheMapToNothing) {
+  const Result r = explain("--json --labels a b c --out " + file("maps") + " " + file("0.pgm"));
+  ASSERT_EQ(r.status, 0) << r.err;
+  const json::object answer = json::parse(r.out).as_object();
+  ASSERT_EQ(answer.at("labels").as_array().size(), 3u);
+  for (const json::value& label : answer.at("labels").as_array()) {
+    EXPECT_NEAR(sum_of(label.at("parts")) + label.at("constant").to_number<double>(),
+                label.at("score").to_number<double>(), 1e-5);
+    EXPECT_NEAR(sum_of(label.at("map")), 0, 1e-5);
+  }
+  for (const char* name : {"1-0.pgm-1.png", "1-0.pgm-2.png", "1-0.pgm-3.png"})
+    EXPECT_GT(Image::read(folder_ / "maps" / name).width(), 0u);
+}
+
+TEST_F(ExplainProgram, SaysAgainstWhatMapsAreShown) {
+  EXPECT_THAT(explain("--labels a -- " + file("0.pgm")).err, HasSubstr("the catalogue's modalities"));
+  EXPECT_THAT(explain("--labels a b -- " + file("0.pgm")).err, HasSubstr("the mean of the labels"));
+  const Result versus = explain("--labels a --versus b " + file("0.pgm"));
+  EXPECT_THAT(versus.err, HasSubstr("maps are shown against b"));
+  EXPECT_THAT(versus.out, HasSubstr("a and not b"));
+}
+
+TEST_F(ExplainProgram, ExplainsLinearHeadsAndRefusesNeighbours) {
+  std::ofstream table(folder_ / "images.csv");
+  table << "path,patient,side,age\n";
+  for (int n = 0; n < 10; ++n)
+    table << n << ".pgm,p" << n << ',' << (n % 2 == 0 ? "left" : "right") << ',' << 20 + n << '\n';
+  table.close();
+  const std::string fit = file("images.csv") + " --out " + file("x.head") + " --field ";
+  for (const char* head : {"side", "age --kind ridge"}) {
+    ASSERT_EQ(run("fit", fit + head).status, 0);
+    const Result r = explain("--json --head " + file("x.head") + " " + file("0.pgm"));
+    ASSERT_EQ(r.status, 0) << r.err;
+    const json::value answer = json::parse(r.out);
+    for (const json::value& label : answer.as_object().at("labels").as_array())
+      EXPECT_NEAR(sum_of(label.at("parts")) + label.at("constant").to_number<double>(),
+                  label.at("score").to_number<double>(), 1e-3);
+  }
+  ASSERT_EQ(run("fit", fit + "side --kind knn").status, 0);
+  const Result r = explain("--head " + file("x.head") + " " + file("0.pgm"));
+  EXPECT_NE(r.status, 0);
+  EXPECT_THAT(r.err, HasSubstr("neighbours vote"));
+}
+
+TEST_F(ExplainProgram, ABadImageIsListedAndTheOthersAreExplained) {
+  const Result r = explain("--labels a b -- " + file("bad.png") + " " + file("0.pgm"));
+  EXPECT_EQ(r.status, 3);
+  EXPECT_THAT(r.err, HasSubstr("bad.png"));
+  EXPECT_THAT(r.out, HasSubstr("0.pgm"));
+}
+
+TEST_F(ExplainProgram, RefusesALabelAgainstItself) {
+  EXPECT_THAT(explain("--labels a --versus a " + file("0.pgm")).err, HasSubstr("there is no other label"));
+}
+
+}  // namespace
+}  // namespace mii
