@@ -183,7 +183,8 @@ std::vector<std::unique_ptr<Scorer>> scorers_of(const Flags& flags, const Loaded
 }
 
 void warn_of_unknown_labels(const EvaluationOptions& options, const EvalReport& report) {
-  for (const auto& [label, value] : options.figures.prevalences) {
+  for (const auto& prevalence : options.figures.prevalences) {
+    const std::string& label = prevalence.first;
     const auto has = [&](const TaskResult& task) {
       return std::ranges::find(task.labels, label, &std::pair<std::string, size_t>::first) !=
              task.labels.end();

@@ -133,8 +133,7 @@ class Scan {
     for (Context& context : contexts_) context.a = a;
     for (RunContext& context : run_contexts_) context.a = a;
     gradients_.resize(2 * static_cast<size_t>(c_.maxval) + 1);
-    for (int d = -c_.maxval; d <= c_.maxval; ++d)
-      gradients_[place_of(d)] = quantized(d);
+    for (int d = -c_.maxval; d <= c_.maxval; ++d) gradients_[place_of(d)] = quantized(d);
   }
 
   // The next line of all components. Their values begin at column 1.

@@ -32,7 +32,7 @@ class Ranking {
     limit_ = 2 * candidates_.size() + 1024;
   }
 
-  void take(Ranking other) {
+  void take(const Ranking& other) {
     for (const Candidate& c : other.candidates_) offer(c.lower, c.upper, c.row);
   }
 

@@ -99,7 +99,7 @@ class Rankings {
   std::vector<Ranking> begin() const { return {rankings_.size(), Ranking(k_)}; }
   void take(std::vector<Ranking> found) {
     const std::lock_guard lock(mutex_);
-    for (size_t q = 0; q < rankings_.size(); ++q) rankings_[q].take(std::move(found[q]));
+    for (size_t q = 0; q < rankings_.size(); ++q) rankings_[q].take(found[q]);
   }
   std::vector<Ranking::Candidate> finish(size_t query) { return rankings_[query].finish(); }
 

@@ -41,7 +41,7 @@ class Router {
     enum class Kind { word, parameter, rest };
     Kind kind;
     std::string text;                                  ///< the word, or the parameter's name
-    auto operator<=>(const Segment&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 errs
+    auto operator<=>(const Segment&) const = default;
   };
   struct Pattern {
     std::vector<Segment> segments;

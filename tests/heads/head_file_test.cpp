@@ -46,7 +46,7 @@ std::string refusal(const std::vector<std::byte>& bytes) {
   try {
     parse_head(bytes, "x.head");
   } catch (const Error& e) {
-    EXPECT_THAT(to_string(e.code()), testing::AnyOf("corrupt_weights", "unsupported"));
+    EXPECT_THAT(e.code(), testing::AnyOf(ErrorCode::corrupt_weights, ErrorCode::unsupported));
     EXPECT_THAT(e.what(), HasSubstr("x.head"));
     return e.what();
   }
