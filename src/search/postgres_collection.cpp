@@ -65,6 +65,11 @@ void expect_no_zero_byte(std::string_view text) {
     refuse("a text with a zero byte, which PostgreSQL cannot keep");
 }
 
+// Whether a table or index is in the schema of the collection, and not just in one that stands behind it.
+std::string is_there(const std::string& name) {
+  return "to_regclass(quote_ident(current_schema()) || '." + name + "') IS NOT NULL";
+}
+
 std::string json_of(std::span<const std::string> texts) {
   for (const std::string& text : texts) expect_no_zero_byte(text);
   return JsonWriter(JsonWriter::Style::compact).value(texts).finish();
@@ -145,7 +150,7 @@ struct PostgresCollection::Candidates {
 void PostgresCollection::create(const std::string& url) {
   Postgres database(url);
   database.write([&] {
-    if (database.run("SELECT to_regclass('mii_format') IS NOT NULL").truth(0, 0))
+    if (database.run("SELECT " + is_there("mii_format")).truth(0, 0))
       throw Error(ErrorCode::io, database.name() + ": is there already");
     if (!database.run("SELECT current_setting('server_encoding') = 'UTF8'").truth(0, 0))
       throw Error(ErrorCode::io, database.name() + ": the database is not in UTF-8");
@@ -165,7 +170,7 @@ void PostgresCollection::create(const std::string& url) {
 PostgresCollection::PostgresCollection(std::string url, Access access) : database_(std::move(url)) {
   int64_t format = 0;
   database_.read([&] {
-    if (database_.run("SELECT to_regclass('mii_format') IS NULL").truth(0, 0))
+    if (!database_.run("SELECT " + is_there("mii_format")).truth(0, 0))
       throw Error(ErrorCode::io, database_.name() + ": is no collection");
     format = database_.run("SELECT format FROM mii_format").integer(0, 0);
   });
@@ -191,10 +196,9 @@ void PostgresCollection::migrate() {
 }
 
 PostgresCollection::State PostgresCollection::state(const char* lock) {
-  const PostgresRows rows =
-      database_.run(std::string("SELECT dim, identity, version, first_version, next_number, items, removed, "
-                                "to_regclass('mii_vectors_hnsw') IS NOT NULL FROM mii_state") +
-                    lock);
+  const PostgresRows rows = database_.run(
+      std::string("SELECT dim, identity, version, first_version, next_number, items, removed, ") +
+      is_there("mii_vectors_hnsw") + " FROM mii_state" + lock);
   if (rows.rows() != 1) throw Error(ErrorCode::io, database_.name() + ": its state is missing");
   State state;
   state.dim = static_cast<size_t>(rows.integer(0, 0));

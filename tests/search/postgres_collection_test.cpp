@@ -67,6 +67,24 @@ TEST_F(PostgresCollections, AnOlderFormatIsMigratedByTheNextWriter) {
   EXPECT_EQ(PostgresCollection(url_).info().items, size_t{0});
 }
 
+TEST_F(PostgresCollections, EachSchemaHasACollectionOfItsOwn) {
+  PostgresCollection::create(url_);
+  PostgresCollection collection(url_, Access::write);
+  fill(collection, clustered_vectors(10, kDim, 9));
+  collection.create_index();
+  const std::string other = PostgresSchema(schema_ + "_b").url();
+  // The first collection's schema stands behind that of the second.
+  const std::string behind = other + "," + schema_;
+  EXPECT_THAT(opening_error(behind), HasSubstr("is no collection"));
+  PostgresCollection::create(behind);
+  PostgresCollection second(behind, Access::write);
+  fill(second, clustered_vectors(3, kDim, 10));
+  EXPECT_THAT(error_of([&] { second.search(clustered_vectors(1, kDim, 11), {.stage = Stage::hnsw}); }),
+              HasSubstr("has no index hnsw"));
+  EXPECT_EQ(second.info().items, size_t{3});
+  EXPECT_EQ(collection.info().items, size_t{10});
+}
+
 TEST_F(PostgresCollections, TextsWithAZeroByteAreRefused) {
   PostgresCollection::create(url_);
   PostgresCollection collection(url_, Access::write);
