@@ -35,6 +35,7 @@ test:
 	@scripts/install-packages build test train
 	@scripts/fetch-docs-assets build/docs-assets
 	@scripts/serve-test-venv build/serve-venv
+	@scripts/postgres-test-venv build/postgres-venv
 	cmake --preset release -DMII_BUILD_TRAINER=ON
 	cmake --build --preset release -j $(JOBS)
 	ctest --preset release -j $(JOBS)

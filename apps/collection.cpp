@@ -14,13 +14,16 @@
 #include "output.h"
 #include "pipeline/identity.h"
 #include "search/folder_collection.h"
+#include "search/open.h"
+#include "search/postgres_collection.h"
 
 namespace mii {
 namespace {
 
+using search::Access;
+using search::Collection;
 using search::FolderCollection;
 using search::Item;
-using Access = FolderCollection::Access;
 
 constexpr size_t kBatch = 4096;         // items of one change
 constexpr size_t kTypicalSample = 200;  // items whose nearest others are looked at
@@ -48,9 +51,10 @@ struct Counts {
 /// Adds items in changes of some size, and leaves out those that are there already.
 class Adding {
  public:
-  explicit Adding(const Flags& flags) : flags_(flags), collection_(flags.folder, Access::write) {}
+  explicit Adding(const Flags& flags)
+      : flags_(flags), opened_(search::open_collection(flags.folder, Access::write)), collection_(*opened_) {}
 
-  FolderCollection& collection() { return collection_; }
+  Collection& collection() { return collection_; }
 
   void add(std::span<const Item> items, const Matrix& vectors, const Identity& identity) {
     const search::AddCounts counts = collection_.add(items, vectors, identity);
@@ -94,7 +98,7 @@ class Adding {
     const search::CollectionInfo info = collection_.info();
     if (!flags_.model.quiet)
       say(std::to_string(counts_.added) + " added, " + std::to_string(counts_.replaced) + " replaced, " +
-          std::to_string(counts_.unchanged) + " unchanged; " + flags_.folder + " has " +
+          std::to_string(counts_.unchanged) + " unchanged; " + search::shown_name(flags_.folder) + " has " +
           std::to_string(info.items) + " items, version " + std::to_string(info.version));
     if (interrupted()) say("interrupted; the same command continues");
     return report(failures);
@@ -102,7 +106,8 @@ class Adding {
 
  private:
   const Flags& flags_;
-  FolderCollection collection_;
+  std::unique_ptr<Collection> opened_;
+  Collection& collection_;
   Counts counts_;
   std::vector<Item> changed_;
 };
@@ -232,27 +237,28 @@ int add_vectors(const Flags& flags) {
 }
 
 int create(const Flags& flags) {
-  FolderCollection::create(flags.folder, flags.store == "bf16" ? DType::bf16 : DType::f32);
+  search::create_collection(flags.folder, flags.store == "bf16" ? DType::bf16 : DType::f32);
   return kOk;
 }
 
 int remove_items(const Flags& flags) {
-  FolderCollection collection(flags.folder, Access::write);
+  const auto opened = search::open_collection(flags.folder, Access::write);
+  Collection& collection = *opened;
   std::vector<std::string> ids = flags.ids;
   if (!flags.ids_from.empty()) ids = pipeline::read_lines(flags.ids_from);
   const size_t removed = collection.remove(ids);
-  say(std::to_string(removed) + " of " + std::to_string(ids.size()) + " removed; " + flags.folder + " has " +
-      std::to_string(collection.info().items) + " items");
+  say(std::to_string(removed) + " of " + std::to_string(ids.size()) + " removed; " +
+      search::shown_name(flags.folder) + " has " + std::to_string(collection.info().items) + " items");
   return removed == ids.size() ? kOk : kSomeInputsFailed;
 }
 
 int compact(const Flags& flags) {
-  FolderCollection(flags.folder, Access::write).compact();
+  search::open_collection(flags.folder, Access::write)->compact();
   return kOk;
 }
 
 int print_info(const Flags& flags) {
-  const search::CollectionInfo info = FolderCollection(flags.folder).info();
+  const search::CollectionInfo info = search::open_collection(flags.folder)->info();
   const std::string precision = info.precision == DType::f32 ? "f32" : "bf16";
   if (flags.json) {
     JsonWriter json(JsonWriter::Style::spaced);
@@ -280,9 +286,9 @@ int print_info(const Flags& flags) {
 }
 
 int verify(const Flags& flags) {
-  const std::vector<std::string> faults = FolderCollection(flags.folder).verify();
+  const std::vector<std::string> faults = search::open_collection(flags.folder)->verify();
   for (const std::string& fault : faults) say(fault);
-  if (faults.empty()) print_line(flags.folder + ": no fault found");
+  if (faults.empty()) print_line(search::shown_name(flags.folder) + ": no fault found");
   return faults.empty() ? kOk : kFailed;
 }
 
@@ -293,9 +299,11 @@ std::string quoted_field(std::string_view text) {
 }
 
 int export_items(const Flags& flags) {
-  FolderCollection collection(flags.folder);
+  const auto opened = search::open_collection(flags.folder);
+  Collection& collection = *opened;
   const search::CollectionInfo info = collection.info();
-  if (!info.identity) throw Error(ErrorCode::invalid_argument, flags.folder + ": is empty");
+  if (!info.identity)
+    throw Error(ErrorCode::invalid_argument, search::shown_name(flags.folder) + ": is empty");
   pipeline::check_vector_extension(flags.to);
   std::vector<pipeline::VectorSource> sources;
   AtomicFile table(flags.to + ".items.csv");
@@ -319,12 +327,27 @@ int export_items(const Flags& flags) {
   return kOk;
 }
 
+void expect_folder(const Flags& flags, const char* instead) {
+  if (search::is_postgres(flags.folder))
+    throw Error(ErrorCode::unsupported,
+                search::shown_name(flags.folder) + ": this is for folders; " + instead);
+}
+
+int make_index(const Flags& flags) {
+  if (!search::is_postgres(flags.folder))
+    throw Error(ErrorCode::unsupported, flags.folder + ": a folder needs no index");
+  search::PostgresCollection(flags.folder, Access::write).create_index();
+  return kOk;
+}
+
 int snapshot(const Flags& flags) {
+  expect_folder(flags, "pg_dump copies one version of a database");
   FolderCollection(flags.folder).snapshot(flags.to);
   return kOk;
 }
 
 int rebuild(const Flags& flags) {
+  expect_folder(flags, "add the images to another schema of the database");
   FolderCollection collection(flags.folder, Access::write);
   const std::string preprocessing = pipeline::preprocessing_text(flags.decode.options());
   const Engine engine = flags.model.open();
@@ -361,7 +384,7 @@ int rebuild(const Flags& flags) {
 CLI::App* add_command(CLI::App& parent, const char* name, const char* help,
                       const std::shared_ptr<Flags>& flags) {
   CLI::App* command = parent.add_subcommand(name, help);
-  command->add_option("folder", flags->folder, "Folder of the collection")->required();
+  command->add_option("folder", flags->folder, "Folder of the collection, or postgresql://...")->required();
   return command;
 }
 
@@ -397,7 +420,7 @@ void add_collection(CLI::App& app, Command& chosen) {
     command->callback([flags, run, &chosen] { chosen = [flags, run] { return run(*flags); }; });
   };
   simple("create", "Make an empty collection", create, [](CLI::App& command, Flags& flags) {
-    command.add_option("--store", flags.store, "Precision of the stored vectors")
+    command.add_option("--store", flags.store, "Precision of the stored vectors; of a database f32")
         ->check(CLI::IsMember({"f32", "bf16"}))
         ->capture_default_str();
   });
@@ -408,6 +431,8 @@ void add_collection(CLI::App& app, Command& chosen) {
         ->excludes(ids);
   });
   simple("compact", "Write everything anew without what was removed, and swap at once", compact);
+  simple("index", "Make the index of a database: approximate searches, faster from some 20 000 items on",
+         make_index);
   simple("info", "What is in it", print_info,
          [](CLI::App& command, Flags& flags) { command.add_flag("--json", flags.json, "One JSON object"); });
   simple("verify", "Read everything and look for damage", verify);

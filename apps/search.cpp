@@ -19,7 +19,8 @@
 #include "search/audit.h"
 #include "search/duplicates.h"
 #include "search/evidence.h"
-#include "search/folder_collection.h"
+#include "search/open.h"
+#include "search/postgres.h"
 #include "search/query.h"
 #include "search/volumes.h"
 #include "volume_flags.h"
@@ -27,7 +28,7 @@
 namespace mii {
 namespace {
 
-using search::FolderCollection;
+using search::Collection;
 using search::Item;
 
 /// What a query is made of: what hits are to be like, or not to be like.
@@ -66,7 +67,7 @@ struct Flags {
 /// Makes vectors of examples. The model is opened when the first file or text comes.
 class ExampleEncoder {
  public:
-  ExampleEncoder(const Flags& flags, FolderCollection& collection)
+  ExampleEncoder(const Flags& flags, Collection& collection)
       : flags_(flags), collection_(collection), identity_(collection.info().identity) {}
 
   Matrix encode(const Examples& examples) {
@@ -162,14 +163,14 @@ class ExampleEncoder {
   }
 
   const Flags& flags_;
-  FolderCollection& collection_;
+  Collection& collection_;
   std::optional<Identity> identity_;
   std::optional<Engine> engine_;
   std::set<std::string> warned_;
 };
 
 // The patients of the examples that hits are to be like: as stored, or as DICOM files say.
-std::set<std::string> patients_of(const Examples& examples, FolderCollection& collection) {
+std::set<std::string> patients_of(const Examples& examples, Collection& collection) {
   std::set<std::string> patients;
   const auto add = [&](std::string_view patient) {
     if (!patient.empty()) patients.emplace(patient);
@@ -182,7 +183,7 @@ std::set<std::string> patients_of(const Examples& examples, FolderCollection& co
   return patients;
 }
 
-search::SearchOptions options_of(const Flags& flags, FolderCollection& collection) {
+search::SearchOptions options_of(const Flags& flags, Collection& collection) {
   search::SearchOptions options{
       .k = flags.k,
       .leave_out = flags.like.ids,
@@ -210,7 +211,7 @@ void add_thumbnails(search::Answer& answer, const DecodeOptions& decode) {
   }
 }
 
-search::Evidence evidence_of(const Flags& flags, FolderCollection& collection, const Matrix& query,
+search::Evidence evidence_of(const Flags& flags, search::Collection& collection, const Matrix& query,
                              const search::SearchOptions& options) {
   if (flags.rank.empty()) return search_with_evidence(collection, query, options, flags.votes);
   const search::VolumeRank rank = search::parse_volume_rank(flags.rank);
@@ -221,7 +222,10 @@ search::Evidence evidence_of(const Flags& flags, FolderCollection& collection, c
 }
 
 int run_search(const Flags& flags) {
-  FolderCollection collection(flags.collection);
+  if (flags.audit && search::is_postgres(flags.collection))
+    throw Error(ErrorCode::unsupported, "--audit: a database keeps no audit; its server logs statements");
+  const auto opened = search::open_collection(flags.collection);
+  Collection& collection = *opened;
   const search::SearchOptions options = options_of(flags, collection);
   ExampleEncoder encoder(flags, collection);
   Matrix query;
@@ -239,7 +243,7 @@ int run_search(const Flags& flags) {
   if (!flags.html.empty()) {
     add_thumbnails(evidence.answer, flags.decode.options());
     AtomicFile page(flags.html);
-    page.write(to_html(evidence, "Search in " + flags.collection));
+    page.write(to_html(evidence, "Search in " + search::shown_name(flags.collection)));
     page.commit();
   }
   if (flags.json)
@@ -258,7 +262,8 @@ struct DuplicateFlags {
 };
 
 int run_duplicates(const DuplicateFlags& flags) {
-  FolderCollection collection(flags.collection);
+  const auto opened = search::open_collection(flags.collection);
+  Collection& collection = *opened;
   Progress progress(collection.info().items, "items", flags.quiet);
   search::DuplicateOptions options{.at_least = flags.at_least,
                                    .progress = [&](size_t n) { progress.advance(n); },
@@ -291,7 +296,8 @@ void add_search(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command =
       app.add_subcommand("search", "Find the items of a collection that are most like a query");
-  command->add_option("collection", flags->collection, "Folder of the collection")->required();
+  command->add_option("collection", flags->collection, "Folder of the collection, or postgresql://...")
+      ->required();
   command->add_option("query", flags->like.files,
                       "Images or DICOM files; of several things, hits are to be like all of them");
   command->add_option("--text", flags->like.texts, "Texts");
@@ -314,7 +320,9 @@ void add_search(CLI::App& app, Command& chosen) {
           ->needs(command->get_option("--volume"));
   command->add_option("-k", flags->k, "Hits")->capture_default_str();
   command->add_option("--filter", flags->filter, "Hits meet this: \"modality = 'Ultrasound' and age < 40\"");
-  command->add_option("--stage", flags->stage, "auto, exact, int8, signs or hamming: docs/search.md")
+  command
+      ->add_option("--stage", flags->stage,
+                   "auto, exact, int8, signs or hamming; of a database auto, exact or hnsw: docs/search.md")
       ->capture_default_str();
   command->add_flag("--exact", flags->exact, "Read every stored vector: --stage exact");
   command->add_option("--one-per", flags->one_per,
@@ -345,7 +353,8 @@ void add_search(CLI::App& app, Command& chosen) {
 void add_duplicates(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<DuplicateFlags>();
   CLI::App* command = app.add_subcommand("duplicates", "List the near-duplicates in a collection");
-  command->add_option("collection", flags->collection, "Folder of the collection")->required();
+  command->add_option("collection", flags->collection, "Folder of the collection, or postgresql://...")
+      ->required();
   command->add_option("--at-least", flags->at_least, "Similarity of near-duplicates")
       ->check(CLI::Range(-1.0, 1.0))
       ->capture_default_str();

@@ -52,6 +52,12 @@ struct CollectionInfo {
   std::vector<std::string> columns;  ///< in the order in which they came
 };
 
+/// The distribution of how similar the items' nearest others are, of a sample.
+struct Typical {
+  uint64_t version = 0;
+  std::vector<float> nearest;  ///< ascending
+};
+
 struct SearchOptions {
   size_t k = 10;                       ///< 1 to kMaxHits
   std::optional<Filter> filter;        ///< items that do not meet it are no hits
@@ -84,6 +90,8 @@ struct AddCounts {
   size_t replaced = 0;
 };
 
+enum class Access { read, write };
+
 /// Vectors with their items, all made by one model. What add and remove have returned from survives the end
 /// of the process and of the machine. Methods may be called by several threads, and then run one after
 /// another. Everything may throw Error{io}.
@@ -114,6 +122,18 @@ class Collection {
   /// queries: [n, D], unit vectors. Throws Error{invalid_argument} for queries of another length, a k out of
   /// range, a column that no item has, or a version that is not kept.
   virtual std::vector<Answer> search(const Matrix& queries, const SearchOptions& options) = 0;
+
+  /// Drops the rows that were removed, at once. Versions before are then no longer kept.
+  virtual void compact() = 0;
+
+  /// Reads everything; what is wrong, a sentence each.
+  virtual std::vector<std::string> verify() = 0;
+
+  /// How similar the items' nearest others are, as the last measure_typical() found.
+  virtual std::optional<Typical> typical() = 0;
+  /// Looks at a sample of `sample` items at most: at each one's nearest other, of another patient where
+  /// patients are known.
+  virtual void measure_typical(size_t sample) = 0;
 };
 
 /// How an identity fits that of a collection. Precision and version may differ, with a warning: the vectors

@@ -128,7 +128,7 @@ std::optional<Typicality> typicality_of(const Answer& answer, const std::optiona
                     typical->version};
 }
 
-Evidence search_with_evidence(FolderCollection& collection, const Matrix& query, const SearchOptions& options,
+Evidence search_with_evidence(Collection& collection, const Matrix& query, const SearchOptions& options,
                               const std::vector<std::string>& vote_columns) {
   Evidence evidence{.answer = std::move(collection.search(query, options).front()),
                     .identity = collection.info().identity};

@@ -48,10 +48,8 @@ struct Evidence {
   std::vector<std::string> warnings;  ///< of the query's vectors
 };
 
-class FolderCollection;
-
 /// Searches, and looks at the hits. vote_columns: for whose values they vote.
-Evidence search_with_evidence(FolderCollection& collection, const Matrix& query, const SearchOptions& options,
+Evidence search_with_evidence(Collection& collection, const Matrix& query, const SearchOptions& options,
                               const std::vector<std::string>& vote_columns);
 
 /// One object: {"hits": [{"id", "path", "similarity", "attributes": {column: value}}, ...], "evidence": ...,

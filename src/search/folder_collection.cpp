@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <unordered_set>
 #include <utility>
@@ -14,9 +13,9 @@
 #include <unistd.h>
 
 #include "core/file.h"
-#include "core/utf8.h"
 #include "mii/error.h"
-#include "search/codes.h"
+#include "search/checks.h"
+#include "search/choice.h"
 #include "search/generation.h"
 
 namespace mii::search {
@@ -28,13 +27,8 @@ constexpr int64_t kFormat = 1;
 constexpr const char* kPointer = "collection.json";
 constexpr const char* kGeneration = "generation-";
 constexpr size_t kMaxPointerBytes = 4096;
-constexpr size_t kMaxIdBytes = 4096;
-constexpr size_t kMaxValueBytes = 1 << 20;
 constexpr size_t kCopyItems = 4096;
 constexpr int kOpenAttempts = 20;  // a generation may be swapped between two looks
-
-// As long as 1 to this share, as vectors are that were rounded to bf16.
-constexpr double kLengthTolerance = 0.004;
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::invalid_argument, what); }
 
@@ -89,72 +83,10 @@ void make_folder(const fs::path& to, const Fill& fill) {
   }
 }
 
-void expect_text(std::string_view text, const std::string& what, size_t most) {
-  if (text.size() > most)
-    refuse(what + " has " + std::to_string(text.size()) + " bytes, at most " + std::to_string(most) +
-           " are kept");
-  if (find_invalid_utf8(text) != std::string_view::npos) refuse(what + " is not valid UTF-8");
-}
-
-void expect_items(std::span<const Item> items) {
-  std::unordered_set<std::string_view> ids;
-  for (const Item& item : items) {
-    if (item.id.empty()) refuse("an item without an id");
-    expect_text(item.id, "an id", kMaxIdBytes);
-    if (!ids.insert(item.id).second) refuse("the id '" + item.id + "' is given twice");
-    std::unordered_set<std::string_view> columns;
-    for (const auto& [column, value] : item.attributes) {
-      if (column.empty() || column == "id")
-        refuse("item '" + item.id + "': a column may not be called '" + column + "'");
-      if (!columns.insert(column).second)
-        refuse("item '" + item.id + "': the column '" + column + "' is given twice");
-      expect_text(column, "item '" + item.id + "': a column's name", kMaxIdBytes);
-      expect_text(value, "item '" + item.id + "': the value of '" + column + "'", kMaxValueBytes);
-    }
-  }
-}
-
-void expect_fitting(const fs::path& folder, const TableState& state, std::span<const Item> items,
-                    const Matrix& vectors, const Identity& identity) {
-  if (items.size() != vectors.rows())
-    refuse(std::to_string(items.size()) + " items and " + std::to_string(vectors.rows()) + " vectors");
-  if (items.empty()) return;
-  expect_items(items);
-  if (vectors.cols() == 0 || vectors.cols() > kMaxDim)
-    refuse("vectors of " + std::to_string(vectors.cols()) + " values; 1 to " + std::to_string(kMaxDim) +
-           " can be kept");
-  if (state.dim != 0 && vectors.cols() != state.dim)
-    refuse(folder.string() + ": holds vectors of " + std::to_string(state.dim) + " values, these have " +
-           std::to_string(vectors.cols()));
-  if (state.identity) check_identity(identity, *state.identity);
-}
-
-// Of length 1. name(r): of the vector in row r.
-template <typename Name>
-Matrix unit_vectors(const Matrix& vectors, const Name& name) {
-  Matrix units = vectors.clone();
-  for (size_t r = 0; r < units.rows(); ++r) {
-    double squares = 0;
-    for (const float value : units.row(r)) squares += double{value} * value;
-    const double length = std::sqrt(squares);
-    if (!std::isfinite(length)) refuse("the vector of '" + name(r) + "' is not finite");
-    if (length == 0) refuse("the vector of '" + name(r) + "' is zero");
-    if (std::fabs(length - 1) > kLengthTolerance)
-      for (float& value : units.row(r)) value = static_cast<float>(value / length);
-  }
-  return units;
-}
-
 std::string joined(const std::vector<std::string>& sentences) {
   std::string text;
   for (const std::string& sentence : sentences) text += (text.empty() ? "" : "; ") + sentence;
   return text;
-}
-
-std::vector<Item> without_empty_values(std::span<const Item> items) {
-  std::vector<Item> kept(items.begin(), items.end());
-  for (Item& item : kept) std::erase_if(item.attributes, [](const Attribute& a) { return a.value.empty(); });
-  return kept;
 }
 
 }  // namespace
@@ -298,9 +230,9 @@ AddCounts FolderCollection::add(std::span<const Item> items, const Matrix& vecto
   const std::lock_guard guard(mutex_);
   expect_writer();
   const TableState& state = current_->state();
-  expect_fitting(folder_, state, items, vectors, identity);
+  expect_fitting({folder_.string(), state.dim, state.identity}, items, vectors, identity);
   if (items.empty()) return {};
-  const Matrix units = unit_vectors(vectors, [&](size_t r) { return items[r].id; });
+  const Matrix units = unit_vectors(items, vectors);
   const std::vector<Item> kept = without_empty_values(items);
   const AddCounts counts = current_->append({kept, units, state.version + 1, identity});
   return counts;
@@ -344,15 +276,6 @@ Matrix FolderCollection::vectors(std::span<const std::string> ids) {
   return vectors;
 }
 
-void FolderCollection::expect_queries(const Matrix& queries, const SearchOptions& options) const {
-  if (options.k < 1 || options.k > kMaxHits)
-    refuse(std::to_string(options.k) + " hits; 1 to " + std::to_string(kMaxHits) + " can be asked for");
-  const size_t dim = current_->state().dim;
-  if (dim != 0 && queries.cols() != dim)
-    refuse(folder_.string() + ": holds vectors of " + std::to_string(dim) + " values, the query has " +
-           std::to_string(queries.cols()));
-}
-
 Bitmap FolderCollection::allowed_rows(const View& view, const SearchOptions& options) {
   Bitmap allowed = view.alive;
   if (options.filter)
@@ -377,42 +300,20 @@ std::vector<ScoredRow> FolderCollection::ordered(std::vector<ScoredRow> rows) {
   return rows;
 }
 
-std::vector<FolderCollection::Chosen> FolderCollection::choose(const std::vector<ScoredRow>& rows,
-                                                               const SearchOptions& options) {
+std::vector<Chosen> FolderCollection::choose(const std::vector<ScoredRow>& rows,
+                                             const SearchOptions& options) {
   const Column* group = options.one_per.empty() ? nullptr : &current_->column(options.one_per);
-  std::unordered_set<std::string_view> groups;
-  std::vector<Chosen> chosen;
-  std::vector<std::vector<float>> vectors;  // of the chosen
-  std::vector<float> vector(current_->state().dim);
-  const VectorRows stored = current_->rows();
-  for (const ScoredRow& row : rows) {
-    if (chosen.size() == options.k) break;
-    if (!options.leave_out.empty() &&
-        std::ranges::find(options.leave_out, current_->table().id(row.row)) != options.leave_out.end())
-      continue;
-    const auto value = group != nullptr ? group->at(row.row) : std::nullopt;
-    if (value && groups.contains(*value)) continue;
-    if (options.fold_from) {
-      const auto near = std::ranges::find_if(vectors, [&](const std::vector<float>& better) {
-        return similarity(stored, better, row.row) >= *options.fold_from;
-      });
-      if (near != vectors.end()) {
-        ++chosen[static_cast<size_t>(near - vectors.begin())].folded;
-        continue;
-      }
-      current_->decode(row.row, vector);
-      vectors.push_back(vector);
-    }
-    if (value) groups.insert(*value);
-    chosen.push_back({row, 0});
-  }
-  return chosen;
+  return search::choose(rows, options,
+                        {.vectors = current_->rows(),
+                         .id = [&](uint32_t row) { return current_->table().id(row); },
+                         .group = [&](uint32_t row) { return group->at(row); }});
 }
 
 std::vector<Answer> FolderCollection::search(const Matrix& queries, const SearchOptions& options) {
   const std::lock_guard guard(mutex_);
   const Transaction transaction = read();
-  expect_queries(queries, options);
+  expect_queries(folder_.string(), current_->state().dim, queries, options);
+  if (options.stage == Stage::hnsw) refuse(folder_.string() + ": a folder has no index hnsw");
   const View view = options.version ? view_at(*options.version) : now_;
   const Bitmap allowed = allowed_rows(view, options);
   const size_t candidates = allowed.count();
@@ -500,9 +401,9 @@ FolderCollection::Rebuild::~Rebuild() {
 void FolderCollection::Rebuild::add(std::span<const Item> items, const Matrix& vectors,
                                     const Identity& identity) {
   const TableState& state = next_->state();
-  expect_fitting(collection_.folder_, state, items, vectors, identity);
+  expect_fitting({collection_.folder_.string(), state.dim, state.identity}, items, vectors, identity);
   if (items.empty()) return;
-  const Matrix units = unit_vectors(vectors, [&](size_t r) { return items[r].id; });
+  const Matrix units = unit_vectors(items, vectors);
   next_->append({without_empty_values(items), units, state.version, identity});
 }
 

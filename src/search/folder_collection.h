@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mii/error.h"
+#include "search/choice.h"
 #include "search/collection.h"
 #include "search/item_table.h"
 
@@ -25,7 +26,7 @@ class CollectionBusy : public Error {
 /// number read meanwhile, each search in one version.
 class FolderCollection : public Collection {
  public:
-  enum class Access { read, write };
+  using Access = search::Access;
 
   /// Makes an empty collection. precision: f32 or bf16, in which vectors are stored. Throws Error{io} when
   /// there is something else in the folder.
@@ -47,9 +48,7 @@ class FolderCollection : public Collection {
   Matrix vectors(std::span<const std::string> ids) override;
   std::vector<Answer> search(const Matrix& queries, const SearchOptions& options) override;
 
-  /// Writes everything anew without the rows that were removed, and swaps at once. Versions before are then
-  /// no longer kept.
-  void compact();
+  void compact() override;
 
   /// All items with other vectors, beside those that are there, until finish() swaps at once. Destroyed
   /// without it, it leaves no trace.
@@ -69,17 +68,13 @@ class FolderCollection : public Collection {
   };
   Rebuild rebuild();
 
-  /// Reads everything; what is wrong, a sentence each.
-  std::vector<std::string> verify();
+  std::vector<std::string> verify() override;
 
   /// Copies one consistent version to a folder that does not exist yet.
   void snapshot(const std::filesystem::path& to);
 
-  /// How similar the items' nearest others are, as the last measure_typical() found.
-  std::optional<Typical> typical();
-  /// Looks at a sample of `sample` items at most: at each one's nearest other, of another patient where
-  /// patients are known.
-  void measure_typical(size_t sample);
+  std::optional<Typical> typical() override;
+  void measure_typical(size_t sample) override;
 
  private:
   struct Lock;
@@ -89,17 +84,11 @@ class FolderCollection : public Collection {
     Bitmap alive;
   };
 
-  struct Chosen {
-    ScoredRow row;
-    size_t folded;
-  };
-
   void open_current();
   /// Looks at what others have written; as long as the transaction lasts, nothing changes.
   Transaction read();
   void expect_writer() const;
   View view_at(uint64_t version);
-  void expect_queries(const Matrix& queries, const SearchOptions& options) const;
   Bitmap allowed_rows(const View& view, const SearchOptions& options);
   /// Of equally similar rows that with the lower id first.
   std::vector<ScoredRow> ordered(std::vector<ScoredRow> rows);

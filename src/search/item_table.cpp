@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "mii/error.h"
+#include "search/checks.h"
 #include "search/codes.h"
 #include "search/row_file.h"
 
@@ -13,7 +14,6 @@ namespace mii::search {
 namespace {
 
 constexpr int64_t kFormat = 1;
-constexpr size_t kMaxColumns = 1000;
 constexpr size_t kMaxFaults = 20;
 // Before the columns a1, a2, ... of the items' values.
 constexpr int kFixedColumns = 5;  // row, id, removed, state, checksum
@@ -139,10 +139,7 @@ void ItemTable::add_columns(std::span<const Item> items) {
   for (const Item& item : items)
     for (const Attribute& attribute : item.attributes)
       if (std::ranges::find(names, attribute.column) == names.end()) names.push_back(attribute.column);
-  if (names.size() > kMaxColumns)
-    throw Error(ErrorCode::invalid_argument, database_.path() + ": " + std::to_string(names.size()) +
-                                                 " columns, at most " + std::to_string(kMaxColumns) +
-                                                 " can be kept");
+  expect_columns(database_.path(), names.size());
   for (size_t i = before; i < names.size(); ++i) {
     database_.run("ALTER TABLE items ADD COLUMN " + column_text(i + 1) + " TEXT");
     database_.prepare("INSERT INTO columns (number, name) VALUES (?, ?)")
@@ -261,12 +258,7 @@ void ItemTable::load_column(const std::string& name, uint32_t first, uint32_t en
                             std::map<std::string, uint32_t, std::less<>>& codes) {
   known_columns();
   const int number = number_of_column(name);
-  if (name != "id" && number > static_cast<int>(columns_.size())) {
-    std::string there;
-    for (const std::string& known : columns_) there += (there.empty() ? "" : ", ") + known;
-    throw Error(ErrorCode::invalid_argument,
-                "there is no column '" + name + "'" + (there.empty() ? "" : "; there are id, " + there));
-  }
+  if (name != "id" && number > static_cast<int>(columns_.size())) refuse_column(name, columns_);
   column.codes.resize(end, 0);
   Statement select = database_.prepare(
       "SELECT row, " + (name == "id" ? std::string("id") : column_text(static_cast<size_t>(number))) +
@@ -323,7 +315,8 @@ std::optional<Typical> ItemTable::typical() {
   if (crc32_of(bytes) != static_cast<uint32_t>(select.integer(2)))
     throw Error(ErrorCode::io, database_.path() + ": its table 'typical' is damaged");
   typical.nearest.resize(bytes.size() / sizeof(float));
-  std::memcpy(typical.nearest.data(), bytes.data(), typical.nearest.size() * sizeof(float));
+  if (!bytes.empty())
+    std::memcpy(typical.nearest.data(), bytes.data(), typical.nearest.size() * sizeof(float));
   return typical;
 }
 

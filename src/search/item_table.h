@@ -34,12 +34,6 @@ struct Change {
   uint32_t signs_sum = 0;
 };
 
-/// The distribution of how similar the items' nearest others are, of a sample.
-struct Typical {
-  uint64_t version = 0;
-  std::vector<float> nearest;  ///< ascending
-};
-
 /// The items of a folder in SQLite. A row of the table is a row of the files of vectors; it never changes,
 /// but for the version that removed it, and goes when the folder is compacted. Columns have numbers, so that
 /// their names are in no statement. Not for several threads at once.

@@ -22,7 +22,7 @@
 namespace mii::search {
 namespace {
 
-constexpr std::array<std::string_view, 5> kStages{"auto", "exact", "int8", "signs", "hamming"};
+constexpr std::array<std::string_view, 6> kStages{"auto", "exact", "int8", "signs", "hamming", "hnsw"};
 
 constexpr size_t kBlockRows = 1024;
 constexpr size_t kProductQueries = 8;  // from here on, products of blocks are faster than one query at a time
@@ -139,9 +139,6 @@ void rank_exactly(const VectorRows& rows, const Place& place, const Matrix& quer
   };
   look_at(place, threads, looks(rankings, queries.rows(), score));
 }
-
-/// How far a sum of dim products, in any order, may be from the true one, of vectors of length 1.
-float rounding_error(size_t dim) { return kLongest * static_cast<float>(dim) * kUnitRoundoff; }
 
 /// By the integers, whose distance from the stored vectors is known.
 void rank_by_int8(const VectorRows& rows, const Bitmap& allowed, const Matrix& queries, int threads,
@@ -337,6 +334,8 @@ Scan scan(const VectorRows& rows, const Bitmap& allowed, const Matrix& queries, 
   }
   return result;
 }
+
+float rounding_error(size_t dim) { return kLongest * static_cast<float>(dim) * kUnitRoundoff; }
 
 float similarity(const VectorRows& rows, std::span<const float> query, uint32_t row) {
   float dot = 0;

@@ -21,6 +21,8 @@ enum class Stage {
   int8,     ///< the 8-bit integers; what they cannot rule out is read as stored. The hits are those of exact
   signs,    ///< the signs; the best share of the rows by them is read as stored. Hits may be missing
   hamming,  ///< the same, the query's signs too
+  hnsw,     ///< a database's index of half-precision vectors; what it finds is read as stored. Hits may be
+            ///< missing
 };
 
 /// "exact", ...
@@ -60,6 +62,9 @@ struct Scan {
 /// queries: [n, dim], unit vectors. allowed: the rows that may be hits. The result does not depend on the
 /// number of threads, the machine or the other queries.
 Scan scan(const VectorRows& rows, const Bitmap& allowed, const Matrix& queries, const ScanOptions& options);
+
+/// How far a sum of dim products, in any order, may be from the true one, of vectors of length 1.
+float rounding_error(size_t dim);
 
 /// With one row, as a scan gives it.
 float similarity(const VectorRows& rows, std::span<const float> query, uint32_t row);

@@ -15,48 +15,15 @@
 
 #include "mii/error.h"
 #include "search/sqlite.h"
-#include "vectors.h"
+#include "collections.h"
 
 namespace mii::search {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using Access = FolderCollection::Access;
-
-constexpr size_t kDim = 24;
-
-Identity identity(const std::string& weights = "w") {
-  return {weights, "c", "t", "f32", "profile auto", "0.1.0"};
-}
-
-Item item(const std::string& id, std::vector<Attribute> attributes = {}) {
-  return {.id = id, .attributes = std::move(attributes)};
-}
-
-template <typename Call>
-std::string error_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-std::vector<std::string> ids_of(const Answer& answer) {
-  std::vector<std::string> ids;
-  for (const Hit& hit : answer.hits) ids.push_back(hit.item.id);
-  return ids;
-}
-
-Matrix row_of(const Matrix& matrix, size_t row) {
-  Matrix one(1, matrix.cols());
-  std::ranges::copy(matrix.row(row), one.row(0).begin());
-  return one;
-}
 
 class Folder : public testing::Test {
  protected:
@@ -74,80 +41,9 @@ class Folder : public testing::Test {
     FolderCollection::create(folder_, precision);
     return FolderCollection(folder_, Access::write);
   }
-  // Items "000000", "000001", ... with the rows of some vectors.
-  static void fill(FolderCollection& collection, const Matrix& vectors, size_t batch = 1000) {
-    for (size_t first = 0; first < vectors.rows(); first += batch) {
-      const size_t count = std::min(batch, vectors.rows() - first);
-      std::vector<Item> items;
-      Matrix part(count, vectors.cols());
-      for (size_t i = 0; i < count; ++i) {
-        const size_t n = first + i;
-        items.push_back(item(name(n), {{"site", n % 3 == 0 ? "A" : "B"},
-                                       {"age", std::to_string(n % 100)},
-                                       {"patient", std::string("p").append(std::to_string(n / 4))}}));
-        std::ranges::copy(vectors.row(n), part.row(i).begin());
-      }
-      collection.add(items, part, identity());
-    }
-  }
-  static std::string name(size_t n) {
-    const std::string digits = std::to_string(n);
-    return std::string(6 - digits.size(), '0') + digits;
-  }
 
   fs::path folder_;
 };
-
-TEST_F(Folder, KeepsItemsWithTheirColumnsAndVectors) {
-  const Matrix vectors = clustered_vectors(2, kDim, 1);
-  {
-    FolderCollection collection = create();
-    EXPECT_EQ(collection.info().version, uint64_t{0});
-    EXPECT_EQ(collection.info().dim, size_t{0});
-    EXPECT_FALSE(collection.info().identity);
-    Item first = item("a/b's \"; drop table items", {{"path", "x/y.png"}, {"a'; --", "1"}, {"empty", ""}});
-    first.state = "12 34";
-    first.thumbnail = {std::byte{1}, std::byte{0}};
-    collection.add(std::vector{first, item("größe")}, vectors, identity());
-  }
-  FolderCollection collection(folder_);
-  const CollectionInfo info = collection.info();
-  EXPECT_EQ(info.items, size_t{2});
-  EXPECT_EQ(info.dim, kDim);
-  EXPECT_EQ(info.version, uint64_t{1});
-  EXPECT_EQ(info.identity, identity());
-  EXPECT_THAT(info.columns, ElementsAre("path", "a'; --"));
-  const auto found = collection.find(std::vector<std::string>{"größe", "none", "a/b's \"; drop table items"});
-  EXPECT_EQ(found[0], item("größe"));
-  EXPECT_FALSE(found[1]);
-  Item expected = item("a/b's \"; drop table items", {{"path", "x/y.png"}, {"a'; --", "1"}});
-  expected.state = "12 34";
-  expected.thumbnail = {std::byte{1}, std::byte{0}};
-  EXPECT_EQ(found[2], expected);
-  const Matrix stored = collection.vectors(std::vector<std::string>{"größe"});
-  EXPECT_TRUE(std::ranges::equal(stored.row(0), vectors.row(1)));
-  EXPECT_THAT(collection.verify(), IsEmpty());
-}
-
-TEST_F(Folder, ReplacesAndRemovesById) {
-  FolderCollection collection = create();
-  const Matrix vectors = clustered_vectors(3, kDim, 2);
-  const Matrix two = clustered_vectors(2, kDim, 3);
-  collection.add(std::vector{item("a"), item("b"), item("c")}, vectors, identity());
-  const AddCounts counts = collection.add(std::vector{item("b", {{"x", "1"}}), item("d")}, two, identity());
-  EXPECT_EQ(counts.added, size_t{1});
-  EXPECT_EQ(counts.replaced, size_t{1});
-  EXPECT_EQ(collection.remove(std::vector<std::string>{"a", "nothing"}), size_t{1});
-  EXPECT_EQ(collection.remove(std::vector<std::string>{"nothing"}), size_t{0});
-  EXPECT_EQ(collection.info().version, uint64_t{3});
-  EXPECT_EQ(collection.info().items, size_t{3});
-  EXPECT_EQ(collection.info().removed, size_t{2});
-  const Answer answer = collection.search(row_of(two, 0), {.k = 10})[0];
-  EXPECT_EQ(answer.hits.front().item, item("b", {{"x", "1"}}));
-  EXPECT_NEAR(answer.hits.front().similarity, 1, 1e-6);
-  EXPECT_THAT(ids_of(answer), testing::UnorderedElementsAre("b", "c", "d"));
-  EXPECT_THAT(collection.verify(), IsEmpty());
-}
 
 TEST_F(Folder, SearchEqualsBruteForceInEveryPrecision) {
   for (const DType precision : {DType::f32, DType::bf16}) {
@@ -166,7 +62,7 @@ TEST_F(Folder, SearchEqualsBruteForceInEveryPrecision) {
           const float x = vectors.row(n)[i];
           sum += double{queries.row(q)[i]} * (precision == DType::bf16 ? to_float(to_bfloat16(x)) : x);
         }
-        expected[q].emplace_back(static_cast<float>(-sum), name(n));
+        expected[q].emplace_back(static_cast<float>(-sum), name_of(n));
       }
       std::ranges::sort(expected[q]);
     }
@@ -184,76 +80,6 @@ TEST_F(Folder, SearchEqualsBruteForceInEveryPrecision) {
   }
 }
 
-TEST_F(Folder, EquallySimilarHitsComeInTheOrderOfTheirIds) {
-  FolderCollection collection = create();
-  std::vector<Item> items;
-  Matrix vectors(50, kDim);
-  const Matrix same = clustered_vectors(1, kDim, 6);
-  for (size_t i = 0; i < 50; ++i) {
-    items.push_back(item(name(i * 37 % 50)));
-    std::ranges::copy(same.row(0), vectors.row(i).begin());
-  }
-  collection.add(items, vectors, identity());
-  for (const Stage stage : {Stage::exact, Stage::int8, Stage::signs})
-    EXPECT_THAT(ids_of(collection.search(same, {.k = 3, .stage = stage})[0]),
-                ElementsAre("000000", "000001", "000002"));
-}
-
-TEST_F(Folder, OneHitForEachPatientAndThoseWithoutAPatientAll) {
-  FolderCollection collection = create();
-  const Matrix vectors = clustered_vectors(400, kDim, 7, 0.1f);
-  fill(collection, vectors);
-  collection.add(std::vector{item("x"), item("y")}, clustered_vectors(2, kDim, 8, 0.1f), identity());
-  const Answer all = collection.search(row_of(vectors, 0), {.k = 402})[0];
-  std::vector<std::string> expected;
-  std::set<std::string, std::less<>> patients;
-  for (const Hit& hit : all.hits)
-    if (hit.item.value("patient").empty() || patients.insert(std::string(hit.item.value("patient"))).second)
-      expected.push_back(hit.item.id);
-  ASSERT_EQ(expected.size(), size_t{102});
-  EXPECT_EQ(ids_of(collection.search(row_of(vectors, 0), {.k = 402, .one_per = "patient"})[0]), expected);
-  expected.resize(9);
-  EXPECT_EQ(ids_of(collection.search(row_of(vectors, 0), {.k = 9, .one_per = "patient"})[0]), expected);
-}
-
-TEST_F(Folder, NearDuplicatesAreFoldedIntoTheBetterHit) {
-  FolderCollection collection = create();
-  Matrix vectors = clustered_vectors(4, kDim, 9, 3);
-  for (const size_t copy : {1, 2})
-    for (size_t i = 0; i < kDim; ++i) vectors.row(copy)[i] = vectors.row(0)[i] + (i == copy ? 1e-3f : 0);
-  collection.add(std::vector{item("a"), item("b"), item("c"), item("d")}, vectors, identity());
-  const Answer answer = collection.search(row_of(vectors, 0), {.k = 4, .fold_from = 0.999f})[0];
-  EXPECT_THAT(ids_of(answer), ElementsAre("a", "d"));
-  EXPECT_EQ(answer.hits[0].folded, size_t{2});
-  EXPECT_EQ(answer.hits[1].folded, size_t{0});
-  EXPECT_THAT(ids_of(collection.search(row_of(vectors, 0), {.k = 4, .leave_out = {"a", "c"}})[0]),
-              ElementsAre("b", "d"));
-}
-
-TEST_F(Folder, AnOlderVersionCanBeAskedAgainUntilItIsCompacted) {
-  FolderCollection collection = create();
-  const Matrix vectors = clustered_vectors(3, kDim, 10);
-  collection.add(std::vector{item("a"), item("b")}, clustered_vectors(2, kDim, 11), identity());
-  collection.add(std::vector{item("a", {{"x", "new"}})}, row_of(vectors, 0), identity());
-  collection.remove(std::vector<std::string>{"b"});
-  const auto at = [&](uint64_t version) {
-    const Answer answer = collection.search(row_of(vectors, 1), {.version = version})[0];
-    EXPECT_EQ(answer.version, version);
-    std::vector<Item> items;
-    for (const Hit& hit : answer.hits) items.push_back(hit.item);
-    std::ranges::sort(items, {}, &Item::id);
-    return items;
-  };
-  EXPECT_THAT(at(0), IsEmpty());
-  EXPECT_THAT(at(1), ElementsAre(item("a"), item("b")));
-  EXPECT_THAT(at(2), ElementsAre(item("a", {{"x", "new"}}), item("b")));
-  EXPECT_THAT(at(3), ElementsAre(item("a", {{"x", "new"}})));
-  EXPECT_THAT(error_of([&] { at(4); }), HasSubstr("version 4 is not kept; the collection has version 3"));
-  collection.compact();
-  EXPECT_THAT(at(4), ElementsAre(item("a", {{"x", "new"}})));
-  EXPECT_THAT(error_of([&] { at(3); }), HasSubstr("version 3 is not kept"));
-}
-
 TEST_F(Folder, CompactingChangesNoAnswerAndFreesTheRows) {
   for (const DType precision : {DType::f32, DType::bf16}) {
     fs::remove_all(folder_);
@@ -262,7 +88,7 @@ TEST_F(Folder, CompactingChangesNoAnswerAndFreesTheRows) {
     fill(collection, vectors);
     fill(collection, clustered_vectors(500, kDim, 13));
     std::vector<std::string> gone;
-    for (size_t n = 0; n < 3000; n += 3) gone.push_back(name(n));
+    for (size_t n = 0; n < 3000; n += 3) gone.push_back(name_of(n));
     collection.remove(gone);
     FolderCollection reader(folder_);
     const auto answers = [&](FolderCollection& asked) {
@@ -320,87 +146,6 @@ TEST_F(Folder, ASnapshotIsACollectionOfItsOwn) {
   EXPECT_THAT(error_of([&] { FolderCollection(folder_).snapshot(other()); }), HasSubstr("is there already"));
 }
 
-TEST_F(Folder, TypicalSimilaritiesAreThoseOfTheNearestItemOfAnotherPatient) {
-  FolderCollection collection = create();
-  const Matrix vectors = clustered_vectors(200, kDim, 19);
-  fill(collection, vectors);
-  EXPECT_FALSE(collection.typical());
-  collection.measure_typical(1000);
-  std::vector<float> expected;
-  for (size_t n = 0; n < 200; ++n) {
-    double best = -1;
-    for (size_t m = 0; m < 200; ++m) {
-      double sum = 0;
-      for (size_t i = 0; i < kDim; ++i) sum += double{vectors.row(n)[i]} * vectors.row(m)[i];
-      if (m / 4 != n / 4) best = std::max(best, sum);
-    }
-    expected.push_back(static_cast<float>(best));
-  }
-  std::ranges::sort(expected);
-  const Typical typical = collection.typical().value();
-  EXPECT_EQ(typical.version, collection.info().version);
-  EXPECT_THAT(typical.nearest, testing::Pointwise(testing::FloatNear(kDim * 0x1p-24f), expected));
-}
-
-TEST_F(Folder, RefusesWhatDoesNotFitAndKeepsNothingOfIt) {
-  FolderCollection collection = create();
-  const Matrix two = clustered_vectors(2, kDim, 20);
-  collection.add(std::vector{item("a"), item("b")}, two, identity());
-  const auto error = [&](std::vector<Item> items, const Matrix& vectors, const Identity& by) {
-    return error_of([&] { collection.add(items, vectors, by); });
-  };
-  const std::vector fine{item("c"), item("d")};
-  EXPECT_THAT(error(fine, two, identity("other")),
-              HasSubstr("another identity: weights: 'other', expected 'w'"));
-  EXPECT_THAT(error(fine, clustered_vectors(2, 10, 1), identity()),
-              HasSubstr("holds vectors of 24 values, these have 10"));
-  EXPECT_THAT(error({item("c"), item("c")}, two, identity()), HasSubstr("the id 'c' is given twice"));
-  EXPECT_THAT(error({item("c"), item("")}, two, identity()), HasSubstr("without an id"));
-  EXPECT_THAT(error({item("c"), item("\xff")}, two, identity()), HasSubstr("not valid UTF-8"));
-  EXPECT_THAT(error({item("c")}, two, identity()), HasSubstr("1 items and 2 vectors"));
-  EXPECT_THAT(error({item("c", {{"x", "1"}, {"x", "2"}}), item("d")}, two, identity()),
-              HasSubstr("given twice"));
-  EXPECT_THAT(error({item("c", {{"id", "1"}}), item("d")}, two, identity()),
-              HasSubstr("may not be called 'id'"));
-  Matrix wrong = two.clone();
-  wrong.row(1)[3] = NAN;
-  EXPECT_THAT(error(fine, wrong, identity()), HasSubstr("the vector of 'd' is not finite"));
-  std::ranges::fill(wrong.row(1), 0.0f);
-  EXPECT_THAT(error(fine, wrong, identity()), HasSubstr("the vector of 'd' is zero"));
-  std::vector<Attribute> many;
-  for (int i = 0; i < 1001; ++i) many.push_back({std::string("c").append(std::to_string(i)), "1"});
-  EXPECT_THAT(error({item("c", many), item("d")}, two, identity()), HasSubstr("1001 columns, at most 1000"));
-  EXPECT_EQ(collection.info().version, uint64_t{1});
-  EXPECT_EQ(collection.info().items, size_t{2});
-  Identity halves = identity();
-  halves.precision = "bf16";
-  EXPECT_EQ(collection.add(fine, two, halves).added, size_t{2});
-  EXPECT_THAT(check_identity(halves, identity()), HasSubstr("precision: 'bf16', expected 'f32'"));
-  Identity newer = identity();
-  newer.version = "0.2.0";
-  EXPECT_THAT(check_identity(newer, identity()), HasSubstr("version: '0.2.0', expected '0.1.0'"));
-  EXPECT_EQ(check_identity(identity(), identity()), "");
-}
-
-TEST_F(Folder, RefusesSearchesThatMakeNoSense) {
-  FolderCollection collection = create();
-  const Matrix two = clustered_vectors(2, kDim, 21);
-  EXPECT_THAT(collection.search(two, {})[1].hits, IsEmpty());
-  collection.add(std::vector{item("a", {{"x", "1"}}), item("b")}, two, identity());
-  const auto error = [&](const Matrix& queries, const SearchOptions& options) {
-    return error_of([&] { collection.search(queries, options); });
-  };
-  EXPECT_THAT(error(two, {.k = 0}), HasSubstr("0 hits; 1 to 10000"));
-  EXPECT_THAT(error(two, {.k = 1'000'000'000}), HasSubstr("1000000000 hits"));
-  EXPECT_THAT(error(clustered_vectors(1, 10, 1), {}), HasSubstr("the query has 10"));
-  EXPECT_THAT(error(two, {.filter = parse_filter("y = 1")}),
-              HasSubstr("there is no column 'y'; there are id, x"));
-  EXPECT_THAT(error(two, {.one_per = "y"}), HasSubstr("there is no column 'y'"));
-  EXPECT_THAT(ids_of(collection.search(two, {.filter = parse_filter("id != 'a'")})[0]), ElementsAre("b"));
-  EXPECT_THAT(error_of([&] { collection.vectors(std::vector<std::string>{"z"}); }),
-              HasSubstr("there is no item 'z'"));
-}
-
 TEST_F(Folder, OneProcessWritesAndOthersRead) {
   FolderCollection collection = create();
   EXPECT_THAT(error_of([&] { FolderCollection(folder_, Access::write); }),
@@ -421,7 +166,7 @@ TEST_F(Folder, EverySearchSeesOneVersionWhileAnotherProcessAdds) {
     // Each change replaces all ten items: a search that saw two versions would have others than ten.
     for (int version = 1; version <= 300; ++version) {
       std::vector<Item> items;
-      for (int i = 0; i < 10; ++i) items.push_back(item(name(i), {{"version", std::to_string(version)}}));
+      for (int i = 0; i < 10; ++i) items.push_back(item(name_of(i), {{"version", std::to_string(version)}}));
       collection.add(items, vectors, identity());
       if (version % 100 == 0) collection.compact();
     }
@@ -458,7 +203,8 @@ TEST_F(Folder, AKilledWriterLosesNothingThatItAcknowledged) {
       FolderCollection collection(folder_, Access::write);
       for (size_t n = collection.info().items / 10;; ++n) {
         std::vector<Item> items;
-        for (size_t i = 0; i < 10; ++i) items.push_back(item(name(10 * n + i), {{"x", std::to_string(n)}}));
+        for (size_t i = 0; i < 10; ++i)
+          items.push_back(item(name_of(10 * n + i), {{"x", std::to_string(n)}}));
         Matrix part(10, kDim);
         for (size_t i = 0; i < 10; ++i)
           std::ranges::copy(vectors.row((10 * n + i) % 100), part.row(i).begin());
@@ -486,7 +232,8 @@ TEST_F(Folder, AKilledWriterLosesNothingThatItAcknowledged) {
     ASSERT_THAT(collection.verify(), IsEmpty());
     acknowledged = items / 10;
     for (size_t n = 0; n < items; n += 17)
-      EXPECT_TRUE(std::ranges::equal(collection.vectors(std::vector{name(n)}).row(0), vectors.row(n % 100)));
+      EXPECT_TRUE(
+          std::ranges::equal(collection.vectors(std::vector{name_of(n)}).row(0), vectors.row(n % 100)));
   }
   EXPECT_GT(acknowledged, size_t{20});
 }
@@ -502,7 +249,7 @@ TEST_F(Folder, AFullDiskIsAnErrorAndNothingIsHalfWritten) {
     const rlimit limit{400'000, 400'000};
     setrlimit(RLIMIT_FSIZE, &limit);
     std::vector<Item> items;
-    for (size_t n = 0; n < 5000; ++n) items.push_back(item("more" + name(n)));
+    for (size_t n = 0; n < 5000; ++n) items.push_back(item("more" + name_of(n)));
     const std::string error =
         error_of([&] { collection.add(items, clustered_vectors(5000, kDim, 26), identity()); });
     const bool said = error.find("cannot write") != std::string::npos;
