@@ -323,7 +323,8 @@ std::optional<Typical> ItemTable::typical() {
   if (crc32_of(bytes) != static_cast<uint32_t>(select.integer(2)))
     throw Error(ErrorCode::io, database_.path() + ": its table 'typical' is damaged");
   typical.nearest.resize(bytes.size() / sizeof(float));
-  std::memcpy(typical.nearest.data(), bytes.data(), typical.nearest.size() * sizeof(float));
+  if (!bytes.empty())
+    std::memcpy(typical.nearest.data(), bytes.data(), typical.nearest.size() * sizeof(float));
   return typical;
 }
 
