@@ -40,7 +40,7 @@ class Router {
   struct Segment {
     enum class Kind { word, parameter, rest };
     Kind kind;
-    std::string text;                                  ///< the word, or the parameter's name
+    std::string text;  ///< the word, or the parameter's name
     auto operator<=>(const Segment&) const = default;
   };
   struct Pattern {
