@@ -208,8 +208,7 @@ RetrievalOptions retrieval_options(const Flags& flags, const EvaluationOptions& 
   RetrievalOptions retrieval{.figures = options.figures};
   if (!flags.k.empty()) retrieval.ks = flags.k;
   std::ranges::sort(retrieval.ks);
-  const auto again = std::ranges::unique(retrieval.ks);
-  retrieval.ks.erase(again.begin(), again.end());
+  retrieval.ks.erase(std::unique(retrieval.ks.begin(), retrieval.ks.end()), retrieval.ks.end());
   return retrieval;
 }
 

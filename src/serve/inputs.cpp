@@ -107,7 +107,7 @@ class FormReader {
         if (parsed && !parsed->is_null())
           values_.others[field.name] = std::move(*parsed);
         else if (!parsed)
-          refuse("json_invalid", field, "JSON decode error", std::move(value));
+          refuse("json_invalid", field, "JSON decode error", value);
         return;
       }
       default:
@@ -124,9 +124,9 @@ class FormReader {
       errors_.push_back(std::move(wrong[0]));
   }
 
-  void refuse(std::string_view type, const Field& field, std::string_view message, std::string value) {
+  void refuse(std::string_view type, const Field& field, std::string_view message, const std::string& value) {
     if (errors_.size() < kMaxErrors)
-      errors_.push_back(validation_error(type, {"body", field.name}, message, bj::value(std::move(value))));
+      errors_.push_back(validation_error(type, {"body", field.name}, message, bj::value(value)));
   }
 
   bool is_given(std::string_view name) const {
