@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """How well the maps of `mii explain` point: canvases of four images of different modalities; a label's energy (what is above
-zero in its map) should lie in its own quarter. usage: explain_canvases.py MII MANIFEST [CANVASES]
-MANIFEST: a TSV with the columns path, split, modality. Images of the split `train` are left out. Needs Pillow."""
+zero in its map) should lie in its own quarter. usage: explain_canvases.py MII MANIFEST [CANVASES [MODEL]]
+MANIFEST: a TSV with the columns path, split, modality. Images of the split `train` are left out. Needs Pillow.
+With a MODEL (a folder), the weights of its image tower are shuffled within each matrix: then maps must fall to chance."""
 import csv
 import json
 import pathlib
 import random
+import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -35,7 +38,23 @@ def energy_in(grid, quarter):
     return sum(value for value, q in above if q == quarter) / total if total else 0
 
 
-def main(program, manifest, canvases=60):
+def shuffle_image_tower(model):
+    """In place: the values of every tensor of the image tower that has two dimensions or more."""
+    [weights] = (pathlib.Path(model) / "vision_model").iterdir()
+    data = bytearray(weights.read_bytes())
+    begin = 8 + struct.unpack_from("<Q", data)[0]
+    for name, tensor in json.loads(data[8:begin]).items():
+        if not name.startswith("image_encoder.") or len(tensor["shape"]) < 2:
+            continue
+        first, last = (begin + offset for offset in tensor["data_offsets"])
+        size = {"F32": 4, "BF16": 2, "F16": 2}[tensor["dtype"]]
+        values = [bytes(data[at:at + size]) for at in range(first, last, size)]
+        random.shuffle(values)
+        data[first:last] = b"".join(values)
+    weights.write_bytes(data)
+
+
+def main(program, manifest, canvases=60, model=None):
     random.seed(1)
     by_modality = {}
     with open(manifest) as table:
@@ -51,6 +70,10 @@ def main(program, manifest, canvases=60):
             paths.append(f"{folder}/{n}.png")
             canvas([random.choice(by_modality[m]) for m in chosen[-1]]).save(paths[-1])
         command = [program, "explain", *paths, "--json", "--quiet", "--precision", "f32", "--labels", *modalities]
+        if model:
+            shutil.copytree(model, f"{folder}/model")
+            shuffle_image_tower(f"{folder}/model")
+            command += ["--model", f"{folder}/model"]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     for four, line in zip(chosen, lines, strict=True):
         labels = {label["label"]: label for label in json.loads(line)["labels"]}
