@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <system_error>
 
 #include "mii/error.h"
 #include "search/folder_collection.h"
@@ -35,6 +36,16 @@ fs::path make_collection() {
   return folder;
 }
 
+// The alarm of libFuzzer's time-out interrupts a copy now and then.
+void copy_anew(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  do {
+    fs::remove_all(to, error);
+    fs::copy(from, to, fs::copy_options::recursive, error);
+  } while (error == std::errc::interrupted);
+  if (error) throw fs::filesystem_error("copy", to, error);
+}
+
 void use(const fs::path& folder) {
   FolderCollection collection(folder);
   collection.info();
@@ -58,8 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const fs::path original = make_collection();
   static const fs::path folder = original.string() + "-changed";
   if (size < 3) return 0;
-  fs::remove_all(folder);
-  fs::copy(original, folder, fs::copy_options::recursive);
+  copy_anew(original, folder);
   const fs::path file = folder / kFiles[data[0] % std::size(kFiles)];
   const bool whole = data[0] >= 128;
   std::fstream stream(file, std::ios::binary | std::ios::out | (whole ? std::ios::trunc : std::ios::in));
