@@ -1,16 +1,15 @@
 // Collections and searches as the program's users make them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
 #include <fstream>
-#include <sstream>
 
 #include "golden.h"
 #include "medical/dicom_writer.h"
 #include "procedural_model.h"
+#include "run_program.h"
 
 namespace mii {
 namespace {
@@ -20,18 +19,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 using testing::UnorderedElementsAre;
-
-std::string text_of(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
-struct Result {
-  int status;
-  std::string out;
-  std::string err;
-};
 
 class CollectionProgram : public testing::Test {
  protected:
@@ -50,10 +37,7 @@ class CollectionProgram : public testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 
   Result run(const std::string& arguments) const {
-    const std::string command =
-        "cd " + folder_.string() + " && { " + MII_PROGRAM + " " + arguments + "; } >out 2>err";
-    const int status = std::system(command.c_str());
-    return {WEXITSTATUS(status), text_of(folder_ / "out"), text_of(folder_ / "err")};
+    return run_shell("cd " + folder_.string() + " && " MII_PROGRAM " " + arguments, folder_);
   }
   std::string expect_ok(const std::string& arguments) const {
     const Result result = run(arguments);

@@ -1,15 +1,14 @@
 // mii explain as its users run it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
 #include <fstream>
-#include <sstream>
 
 #include "mii/image.h"
 #include "procedural_model.h"
+#include "run_program.h"
 
 namespace mii {
 namespace {
@@ -17,18 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 using testing::HasSubstr;
-
-std::string text_of(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
-struct Result {
-  int status;
-  std::string out;
-  std::string err;
-};
 
 class ExplainProgram : public testing::Test {
  protected:
@@ -49,10 +36,7 @@ class ExplainProgram : public testing::Test {
   std::string file(const std::string& name) const { return (folder_ / name).string(); }
   std::string model() const { return " --precision f32 --model " + model_.folder().string() + " "; }
   Result run(const std::string& command, const std::string& arguments) const {
-    const std::string line = std::string(MII_PROGRAM) + " " + command + model() + arguments + " >" +
-                             file("out") + " 2>" + file("err");
-    const int status = std::system(line.c_str());
-    return {WEXITSTATUS(status), text_of(folder_ / "out"), text_of(folder_ / "err")};
+    return run_program(command + model() + arguments, folder_);
   }
   Result explain(const std::string& arguments) const { return run("explain", arguments); }
 

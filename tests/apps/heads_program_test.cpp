@@ -1,14 +1,13 @@
 // The program with heads as its users run it: fit, look, classify.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
 #include <fstream>
-#include <sstream>
 
 #include "procedural_model.h"
+#include "run_program.h"
 
 namespace mii {
 namespace {
@@ -16,18 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 using testing::HasSubstr;
-
-std::string text_of(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
-struct Result {
-  int status;
-  std::string out;
-  std::string err;
-};
 
 // 40 images of 20 patients, half of them dark with a bright left half, half of them the other way round; and
 // their vectors.
@@ -72,12 +59,7 @@ class HeadsProgram : public testing::Test {
 
   static std::string file(const std::string& name) { return (folder_ / name).string(); }
   static std::string model() { return " --quiet --precision f32 --model " + model_->folder().string() + " "; }
-  static Result run(const std::string& arguments) {
-    const std::string command =
-        std::string(MII_PROGRAM) + " " + arguments + " >" + file("out") + " 2>" + file("err");
-    const int status = std::system(command.c_str());
-    return {WEXITSTATUS(status), text_of(folder_ / "out"), text_of(folder_ / "err")};
-  }
+  static Result run(const std::string& arguments) { return run_program(arguments, folder_); }
   static Result fit_images(const std::string& arguments) {
     return run("fit " + file("images.csv") + model() + "--out " + file("x.head") + " " + arguments);
   }

@@ -1,13 +1,11 @@
 // The program with DICOM files, series and volumes as its users run it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
 #include <cmath>
 #include <fstream>
-#include <sstream>
 
 #include "image/preprocess.h"
 #include "medical/dicom_writer.h"
@@ -15,6 +13,7 @@
 #include "mii/image.h"
 #include "mii/series.h"
 #include "procedural_model.h"
+#include "run_program.h"
 
 namespace mii {
 namespace {
@@ -23,18 +22,6 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
-
-std::string text_of(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
-struct Result {
-  int status;
-  std::string out;
-  std::string err;
-};
 
 // A CT slice of 24 x 16 pixels, with everything that names a patient.
 DicomSet ct_slice(int number) {
@@ -76,12 +63,7 @@ class MedicalProgram : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  Result run(const std::string& arguments) const {
-    const std::string command =
-        std::string(MII_PROGRAM) + " " + arguments + " >" + file("out") + " 2>" + file("err");
-    const int status = std::system(command.c_str());
-    return {WEXITSTATUS(status), text_of(file("out")), text_of(file("err"))};
-  }
+  Result run(const std::string& arguments) const { return run_program(arguments, folder_); }
   std::string model() const { return " --precision f32 --quiet --model " + model_->folder().string() + " "; }
   std::string file(const std::string& name) const { return (folder_ / name).string(); }
   void write(const std::string& name, const Data& data) const {

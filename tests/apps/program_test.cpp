@@ -4,18 +4,17 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include <chrono>
 #include <fstream>
-#include <sstream>
 #include <thread>
 
 #include "mii/engine.h"
 #include "pipeline/vector_formats.h"
 #include "procedural_model.h"
+#include "run_program.h"
 
 namespace mii {
 namespace {
@@ -24,12 +23,6 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
-
-std::string text_of(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 // One bit a pixel: a small file that becomes large.
 std::string black_png(uint32_t width, uint32_t height) {
@@ -53,12 +46,6 @@ std::string black_png(uint32_t width, uint32_t height) {
          chunk("IDAT" + packed) + chunk("IEND");
 }
 
-struct Result {
-  int status;
-  std::string out;
-  std::string err;
-};
-
 class Program : public testing::Test {
  protected:
   static void SetUpTestSuite() { model_ = std::make_unique<ProceduralModel>("tiny-a"); }
@@ -72,13 +59,9 @@ class Program : public testing::Test {
 
   // Arguments as a shell reads them; `before` are the shell's commands before the program's.
   Result run(const std::string& arguments, const std::string& before = "") const {
-    const std::string command = before + std::string(MII_PROGRAM) + " " + arguments;
-    return shell("{ " + command + "; } >" + file("out") + " 2>" + file("err"));
+    return shell(before + MII_PROGRAM " " + arguments);
   }
-  Result shell(const std::string& command) const {
-    const int status = std::system(command.c_str());
-    return {WEXITSTATUS(status), text_of(folder_ / "out"), text_of(folder_ / "err")};
-  }
+  Result shell(const std::string& commands) const { return run_shell(commands, folder_); }
   std::string model() const { return " --precision f32 --model " + model_->folder().string() + " "; }
   static std::string picture(const char* name) { return (golden_folder() / "synthetic" / name).string(); }
   std::string file(const char* name) const { return (folder_ / name).string(); }
