@@ -56,4 +56,15 @@ std::string json_text(std::string_view text) {
   return json + '"';
 }
 
+std::string html_text(std::string_view text) {
+  std::string html;
+  for (const char c : text)
+    html += c == '&'   ? "&amp;"
+            : c == '<' ? "&lt;"
+            : c == '>' ? "&gt;"
+            : c == '"' ? "&quot;"
+                       : std::string(1, c);
+  return html;
+}
+
 }  // namespace mii

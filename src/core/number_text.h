@@ -17,4 +17,7 @@ std::optional<double> parse_number(std::string_view text);
 /// that are none), and controls escaped.
 std::string json_text(std::string_view text);
 
+/// A text as HTML shows it, also within an attribute in double quotes.
+std::string html_text(std::string_view text);
+
 }  // namespace mii

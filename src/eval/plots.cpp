@@ -3,32 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/number_text.h"
 #include "eval/format.h"
 
 namespace mii {
-
-std::string escaped(const std::string& text) {
-  std::string html;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        html += "&amp;";
-        break;
-      case '<':
-        html += "&lt;";
-        break;
-      case '>':
-        html += "&gt;";
-        break;
-      case '"':
-        html += "&quot;";
-        break;
-      default:
-        html += c;
-    }
-  }
-  return html;
-}
 
 std::string colour_of(size_t index) { return format("hsl(%zu,65%%,42%%)", index * 137 % 360); }
 
@@ -45,10 +23,10 @@ std::string confusion_svg(const std::vector<std::pair<std::string, size_t>>& lab
     for (size_t c = 0; c < n; ++c) total += confusion[r * n + c];
     const int y = top + static_cast<int>(r) * cell;
     svg += format("<text x=\"%d\" y=\"%d\" text-anchor=\"end\">", left - 6, y + cell * 2 / 3) +
-           escaped(labels[r].first) + "</text>";
+           html_text(labels[r].first) + "</text>";
     svg += format("<text transform=\"translate(%d,%d) rotate(-50)\">",
                   left + static_cast<int>(r) * cell + cell / 2, top - 6) +
-           escaped(labels[r].first) + "</text>";
+           html_text(labels[r].first) + "</text>";
     for (size_t c = 0; c < n; ++c) {
       const size_t count = confusion[r * n + c];
       const double share = total == 0 ? 0 : static_cast<double>(count) / static_cast<double>(total);
@@ -78,9 +56,9 @@ std::string plot_svg(const Axes& axes, std::span<const Line> lines) {
   };
   std::string svg = format("<svg width=\"%d\" height=\"%d\" role=\"img\" aria-label=\"", kSize + 2 * kMargin,
                            kSize + 2 * kMargin) +
-                    escaped(axes.title) + "\">";
+                    html_text(axes.title) + "\">";
   svg += format("<text x=\"%d\" y=\"20\" text-anchor=\"middle\">", kMargin + kSize / 2) +
-         escaped(axes.title) + "</text>";
+         html_text(axes.title) + "</text>";
   svg += format("<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"none\" stroke=\"#999\"/>", kMargin,
                 kMargin, kSize, kSize);
   for (const Line& line : lines) {
@@ -89,7 +67,7 @@ std::string plot_svg(const Axes& axes, std::span<const Line> lines) {
     for (const auto& [x, y] : line.points)
       if (std::isfinite(x) && std::isfinite(y))
         svg += format("%.1f,%.1f ", x_of(x), y_of(std::clamp(y, axes.y_low, axes.y_high)));
-    svg += "\"><title>" + escaped(line.name) + "</title></polyline>";
+    svg += "\"><title>" + html_text(line.name) + "</title></polyline>";
     if (!line.dots) continue;
     for (const auto& [x, y] : line.points)
       if (std::isfinite(x) && std::isfinite(y))
@@ -107,10 +85,10 @@ std::string plot_svg(const Axes& axes, std::span<const Line> lines) {
                 tick(axes.y_high).c_str());
   svg +=
       format("<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">", kMargin + kSize / 2, kMargin + kSize + 24) +
-      escaped(axes.x) + "</text>";
+      html_text(axes.x) + "</text>";
   svg += format("<text transform=\"translate(20,%d) rotate(-90)\" text-anchor=\"middle\">",
                 kMargin + kSize / 2) +
-         escaped(axes.y) + "</text>";
+         html_text(axes.y) + "</text>";
   return svg + "</svg>";
 }
 

@@ -8,9 +8,6 @@
 
 namespace mii {
 
-/// Text as HTML.
-std::string escaped(const std::string& text);
-
 /// Of the thing with this number, wherever it is drawn.
 std::string colour_of(size_t index);
 

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "core/base64.h"
+#include "core/number_text.h"
 #include "eval/format.h"
 #include "eval/plots.h"
 #include "eval/report.h"
@@ -22,7 +23,7 @@ std::string table(const std::vector<std::string>& header, const std::string& row
 std::string scorers_html(const TaskResult& task) {
   std::string rows;
   for (const ScorerResult& s : task.scorers)
-    rows += row({escaped(s.name), percent(s.top1), percent(s.top5), fraction(s.macro_auc)});
+    rows += row({html_text(s.name), percent(s.top1), percent(s.top5), fraction(s.macro_auc)});
   return table({"", "top-1", "top-5", "macro AUC"}, rows);
 }
 
@@ -32,10 +33,10 @@ std::string comparisons_html(const TaskResult& task) {
   for (const ComparisonResult& c : task.comparisons) {
     std::string tests;
     for (size_t k = 0; k < c.labels.size(); ++k)
-      tests += escaped(task.labels[k].first) + " " + signed_fraction(c.labels[k].difference) + ", p " +
-               escaped(p_value(c.labels[k].p)) + "<br>";
-    rows += row({escaped(c.first + " less " + c.second), signed_percent(c.top1), signed_fraction(c.macro_auc),
-                 percent(c.agreement), tests});
+      tests += html_text(task.labels[k].first) + " " + signed_fraction(c.labels[k].difference) + ", p " +
+               html_text(p_value(c.labels[k].p)) + "<br>";
+    rows += row({html_text(c.first + " less " + c.second), signed_percent(c.top1),
+                 signed_fraction(c.macro_auc), percent(c.agreement), tests});
   }
   return table({"", "top-1", "macro AUC", "same answer", "AUC of each label, DeLong"}, rows);
 }
@@ -110,9 +111,9 @@ std::string labels_html(const TaskResult& task, const ScorerResult& scorer) {
     const PointResult& p = l.point;
     rows +=
         row({"<span class=\"key\" style=\"background:" + colour_of(k) + "\"></span>",
-             escaped(task.labels[k].first), std::to_string(task.labels[k].second), percent(l.recall),
+             html_text(task.labels[k].first), std::to_string(task.labels[k].second), percent(l.recall),
              fraction(l.auc), fraction(l.average_precision), fraction(l.calibration_error), fraction(l.brier),
-             format("%.4g, ", p.choice.threshold) + escaped(p.choice.rule), percent(p.sensitivity),
+             format("%.4g, ", p.choice.threshold) + html_text(p.choice.rule), percent(p.sensitivity),
              percent(p.specificity), percent(p.ppv), percent(p.npv), percent(p.prevalence)});
   }
   return table({"", "label", "images", "answered", "AUC", "average precision", "ECE", "Brier", "threshold",
@@ -122,7 +123,7 @@ std::string labels_html(const TaskResult& task, const ScorerResult& scorer) {
 
 std::string scorer_html(const TaskResult& task, const ScorerResult& scorer) {
   if (scorer.labels.empty()) return "";
-  return "<h3>" + escaped(scorer.name) + "</h3><div class=\"plots\">" +
+  return "<h3>" + html_text(scorer.name) + "</h3><div class=\"plots\">" +
          confusion_svg(task.labels, scorer.confusion) + roc_plot(task, scorer) +
          precision_recall_plot(task, scorer) + reliability_plot(scorer) + decision_plot(task, scorer) +
          "</div>" + labels_html(task, scorer);
@@ -135,10 +136,10 @@ std::string subgroups_html(const TaskResult& task) {
     for (const SubgroupFigures& f : s.scorers) {
       std::string labels;
       for (size_t k = 0; k < f.labels.size(); ++k)
-        labels += escaped(task.labels[k].first) + ": sensitivity " + percent(f.labels[k].sensitivity) +
+        labels += html_text(task.labels[k].first) + ": sensitivity " + percent(f.labels[k].sensitivity) +
                   ", specificity " + percent(f.labels[k].specificity) + "<br>";
-      rows += row({escaped(s.column + " = " + s.value), std::to_string(s.images), std::to_string(s.groups),
-                   escaped(f.scorer), percent(f.top1), signed_percent(f.top1_difference),
+      rows += row({html_text(s.column + " = " + s.value), std::to_string(s.images), std::to_string(s.groups),
+                   html_text(f.scorer), percent(f.top1), signed_percent(f.top1_difference),
                    fraction(f.macro_auc), signed_fraction(f.macro_auc_difference), labels});
     }
   }
@@ -171,7 +172,7 @@ std::string values_html(const TaskResult& task) {
   if (task.values.empty()) return "";
   std::string rows, plots;
   for (const ValueFigures& v : task.values) {
-    rows += row({escaped(v.name), number(v.mae), number(v.rmse), number(v.r2), number(v.bias),
+    rows += row({html_text(v.name), number(v.mae), number(v.rmse), number(v.r2), number(v.bias),
                  number(v.limit_low) + " to " + number(v.limit_high)});
     plots += bland_altman_plot(v);
   }
@@ -179,13 +180,13 @@ std::string values_html(const TaskResult& task) {
                      "<div class=\"plots\">" + plots + "</div>";
   rows.clear();
   for (const ValueComparison& c : task.value_comparisons)
-    rows += row({escaped(c.first + " less " + c.second), number(c.mae)});
+    rows += row({html_text(c.first + " less " + c.second), number(c.mae)});
   if (!rows.empty()) html += table({"", "MAE"}, rows);
   rows.clear();
   for (const ValueSubgroup& s : task.value_subgroups)
     for (const auto& f : s.scorers)
-      rows += row({escaped(s.column + " = " + s.value), std::to_string(s.images), std::to_string(s.groups),
-                   escaped(f.scorer), number(f.mae), number(f.mae_difference), number(f.bias)});
+      rows += row({html_text(s.column + " = " + s.value), std::to_string(s.images), std::to_string(s.groups),
+                   html_text(f.scorer), number(f.mae), number(f.mae_difference), number(f.bias)});
   if (!rows.empty())
     html += "<h3>Subgroups</h3>" +
             table({"subgroup", "images", "patients", "scorer", "MAE", "less the others", "bias"}, rows);
@@ -216,7 +217,7 @@ std::string few_shot_html(const FewShotResult& few) {
       row({"", "zero-shot", fraction(few.zero_shot.top1) + ", AUC " + fraction(few.zero_shot.macro_auc)});
   for (size_t h = 0; h < few.heads.size(); ++h) {
     std::vector<std::string> cells{"<span class=\"key\" style=\"background:" + colour_of(h) + "\"></span>",
-                                   escaped(few.heads[h].name)};
+                                   html_text(few.heads[h].name)};
     for (const auto& draws : few.heads[h].runs)
       cells.push_back(over_draws(draws, &FewShotFigures::top1) + ", AUC " +
                       over_draws(draws, &FewShotFigures::macro_auc));
@@ -230,7 +231,7 @@ std::string altered_html(const TaskResult& task) {
   if (task.corruptions.empty()) return "";
   std::string rows;
   for (const CorruptionResult& c : task.corruptions)
-    rows += row({escaped(c.name), std::to_string(c.images), percent(c.accuracy), percent(c.agreement)});
+    rows += row({html_text(c.name), std::to_string(c.images), percent(c.accuracy), percent(c.agreement)});
   return "<h3>The same images, altered</h3>" + table({"", "images", "top-1", "same answer"}, rows);
 }
 
@@ -240,8 +241,8 @@ std::string examples_html(const TaskResult& task) {
   for (const Example& e : task.examples)
     html += std::string("<figure class=\"") + (e.truth == e.predicted ? "right" : "wrong") +
             "\"><img alt=\"\" src=\"data:image/jpeg;base64," + encode_base64(e.jpeg) + "\"><figcaption>" +
-            escaped(e.predicted) + format(" %.0f %%", 100 * e.probability) +
-            (e.truth == e.predicted ? "" : "<br>is: " + escaped(e.truth)) + "</figcaption></figure>";
+            html_text(e.predicted) + format(" %.0f %%", 100 * e.probability) +
+            (e.truth == e.predicted ? "" : "<br>is: " + html_text(e.truth)) + "</figcaption></figure>";
   return html + "</div>";
 }
 
@@ -253,7 +254,7 @@ std::string retrieval_labels_html(const TaskResult& task, const SearchFigures& s
   std::string rows;
   for (size_t k = 0; k < search.labels.size(); ++k) {
     if (task.labels[k].second == 0) continue;
-    std::vector<std::string> cells{escaped(task.labels[k].first), std::to_string(task.labels[k].second),
+    std::vector<std::string> cells{html_text(task.labels[k].first), std::to_string(task.labels[k].second),
                                    std::to_string(task.retrieval->indexed_of_label[k])};
     for (const auto& at : search.labels[k].at) cells.push_back(percent(at.precision.micro));
     cells.push_back(fraction(search.labels[k].reciprocal_rank.micro));
@@ -269,7 +270,7 @@ std::string retrieval_html(const TaskResult& task) {
     std::string rows;
     for (const auto& cells : retrieval_rows(search.all)) rows += row(cells);
     const stats::Averaged& mrr = search.all.reciprocal_rank;
-    html += "<h3>" + escaped(search.name) + "</h3><p>MRR: micro " + fraction(mrr.micro) + ", macro " +
+    html += "<h3>" + html_text(search.name) + "</h3><p>MRR: micro " + fraction(mrr.micro) + ", macro " +
             fraction(mrr.macro) + "</p>" + table(retrieval_header(), rows) +
             retrieval_labels_html(task, search);
   }
@@ -277,7 +278,7 @@ std::string retrieval_html(const TaskResult& task) {
 }
 
 std::string task_html(const TaskResult& task) {
-  std::string html = "<h2>" + escaped(task.name) + "</h2>" +
+  std::string html = "<h2>" + html_text(task.name) + "</h2>" +
                      format("<p>%zu images of %zu patients</p>", task.images, task.groups);
   if (!task.scorers.empty()) html += scorers_html(task);
   html += retrieval_html(task) + comparisons_html(task);
@@ -285,13 +286,13 @@ std::string task_html(const TaskResult& task) {
   html += subgroups_html(task) + values_html(task);
   if (task.few_shot) html += few_shot_html(*task.few_shot);
   html += altered_html(task) + examples_html(task);
-  for (const std::string& note : task.notes) html += "<p>Note: " + escaped(note) + ".</p>";
+  for (const std::string& note : task.notes) html += "<p>Note: " + html_text(note) + ".</p>";
   return html;
 }
 
 std::string other_html(const OtherModel& other) {
-  std::string html = "<br>Other model: " + escaped(other.name);
-  for (const std::string& difference : other.differences) html += "<br>" + escaped(difference);
+  std::string html = "<br>Other model: " + html_text(other.name);
+  for (const std::string& difference : other.differences) html += "<br>" + html_text(difference);
   if (const auto& v = other.vectors)
     html += format("<br>Cosine of the two vectors of an image: mean %.5f, 1 in 100 below %.5f, least %.5f",
                    v->mean_cosine, v->low_cosine, v->least_cosine);
@@ -315,7 +316,7 @@ std::string to_html(const EvalReport& report) {
       "figure{margin:0;width:112px;font-size:11px;line-height:1.3}figure img{width:100%;border:3px solid}"
       ".right img{border-color:#1a7f37}.wrong img{border-color:#c62828}</style>"
       "<h1>Evaluation</h1><p>Model: " +
-      escaped(report.model) + "<br>Data: " + escaped(report.data) +
+      html_text(report.model) + "<br>Data: " + html_text(report.data) +
       (report.other ? other_html(*report.other) : "") +
       "<br>In brackets: 95 % confidence intervals: of AUC by DeLong, of sensitivity and specificity by "
       "Wilson, of the rest "

@@ -1,43 +1,13 @@
 #include "labels/fold.h"
 
-#include <unicode/bytestream.h>
-#include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
 #include <unicode/uscript.h>
-#include <unicode/utf8.h>
 
 #include "core/utf8.h"
-#include "mii/error.h"
+#include "text/unicode.h"
 
 namespace mii::labels {
 namespace {
-
-void expect(UErrorCode status) {
-  if (U_FAILURE(status)) throw Error(ErrorCode::internal, std::string("ICU: ") + u_errorName(status));
-}
-
-std::string normalise(const icu::Normalizer2* (*instance)(UErrorCode&), std::string_view text) {
-  UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* normalizer = instance(status);
-  expect(status);
-  std::string result;
-  icu::StringByteSink<std::string> sink(&result);
-  normalizer->normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink,
-                            nullptr, status);
-  expect(status);
-  return result;
-}
-
-// Calls use(c) for each character; bytes that are none are U+FFFD.
-template <typename Use>
-void for_each_character(std::string_view text, Use use) {
-  const auto length = static_cast<int32_t>(text.size());
-  for (int32_t i = 0; i < length;) {
-    UChar32 c;
-    U8_NEXT(text.data(), i, length, c);
-    use(c < 0 ? UChar32{0xFFFD} : c);
-  }
-}
 
 bool is_mark(UChar32 c) { return (U_GET_GC_MASK(c) & U_GC_MN_MASK) != 0 && c != 0x3099 && c != 0x309A; }
 
@@ -46,7 +16,7 @@ bool separates(UChar32 c) { return (U_GET_GC_MASK(c) & (U_GC_P_MASK | U_GC_Z_MAS
 UScriptCode script_of(UChar32 c) {
   UErrorCode status = U_ZERO_ERROR;
   const UScriptCode script = uscript_getScript(c, &status);
-  expect(status);
+  expect_icu(status);
   return script;
 }
 
@@ -59,10 +29,10 @@ bool is_written_without_spaces(UChar32 c) {
 // "o" of "ö", "и" of "й"; a kana keeps its voicing, since か and が are letters of their own.
 std::string without_marks(const std::string& character) {
   std::string kept;
-  for_each_character(normalise(icu::Normalizer2::getNFDInstance, character), [&](UChar32 c) {
+  for_each_character(normalised(icu::Normalizer2::getNFDInstance, character), [&](UChar32 c) {
     if (!is_mark(c)) append_utf8(kept, c);
   });
-  return normalise(icu::Normalizer2::getNFCInstance, kept);
+  return normalised(icu::Normalizer2::getNFCInstance, kept);
 }
 
 Letter letter_of(UChar32 c) {
@@ -80,7 +50,7 @@ std::vector<Letter> fold(std::string_view utf8) {
   for_each_character(utf8, [&](UChar32 c) { append_utf8(valid, c); });
   std::vector<Letter> letters;
   bool space = false;
-  for_each_character(normalise(icu::Normalizer2::getNFKCCasefoldInstance, valid), [&](UChar32 c) {
+  for_each_character(normalised(icu::Normalizer2::getNFKCCasefoldInstance, valid), [&](UChar32 c) {
     if (separates(c)) {
       space = !letters.empty();
       return;

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "core/base64.h"
+#include "core/number_text.h"
 #include "search/folder_collection.h"
 #include "stats/binary.h"
 
@@ -84,17 +85,6 @@ void end_hits(JsonWriter& json, const Evidence& evidence) {
     json.value(nullptr);
   if (!evidence.warnings.empty()) json.member("warnings", evidence.warnings);
   json.end_object();
-}
-
-std::string escaped(std::string_view text) {
-  std::string html;
-  for (const char c : text)
-    html += c == '&'   ? "&amp;"
-            : c == '<' ? "&lt;"
-            : c == '>' ? "&gt;"
-            : c == '"' ? "&quot;"
-                       : std::string(1, c);
-  return html;
 }
 
 std::string image_html(const Item& item) {
@@ -191,34 +181,34 @@ std::string to_table(const Evidence& evidence) {
 }
 
 std::string to_html(const Evidence& evidence, const std::string& title) {
-  std::string html = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>" + escaped(title) +
+  std::string html = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>" + html_text(title) +
                      "</title><style>body{font:15px sans-serif;margin:2em}.hits{display:grid;gap:1em;"
                      "grid-template-columns:repeat(auto-fill,minmax(200px,1fr))}figure{margin:0;border:1px "
                      "solid #ccc;padding:.6em;"
                      "overflow-wrap:anywhere}img{width:100%}dt{float:left;clear:left;margin-right:.5em;color:"
                      "#555}dd{margin:0}"
                      "table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:left}</style><h1>" +
-                     escaped(title) + "</h1><p>" + escaped(searched_text(evidence.answer)) + "</p>";
-  if (evidence.typicality) html += "<p>" + escaped(typical_text(*evidence.typicality)) + "</p>";
+                     html_text(title) + "</h1><p>" + html_text(searched_text(evidence.answer)) + "</p>";
+  if (evidence.typicality) html += "<p>" + html_text(typical_text(*evidence.typicality)) + "</p>";
   for (const Votes& votes : evidence.votes) {
-    html += "<h2>" + escaped(votes.column) + "</h2><table><tr><th>value<th>hits (95 % interval)";
+    html += "<h2>" + html_text(votes.column) + "</h2><table><tr><th>value<th>hits (95 % interval)";
     for (const Vote& vote : votes.votes)
-      html += "<tr><td>" + escaped(vote.value) + "<td>" + escaped(vote_text(vote, votes.voters));
+      html += "<tr><td>" + html_text(vote.value) + "<td>" + html_text(vote_text(vote, votes.voters));
     html += "</table>";
   }
   html += "<div class=\"hits\">";
   for (size_t i = 0; i < evidence.answer.hits.size(); ++i) {
     const Hit& hit = evidence.answer.hits[i];
     html += "<figure>" + image_html(hit.item) + "<figcaption><b>" + std::to_string(i + 1) + ". " +
-            four_digits(hit.similarity) + "</b><br>" + escaped(hit.item.id);
+            four_digits(hit.similarity) + "</b><br>" + html_text(hit.item.id);
     if (hit.folded > 0) html += "<br>+" + std::to_string(hit.folded) + " near-duplicates";
     html += "<dl>";
     for (const auto& [column, value] : hit.item.attributes)
-      html += "<dt>" + escaped(column) + "<dd>" + escaped(value);
+      html += "<dt>" + html_text(column) + "<dd>" + html_text(value);
     html += "</dl></figcaption></figure>";
   }
   html += "</div>";
-  if (evidence.identity) html += "<p>Vectors: " + escaped(evidence.identity->json()) + "</p>";
+  if (evidence.identity) html += "<p>Vectors: " + html_text(evidence.identity->json()) + "</p>";
   return html + "<p>For research; not a medical device.</p></html>\n";
 }
 

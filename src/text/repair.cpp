@@ -2,9 +2,7 @@
 
 #include <unicode/bytestream.h>
 #include <unicode/casemap.h>
-#include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
-#include <unicode/utf8.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -15,38 +13,17 @@
 #include "mii/error.h"
 
 #include "text/html_entities.h"
+#include "text/unicode.h"
 
 namespace mii {
 namespace {
 
-void expect(UErrorCode status) {
-  if (U_FAILURE(status)) throw Error(ErrorCode::internal, std::string("ICU: ") + u_errorName(status));
-}
-
-std::string normalise(const icu::Normalizer2& normalizer, std::string_view text) {
-  std::string result;
-  icu::StringByteSink<std::string> sink(&result);
-  UErrorCode status = U_ZERO_ERROR;
-  normalizer.normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink, nullptr,
-                           status);
-  expect(status);
-  return result;
-}
-
-std::string nfc(std::string_view text) {
-  UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* normalizer = icu::Normalizer2::getNFCInstance(status);
-  expect(status);
-  return normalise(*normalizer, text);
-}
+std::string nfc(std::string_view text) { return normalised(icu::Normalizer2::getNFCInstance, text); }
 
 std::string compatible(UChar32 c) {
-  UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* normalizer = icu::Normalizer2::getNFKCInstance(status);
-  expect(status);
   std::string text;
   append_utf8(text, c);
-  return normalise(*normalizer, text);
+  return normalised(icu::Normalizer2::getNFKCInstance, text);
 }
 
 std::string lower_case(std::string_view text) {
@@ -55,7 +32,7 @@ std::string lower_case(std::string_view text) {
   UErrorCode status = U_ZERO_ERROR;
   icu::CaseMap::utf8ToLower("", 0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink,
                             nullptr, status);
-  expect(status);
+  expect_icu(status);
   return result;
 }
 
@@ -65,19 +42,8 @@ std::string upper_case(std::string_view text) {
   UErrorCode status = U_ZERO_ERROR;
   icu::CaseMap::utf8ToUpper("", 0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink,
                             nullptr, status);
-  expect(status);
+  expect_icu(status);
   return result;
-}
-
-// Calls use(c) for each character of a valid UTF-8 text.
-template <typename Use>
-void for_each_character(std::string_view text, Use use) {
-  const auto length = static_cast<int32_t>(text.size());
-  for (int32_t i = 0; i < length;) {
-    UChar32 c;
-    U8_NEXT(text.data(), i, length, c);
-    use(c);
-  }
 }
 
 // U+0080 to U+009F are read as the bytes of Windows-1252; five of them have no meaning there and stay.

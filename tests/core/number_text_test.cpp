@@ -46,5 +46,9 @@ TEST(JsonText, EscapesWhatATerminalWouldObey) {
   EXPECT_EQ(json_text("\xC2\x9B\xE2\x80\xAE"), R"("\u009b\u202e")");
 }
 
+TEST(HtmlText, HoldsNoMarkOfHtml) {
+  EXPECT_EQ(html_text("a <b class=\"c\"> & \xc3\xbc"), "a &lt;b class=&quot;c&quot;&gt; &amp; \xc3\xbc");
+}
+
 }  // namespace
 }  // namespace mii
