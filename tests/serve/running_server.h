@@ -77,6 +77,14 @@ inline std::string pnm_base64(size_t width, size_t height) {
   return encode_base64(std::as_bytes(std::span(file)));
 }
 
+/// A body of /encode: images of these widths and heights.
+inline std::string images_body(std::initializer_list<std::pair<size_t, size_t>> sizes) {
+  std::string list;
+  for (const auto& [width, height] : sizes)
+    list += (list.empty() ? "\"" : ",\"") + pnm_base64(width, height) + "\"";
+  return "{\"images\":[" + list + "]}";
+}
+
 template <typename Condition>
 bool eventually(Condition condition, int milliseconds = 10000) {
   for (int waited = 0; waited < milliseconds; waited += 5) {
