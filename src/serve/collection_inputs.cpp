@@ -101,6 +101,12 @@ std::vector<search::Item> read_items(std::vector<std::string> ids, const bj::val
   return items;
 }
 
+void expect_dim(const search::CollectionInfo& info, size_t dim) {
+  if (info.dim != 0 && info.dim != dim)
+    refuse("the collection holds vectors of " + std::to_string(info.dim) + " values, these have " +
+           std::to_string(dim));
+}
+
 Identity read_identity(const bj::value& identity) { return Identity::parse(to_json(identity)); }
 
 void add_origins(std::span<const EncodedImage> images, std::span<search::Item> items) {

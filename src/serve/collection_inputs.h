@@ -15,6 +15,13 @@
 
 namespace mii::serve {
 
+/// Schemas of the fields `vectors` and `identity`.
+inline constexpr std::string_view kVectorsSchema =
+    R"({"type":["array","null"],"items":{"anyOf":[{"type":"array","items":{"type":"number"}},
+    {"type":"string","contentEncoding":"base64"}]}})";
+inline constexpr std::string_view kIdentitySchema =
+    R"({"type":["object","null"],"additionalProperties":{"type":"string"}})";
+
 /// A list of vectors, each a list of numbers or float32, little-endian, in base64. name: of the field.
 Matrix read_vectors(const boost::json::value& list, const std::string& name, const Limits& limits);
 
@@ -22,6 +29,9 @@ Matrix read_vectors(const boost::json::value& list, const std::string& name, con
 /// have no value. attributes: null when none are given.
 std::vector<search::Item> read_items(std::vector<std::string> ids, const boost::json::value& attributes,
                                      const Limits& limits);
+
+/// Vectors of `dim` values must be those of the collection, if it has any.
+void expect_dim(const search::CollectionInfo& info, size_t dim);
 
 Identity read_identity(const boost::json::value& identity);
 

@@ -8,7 +8,7 @@ namespace mii::serve {
 
 class Service;
 
-/// GET /collections and /collections/{name}, POST .../search, and .../items: list, get, add and delete.
+/// GET /collections and /collections/{name}: what can be searched.
 class CollectionsApi final : public Api {
  public:
   explicit CollectionsApi(Service& service) : service_(service) {}

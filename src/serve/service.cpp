@@ -5,6 +5,8 @@
 
 #include "core/number_text.h"
 #include "pipeline/identity.h"
+#include "serve/collection_items_api.h"
+#include "serve/collection_search_api.h"
 #include "serve/collections_api.h"
 #include "serve/heads_api.h"
 #include "serve/labels_api.h"
@@ -33,6 +35,8 @@ std::vector<std::unique_ptr<const Api>> make_apis(Service& service) {
   apis.push_back(std::make_unique<HeadsApi>(service));
   apis.push_back(std::make_unique<LabelsApi>(service));
   apis.push_back(std::make_unique<CollectionsApi>(service));
+  apis.push_back(std::make_unique<CollectionItemsApi>(service));
+  apis.push_back(std::make_unique<CollectionSearchApi>(service));
   apis.push_back(std::make_unique<OperationsApi>(service));
   apis.push_back(std::make_unique<Pages>(service, service.options().docs_folder));
   return apis;
