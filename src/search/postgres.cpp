@@ -9,6 +9,7 @@
 
 #include <libpq-fe.h>
 
+#include "core/json_writer.h"
 #include "mii/error.h"
 
 namespace mii::search {
@@ -36,6 +37,12 @@ std::string trimmed(std::string text) {
   return text;
 }
 
+template <typename Values>
+std::string elements_of(const Values& values, Sql& sql) {
+  const std::string json = JsonWriter(JsonWriter::Style::compact).value(values).finish();
+  return std::string("jsonb_array_elements_text(").append(sql.value(json)).append("::jsonb)");
+}
+
 }  // namespace
 
 /// The connection was lost: what was done in it may be done again.
@@ -43,12 +50,23 @@ struct Postgres::Lost : Error {
   using Error::Error;
 };
 
-std::string Sql::value(std::string wanted) {
-  if (wanted.find('\0') != std::string::npos)
+void expect_no_zero_byte(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos)
     throw Error(ErrorCode::invalid_argument, "a text with a zero byte, which PostgreSQL cannot keep");
+}
+
+std::string Sql::value(std::string wanted) {
+  expect_no_zero_byte(wanted);
   values.push_back(std::move(wanted));
   return std::string("$").append(std::to_string(values.size()));
 }
+
+std::string Sql::texts(std::span<const std::string> wanted) {
+  for (const std::string& one : wanted) expect_no_zero_byte(one);
+  return elements_of(wanted, *this);
+}
+
+std::string Sql::numbers(std::span<const int64_t> wanted) { return elements_of(wanted, *this); }
 
 void PostgresRows::Clear::operator()(pg_result* result) const { PQclear(result); }
 size_t PostgresRows::rows() const { return static_cast<size_t>(PQntuples(result_.get())); }

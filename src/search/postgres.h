@@ -19,10 +19,16 @@ struct Sql {
   std::string text;
   std::vector<std::string> values;
 
-  /// Keeps a value and returns its name. Throws Error{invalid_argument} for one with a zero byte, which
-  /// PostgreSQL cannot keep.
+  /// Keeps a value and returns its name. Throws as expect_no_zero_byte, and so do the others.
   std::string value(std::string wanted);
+  /// Keeps texts and returns what stands for them in FROM: a table of one column, in their order.
+  std::string texts(std::span<const std::string> wanted);
+  /// The same with numbers, as texts.
+  std::string numbers(std::span<const int64_t> wanted);
 };
+
+/// Throws Error{invalid_argument} for a text that PostgreSQL cannot keep.
+void expect_no_zero_byte(std::string_view text);
 
 /// The rows that a statement gave. Columns are counted from 0.
 class PostgresRows {

@@ -3,27 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
-#include <charconv>
-#include <numeric>
 
 #include "core/json_writer.h"
-#include "core/number_text.h"
 #include "mii/error.h"
-#include "search/bitmap.h"
 #include "search/checks.h"
-#include "search/choice.h"
-#include "search/postgres_filter.h"
-#include "search/scan.h"
 
 namespace mii::search {
 namespace {
 
 constexpr size_t kMaxStoredDim = 16'000;  // pgvector's limits: of a vector, and of an index of halfvec
 constexpr size_t kMaxIndexedDim = 4000;
-constexpr size_t kExactItems = 20'000;  // below, reading every vector is as fast as the index
-constexpr size_t kMaxIndexHits = 1000;  // beyond, the index is no faster
-constexpr size_t kMore = 4;             // times as many candidates, while there are too few hits
-constexpr size_t kMaxFaults = 20;
 
 // What turns a collection of format i into one of format i + 1. Those that are released never change.
 //
@@ -60,39 +49,9 @@ constexpr auto kFormat = static_cast<int64_t>(kMigrations.size());
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::invalid_argument, what); }
 
-void expect_no_zero_byte(std::string_view text) {
-  if (text.find('\0') != std::string_view::npos)
-    refuse("a text with a zero byte, which PostgreSQL cannot keep");
-}
-
 // Whether a table or index is in the schema of the collection, and not just in one that stands behind it.
 std::string is_there(const std::string& name) {
   return "to_regclass(quote_ident(current_schema()) || '." + name + "') IS NOT NULL";
-}
-
-std::string json_of(std::span<const std::string> texts) {
-  for (const std::string& text : texts) expect_no_zero_byte(text);
-  return JsonWriter(JsonWriter::Style::compact).value(texts).finish();
-}
-
-template <typename Number>
-std::string json_of_numbers(const std::vector<Number>& numbers) {
-  return JsonWriter(JsonWriter::Style::compact).value(numbers).finish();
-}
-
-// The rows of a JSON array of texts, as a table of one column.
-std::string texts_of(const std::string& json, Sql& sql) {
-  return "jsonb_array_elements_text(" + sql.value(json) + "::jsonb)";
-}
-
-std::string vector_text(std::span<const float> values) {
-  std::string text = "[";
-  std::array<char, 32> digits;
-  for (const float value : values) {
-    if (text.size() > 1) text += ',';
-    text.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr);
-  }
-  return text + "]";
 }
 
 std::string attributes_json(const Item& item) {
@@ -122,30 +81,7 @@ void expect_keepable(std::span<const Item> items) {
   }
 }
 
-void expect_column(const std::string& name, const std::vector<std::string>& columns) {
-  if (name != "id" && std::ranges::find(columns, name) == columns.end()) refuse_column(name, columns);
-}
-
 }  // namespace
-
-struct PostgresCollection::State {
-  size_t dim = 0;
-  std::optional<Identity> identity;
-  uint64_t version = 0;
-  uint64_t first_version = 0;
-  int64_t next_number = 0;
-  size_t items = 0;
-  size_t removed = 0;
-  bool has_index = false;
-};
-
-/// Rows that may be hits, in the order of their ids.
-struct PostgresCollection::Candidates {
-  std::vector<int64_t> numbers;
-  std::vector<std::string> ids;
-  std::vector<std::optional<std::string>> groups;
-  Matrix vectors;
-};
 
 void PostgresCollection::create(const std::string& url) {
   Postgres database(url);
@@ -265,7 +201,7 @@ AddCounts PostgresCollection::add(std::span<const Item> items, const Matrix& vec
 size_t PostgresCollection::mark_removed(std::span<const std::string> ids, uint64_t version) {
   Sql sql;
   sql.text = "WITH gone AS (UPDATE mii_items SET removed = " + std::to_string(version) +
-             " WHERE removed IS NULL AND id IN (SELECT " + texts_of(json_of(ids), sql) +
+             " WHERE removed IS NULL AND id IN (SELECT " + sql.texts(ids) +
              ") RETURNING 1) SELECT count(*) FROM gone";
   return static_cast<size_t>(database_.run(sql).integer(0, 0));
 }
@@ -337,7 +273,7 @@ std::vector<std::optional<Item>> PostgresCollection::find(std::span<const std::s
   std::vector<std::optional<Item>> found;
   database_.read([&] {
     Sql sql;
-    const std::string asked = texts_of(json_of(ids), sql);
+    const std::string asked = sql.texts(ids);
     std::vector<Item> items =
         items_where(std::move(sql), "removed IS NULL AND id IN (SELECT " + asked + ") ORDER BY id");
     found.clear();
@@ -367,7 +303,7 @@ Matrix PostgresCollection::vectors(std::span<const std::string> ids) {
   database_.read([&] {
     Sql sql;
     sql.text =
-        "SELECT embedding FROM " + texts_of(json_of(ids), sql) +
+        "SELECT embedding FROM " + sql.texts(ids) +
         " WITH ORDINALITY AS asked (id, place) LEFT JOIN mii_items ON mii_items.id = asked.id AND removed "
         "IS NULL LEFT JOIN mii_vectors USING (number) ORDER BY place";
     const PostgresRows rows = database_.run(sql);
@@ -378,154 +314,6 @@ Matrix PostgresCollection::vectors(std::span<const std::string> ids) {
     }
   });
   return vectors;
-}
-
-// The items that may be hits: FROM mii_items WHERE this.
-Sql PostgresCollection::live_items(const State& now, const SearchOptions& options) {
-  Sql sql;
-  sql.text = "removed IS NULL";
-  if (options.version && *options.version != now.version) {
-    const std::string version = std::to_string(*options.version);
-    sql.text = "added <= " + version + " AND (removed IS NULL OR removed > " + version + ")";
-  }
-  if (options.filter) sql.text += " AND " + condition_of(*options.filter, sql);
-  return sql;
-}
-
-size_t PostgresCollection::count(const State& now, const SearchOptions& options) {
-  if (!options.filter && options.version.value_or(now.version) == now.version) return now.items;
-  Sql sql = live_items(now, options);
-  sql.text = "SELECT count(*) FROM mii_items WHERE " + sql.text;
-  return static_cast<size_t>(database_.run(sql).integer(0, 0));
-}
-
-Stage PostgresCollection::stage_of(const State& now, const SearchOptions& options, size_t searched) {
-  const bool is_now = options.version.value_or(now.version) == now.version;
-  switch (options.stage) {
-    case Stage::automatic:
-      return now.has_index && is_now && searched > kExactItems ? Stage::hnsw : Stage::exact;
-    case Stage::exact:
-      return Stage::exact;
-    case Stage::hnsw:
-      if (now.has_index && is_now) return Stage::hnsw;
-      refuse(database_.name() + (now.has_index ? ": the index hnsw holds the newest version only"
-                                               : ": has no index hnsw; `mii collection index` makes one"));
-    default:
-      refuse(database_.name() + ": the stages of a database are exact and hnsw, not " +
-             std::string(to_string(options.stage)));
-  }
-}
-
-PostgresCollection::Candidates PostgresCollection::candidates(const State& now, std::span<const float> query,
-                                                              const SearchOptions& options, Stage stage,
-                                                              size_t wanted) {
-  Sql sql = live_items(now, options);
-  const std::string vector = sql.value(vector_text(query));
-  const std::string group = options.one_per.empty() ? "NULL"
-                            : options.one_per == "id"
-                                ? "id"
-                                : "attributes ->> " + sql.value(options.one_per) + "::text";
-  std::string best;
-  if (stage == Stage::hnsw) {
-    const std::string dim = std::to_string(now.dim);
-    best = "WITH best AS MATERIALIZED (SELECT number FROM mii_vectors JOIN mii_items USING (number) WHERE " +
-           sql.text + " ORDER BY embedding::halfvec(" + dim + ") <#> " + vector + "::halfvec(" + dim +
-           ") LIMIT " + std::to_string(wanted) + ")";
-    database_.run("SET LOCAL hnsw.iterative_scan = relaxed_order");
-    database_.run("SET LOCAL hnsw.ef_search = " + std::to_string(std::clamp<size_t>(4 * wanted, 100, 1000)));
-    // Only the index gives this order; the other tables are looked into by numbers.
-    for (const char* other : {"seqscan", "bitmapscan", "hashjoin", "mergejoin", "sort"})
-      database_.run(std::string("SET LOCAL enable_") + other + " = off");
-  } else {
-    // All that PostgreSQL's sums, which are not of one order, do not rule out.
-    const std::string margin = number_text(4.0 * rounding_error(now.dim));
-    best = "WITH scored AS MATERIALIZED (SELECT number, embedding <#> " + vector +
-           "::vector AS distance FROM mii_items JOIN mii_vectors USING (number) WHERE " + sql.text +
-           "), best AS (SELECT number FROM scored WHERE distance <= coalesce((SELECT distance FROM scored "
-           "ORDER BY distance LIMIT 1 OFFSET " +
-           std::to_string(wanted - 1) + ") + " + margin + ", 'Infinity'))";
-  }
-  sql.text = best + " SELECT number, id, " + group +
-             ", embedding FROM best JOIN mii_items USING (number) JOIN mii_vectors USING (number)";
-  const PostgresRows rows = database_.run(sql);
-
-  std::vector<size_t> order(rows.rows());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::ranges::sort(order, {}, [&](size_t r) { return rows.bytes(r, 1); });
-  Candidates found;
-  found.vectors = Matrix(rows.rows(), now.dim);
-  for (const size_t r : order) {
-    rows.vector(r, 3, found.vectors.row(found.numbers.size()));
-    found.numbers.push_back(rows.integer(r, 0));
-    found.ids.emplace_back(rows.bytes(r, 1));
-    found.groups.push_back(rows.is_null(r, 2) ? std::nullopt : std::optional<std::string>(rows.bytes(r, 2)));
-  }
-  return found;
-}
-
-Answer PostgresCollection::search_one(const State& now, std::span<const float> query,
-                                      const SearchOptions& options, size_t searched) {
-  Answer answer{.version = options.version.value_or(now.version), .searched = searched};
-  answer.stage = stage_of(now, options, searched);
-  if (searched == 0) return answer;
-  Candidates found;
-  std::vector<Chosen> chosen;
-  Matrix queries(1, now.dim);
-  std::ranges::copy(query, queries.row(0).begin());
-  for (size_t wanted = options.k + options.leave_out.size();; wanted *= kMore) {
-    if (wanted > kMaxIndexHits) answer.stage = Stage::exact;
-    found = candidates(now, query, options, answer.stage, wanted);
-    // Behind a filter, the index gives up at some time.
-    if (answer.stage == Stage::hnsw && found.ids.size() < std::min(wanted, searched)) {
-      answer.stage = Stage::exact;
-      found = candidates(now, query, options, answer.stage, wanted);
-    }
-    const VectorRows rows{.stored = {reinterpret_cast<const std::byte*>(found.vectors.values().data()),
-                                     now.dim * sizeof(float)},
-                          .precision = DType::f32,
-                          .dim = now.dim};
-    // Rows are in the order of ids, and so are equally similar ones.
-    const Scan best = scan(rows, Bitmap(found.ids.size(), true), queries,
-                           {.k = wanted, .stage = Stage::exact, .threads = options.threads});
-    chosen =
-        choose(best.best.front(), options,
-               {.vectors = rows,
-                .id = [&](uint32_t row) { return found.ids[row]; },
-                .group = [&](uint32_t row) -> std::optional<std::string_view> { return found.groups[row]; }});
-    if (chosen.size() == options.k || wanted >= searched) break;
-  }
-  std::vector<int64_t> numbers;
-  for (const Chosen& hit : chosen) numbers.push_back(found.numbers[hit.row.row]);
-  Sql sql;
-  const std::string asked = texts_of(json_of_numbers(numbers), sql);
-  std::vector<Item> items =
-      items_where(std::move(sql), "number IN (SELECT " + asked + "::bigint) ORDER BY id");
-  for (const Chosen& hit : chosen) {
-    const auto item = std::ranges::lower_bound(items, found.ids[hit.row.row], {}, &Item::id);
-    answer.hits.push_back({*item, hit.row.similarity, hit.folded});
-  }
-  return answer;
-}
-
-std::vector<Answer> PostgresCollection::search(const Matrix& queries, const SearchOptions& options) {
-  const std::lock_guard guard(mutex_);
-  std::vector<Answer> answers;
-  database_.read([&] {
-    const State now = state();
-    expect_queries(database_.name(), now.dim, queries, options);
-    if (options.version && (*options.version < now.first_version || *options.version > now.version))
-      refuse("version " + std::to_string(*options.version) + " is not kept; the collection has version " +
-             std::to_string(now.version));
-    const std::vector<std::string> known = columns();
-    if (options.filter)
-      for (const std::string& column : columns_of(*options.filter)) expect_column(column, known);
-    if (!options.one_per.empty()) expect_column(options.one_per, known);
-    const size_t searched = count(now, options);
-    answers.clear();
-    for (size_t q = 0; q < queries.rows(); ++q)
-      answers.push_back(search_one(now, queries.row(q), options, searched));
-  });
-  return answers;
 }
 
 void PostgresCollection::compact() {
@@ -627,7 +415,7 @@ void PostgresCollection::measure_typical(size_t sample) {
     Sql sql;
     sql.text =
         "INSERT INTO mii_typical (version, nearest) VALUES (" + std::to_string(version) + ", " +
-        sql.value(json_of_numbers(std::vector<double>(typical.nearest.begin(), typical.nearest.end()))) +
+        sql.value(JsonWriter(JsonWriter::Style::compact).value(typical.nearest).finish()) +
         "::jsonb) ON CONFLICT (one) DO UPDATE SET version = excluded.version, nearest = excluded.nearest";
     database_.run(sql);
   });

@@ -42,7 +42,17 @@ class PostgresCollection : public Collection {
   void create_index();
 
  private:
-  struct State;
+  /// What a transaction sees of the collection as a whole.
+  struct State {
+    size_t dim = 0;
+    std::optional<Identity> identity;
+    uint64_t version = 0;
+    uint64_t first_version = 0;
+    int64_t next_number = 0;
+    size_t items = 0;
+    size_t removed = 0;
+    bool has_index = false;
+  };
   struct Candidates;
 
   void migrate();
