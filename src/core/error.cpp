@@ -24,6 +24,10 @@ const char* to_string(ErrorCode code) {
       return "network";
     case ErrorCode::cancelled:
       return "cancelled";
+    case ErrorCode::out_of_memory:
+      return "out_of_memory";
+    case ErrorCode::device_lost:
+      return "device_lost";
     case ErrorCode::internal:
       return "internal";
   }

@@ -186,4 +186,14 @@ void AtomicFile::commit() {
   std::fclose(std::exchange(file_, nullptr));
 }
 
+void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+void write_file(const std::filesystem::path& path, std::string_view text) {
+  write_file(path, std::as_bytes(std::span(text.data(), text.size())));
+}
+
 }  // namespace mii

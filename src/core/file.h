@@ -66,4 +66,8 @@ class AtomicFile {
   std::FILE* file_ = nullptr;
 };
 
+/// Writes a whole file by AtomicFile. Throws Error{io}.
+void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
+void write_file(const std::filesystem::path& path, std::string_view text);
+
 }  // namespace mii

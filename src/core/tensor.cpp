@@ -20,6 +20,7 @@ size_t size_of(DType dtype) {
     case DType::bf16:
       return 2;
     case DType::u8:
+    case DType::i8:
       return 1;
   }
   return 0;
@@ -41,6 +42,8 @@ const char* to_string(DType dtype) {
       return "I32";
     case DType::u8:
       return "U8";
+    case DType::i8:
+      return "I8";
   }
   return "?";
 }

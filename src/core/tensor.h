@@ -9,7 +9,7 @@
 namespace mii {
 
 /// Element types that a safetensors file may hold and that this project reads or writes.
-enum class DType : uint8_t { f32, f16, bf16, f64, i64, i32, u8 };
+enum class DType : uint8_t { f32, f16, bf16, f64, i64, i32, u8, i8 };
 
 /// Bytes of one element.
 size_t size_of(DType dtype);

@@ -105,7 +105,8 @@ double majority_at(const Retrieved& query, size_t k) {
 }
 
 double reciprocal_rank(const Retrieved& query) {
-  return query.relevant == 0 ? NAN : 1 / static_cast<double>(query.first);
+  if (query.relevant == 0) return NAN;
+  return query.first == 0 ? 0 : 1 / static_cast<double>(query.first);
 }
 
 RetrievalFigures retrieval_figures(std::span<const Retrieved> queries, size_t classes, const Groups& groups,

@@ -18,7 +18,7 @@ struct Retrieved {
   size_t truth = 0;             ///< the query's class
   std::vector<size_t> classes;  ///< of the first items, the best first
   size_t relevant = 0;          ///< relevant items in the index
-  size_t first = 0;  ///< rank of the best relevant item in the whole index, from 1; 0: there is none
+  size_t first = 0;  ///< rank of the best relevant item in the whole ranking, from 1; 0: it is not in it
 };
 
 /// Hits: the relevant ones of the first k items. All figures are NaN where there is nothing to find.

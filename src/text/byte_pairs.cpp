@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <map>
 #include <queue>
 #include <tuple>
 
@@ -31,6 +32,19 @@ std::array<std::string, 256> byte_spellings() {
     append_utf8(spellings[b], printable ? b : shifted++);
   }
   return spellings;
+}
+
+// The bytes that printable characters stand for; nothing where one of them stands for none.
+std::string bytes_of(std::string_view spelling, const std::map<char32_t, char>& byte_of) {
+  std::string bytes;
+  while (!spelling.empty()) {
+    const Utf8Start start = utf8_start(spelling);
+    const auto byte = byte_of.find(start.character);
+    if (!start.valid || byte == byte_of.end()) return {};
+    bytes += byte->second;
+    spelling.remove_prefix(start.bytes);
+  }
+  return bytes;
 }
 
 [[noreturn]] void damaged(const std::string& where, const std::string& what) {
@@ -172,6 +186,22 @@ std::vector<int32_t> BytePairs::merged(std::vector<int32_t> symbols) const {
     if (list.has_next(i)) consider(i);
   }
   return list.ids();
+}
+
+std::vector<TokenPiece> BytePairs::pieces() const {
+  constexpr std::string_view kWordEnd = "</w>";
+  std::map<char32_t, char> byte_of;
+  const auto spellings = byte_spellings();
+  for (size_t b = 0; b < spellings.size(); ++b)
+    byte_of.emplace(utf8_start(spellings[b]).character, static_cast<char>(b));
+  std::vector<TokenPiece> pieces(static_cast<size_t>(vocabulary_size_));
+  for (const auto& [token, id] : vocabulary_) {
+    const bool ends_word = token.size() > kWordEnd.size() && token.ends_with(kWordEnd);
+    const std::string_view spelling =
+        std::string_view(token).substr(0, token.size() - (ends_word ? kWordEnd.size() : 0));
+    pieces[static_cast<size_t>(id)] = {bytes_of(spelling, byte_of), ends_word};
+  }
+  return pieces;
 }
 
 void BytePairs::encode(std::string_view word, int32_t unknown_id, std::vector<int32_t>& ids) const {

@@ -12,6 +12,12 @@
 
 namespace mii {
 
+/// What a token stands for.
+struct TokenPiece {
+  std::string bytes;       ///< empty for an id that there is not
+  bool ends_word = false;  ///< the next token begins another word
+};
+
 /// Byte-pair encoding of one word, with the vocabulary and the merges of vocab.json and merges.txt.
 /// Symbols are bytes, spelt in the files as printable characters; the last symbol of a word ends in "</w>".
 class BytePairs {
@@ -24,6 +30,9 @@ class BytePairs {
 
   /// One more than the largest id.
   int64_t vocabulary_size() const { return vocabulary_size_; }
+
+  /// By id. A token that is spelt otherwise than the tokens of words stands for nothing.
+  std::vector<TokenPiece> pieces() const;
 
   /// Appends the ids of one word (its bytes); symbols that the vocabulary lacks become unknown_id.
   void encode(std::string_view word, int32_t unknown_id, std::vector<int32_t>& ids) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -62,6 +63,9 @@ struct ClipTokenizer::Impl {
   int32_t unknown = 0;
   /// Texts that are one token wherever they stand, in exactly this spelling.
   std::map<std::string, int32_t, std::less<>> special;
+
+  mutable std::once_flag pieces_made;
+  mutable std::vector<TokenPiece> pieces;
 
   void encode_piece(std::string_view piece, size_t enough, std::vector<int32_t>& ids) const;
   void encode_word(std::string_view word, std::vector<int32_t>& ids) const;
@@ -143,6 +147,15 @@ std::vector<int32_t> ClipTokenizer::encode(std::string_view utf8, size_t context
   ids.resize(std::min(ids.size(), enough));
   ids.push_back(impl_->end);
   return ids;
+}
+
+TokenPiece ClipTokenizer::piece(int32_t id) const {
+  std::call_once(impl_->pieces_made, [&] {
+    impl_->pieces = impl_->pairs.pieces();
+    for (const auto& [token, special] : impl_->special) impl_->pieces[static_cast<size_t>(special)] = {};
+  });
+  const auto i = static_cast<size_t>(id);
+  return id >= 0 && i < impl_->pieces.size() ? impl_->pieces[i] : TokenPiece{};
 }
 
 int32_t ClipTokenizer::start_id() const { return impl_->start; }

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "text/byte_pairs.h"
+
 namespace mii {
 
 /// CLIP's byte-level BPE, as Hugging Face's CLIPTokenizer computes it. Safe to use from several threads.
@@ -23,6 +25,10 @@ class ClipTokenizer {
   /// Start token, tokens, end token; at most context_length ids, the end token kept. No padding.
   /// Throws Error{invalid_text} for invalid UTF-8 (with the byte offset) or a text of more than 1 MiB.
   std::vector<int32_t> encode(std::string_view utf8, size_t context_length) const;
+
+  /// What a token stands for; nothing for special tokens and for an id that there is not. The first call
+  /// reads the vocabulary through.
+  TokenPiece piece(int32_t id) const;
 
   int32_t start_id() const;
   int32_t end_id() const;

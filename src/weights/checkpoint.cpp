@@ -1,9 +1,11 @@
 #include "weights/checkpoint.h"
 
 #include <array>
+#include <cmath>
 #include <set>
 #include <utility>
 
+#include "core/int8_matrix.h"
 #include "mii/error.h"
 #include "weights/safetensors.h"
 
@@ -45,20 +47,23 @@ void add_image_tower(std::vector<TensorSpec>& specs, const ImageTowerConfig& con
   add_pair(specs, "image_encoder.norms", {in});
 }
 
+// A block of CLIP's text transformer.
+void add_text_block(std::vector<TensorSpec>& specs, const std::string& block, int64_t width) {
+  add_pair(specs, block + ".ln_1", {width});
+  specs.push_back({block + ".attn.in_proj_weight", {3 * width, width}});
+  specs.push_back({block + ".attn.in_proj_bias", {3 * width}});
+  add_pair(specs, block + ".attn.out_proj", {width, width});
+  add_pair(specs, block + ".ln_2", {width});
+  add_pair(specs, block + ".mlp.c_fc", {4 * width, width});
+  add_pair(specs, block + ".mlp.c_proj", {width, 4 * width});
+}
+
 void add_text_tower(std::vector<TensorSpec>& specs, const TextTowerConfig& config, int64_t vocabulary_size) {
   const int64_t width = config.width;
   specs.push_back({"lang_encoder.token_embedding.weight", {vocabulary_size, width}});
   specs.push_back({"lang_encoder.positional_embedding", {config.context_length, width}});
-  for (int64_t layer = 0; layer < config.layers; ++layer) {
-    const std::string block = "lang_encoder.resblocks." + std::to_string(layer);
-    add_pair(specs, block + ".ln_1", {width});
-    specs.push_back({block + ".attn.in_proj_weight", {3 * width, width}});
-    specs.push_back({block + ".attn.in_proj_bias", {3 * width}});
-    add_pair(specs, block + ".attn.out_proj", {width, width});
-    add_pair(specs, block + ".ln_2", {width});
-    add_pair(specs, block + ".mlp.c_fc", {4 * width, width});
-    add_pair(specs, block + ".mlp.c_proj", {width, 4 * width});
-  }
+  for (int64_t layer = 0; layer < config.layers; ++layer)
+    add_text_block(specs, "lang_encoder.resblocks." + std::to_string(layer), width);
   add_pair(specs, "lang_encoder.ln_final", {width});
 }
 
@@ -138,6 +143,35 @@ std::vector<TensorSpec> tensor_specs(const ModelConfig& config, int64_t vocabula
   return specs;
 }
 
+std::vector<TensorSpec> report_decoder_specs(const ReportDecoderConfig& config) {
+  const int64_t width = config.width;
+  std::vector<TensorSpec> specs;
+  specs.push_back({"report_decoder.token_embedding.weight", {config.vocabulary, width}});
+  specs.push_back({"report_decoder.positional_embedding", {config.context_length, width}});
+  add_pair(specs, "report_decoder.ln_tokens", {config.image_dim});
+  add_pair(specs, "report_decoder.image_projection", {width, config.image_dim});
+  add_pair(specs, "report_decoder.ln_image", {width});
+  for (int64_t layer = 0; layer < config.layers; ++layer) {
+    const std::string block = "report_decoder.resblocks." + std::to_string(layer);
+    add_text_block(specs, block, width);
+    add_pair(specs, block + ".ln_cross", {width});
+    add_pair(specs, block + ".cross.q_proj", {width, width});
+    add_pair(specs, block + ".cross.kv_proj", {2 * width, width});
+    add_pair(specs, block + ".cross.out_proj", {width, width});
+  }
+  add_pair(specs, "report_decoder.ln_final", {width});
+  return specs;
+}
+
+bool is_int8_layer(const TensorSpec& spec) {
+  if (spec.shape.size() == 4) return spec.name.starts_with("image_encoder.convs.") && spec.shape[1] > 3;
+  return spec.shape.size() == 2 && (spec.name.starts_with("image_encoder.blocks.") ||
+                                    spec.name.starts_with("lang_encoder.resblocks.") ||
+                                    spec.name.starts_with("report_decoder.resblocks."));
+}
+
+std::string scales_name(std::string_view matrix) { return std::string(matrix) + "_scale"; }
+
 std::string published_name(std::string_view given) {
   std::string name(given);
   if (name == "vision_projection") return "image_projection";
@@ -152,6 +186,10 @@ std::string published_name(std::string_view given) {
 
 Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const ModelConfig& config,
                             int64_t vocabulary_size) {
+  return open(weights_file, tensor_specs(config, vocabulary_size));
+}
+
+Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const std::vector<TensorSpec>& specs) {
   Checkpoint checkpoint(weights_file, WeightsFile::open(weights_file));
   const std::string path = weights_file.string();
   const Safetensors file = read_safetensors_header(checkpoint.file_, path);
@@ -159,7 +197,7 @@ Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const Mod
 
   Findings missing, misshaped;
   std::set<std::string> dtypes;
-  for (const TensorSpec& spec : tensor_specs(config, vocabulary_size)) {
+  for (const TensorSpec& spec : specs) {
     const auto entry = found.extract(spec.name);
     if (entry.empty()) {
       missing.add("'" + spec.name + "' " + to_string(spec.shape));
@@ -168,14 +206,27 @@ Checkpoint Checkpoint::open(const std::filesystem::path& weights_file, const Mod
     const TensorView view = entry.mapped()->view(spec.name, path);
     // Some files store a scalar as a tensor of one element.
     const bool scalar = spec.shape.empty() && view.elements() == 1;
+    const bool int8 = view.dtype == DType::i8 && is_int8_layer(spec);
     if (view.shape != spec.shape && !scalar)
       misshaped.add("'" + spec.name + "' has " + to_string(view.shape) + ", expected " +
                     to_string(spec.shape));
-    if (view.dtype != DType::f32 && view.dtype != DType::f16 && view.dtype != DType::bf16)
+    if (view.dtype != DType::f32 && view.dtype != DType::f16 && view.dtype != DType::bf16 && !int8)
       misshaped.add("'" + spec.name + "' has dtype " + to_string(view.dtype) + ", expected F32, F16 or BF16");
     checkpoint.parameters_ += static_cast<uint64_t>(view.elements());
     dtypes.insert(to_string(view.dtype));
     checkpoint.places_.emplace(spec.name, Place{entry.mapped()->offset, view});
+    if (!int8) continue;
+    const auto scales = found.extract(scales_name(spec.name));
+    const Shape rows{spec.shape[0]};
+    if (scales.empty()) {
+      missing.add("'" + scales_name(spec.name) + "' " + to_string(rows));
+      continue;
+    }
+    const TensorView factors = scales.mapped()->view(scales_name(spec.name), path);
+    if (factors.shape != rows || factors.dtype != DType::f32)
+      misshaped.add("'" + scales_name(spec.name) + "' is " + to_string(factors.dtype) + " " +
+                    to_string(factors.shape) + ", expected F32 " + to_string(rows));
+    checkpoint.scale_places_.emplace(spec.name, Place{scales.mapped()->offset, factors});
   }
   std::string wrong;
   if (!missing.empty()) wrong += missing.sentence("tensors are missing");
@@ -209,6 +260,38 @@ TensorView Checkpoint::tensor(std::string_view given) const {
     loaded = loaded_->tensors.emplace(name, std::move(bytes)).first;
   }
   return {loaded->second.data(), from.view.dtype, from.view.shape};
+}
+
+std::vector<float> Checkpoint::scales(std::string_view given) const {
+  const std::string name(given);
+  const Place& from = scale_places_.at(name);
+  std::vector<float> scales(static_cast<size_t>(from.view.elements()));
+  file_.read(from.offset, std::as_writable_bytes(std::span(scales)));
+  for (size_t i = 0; i < scales.size(); ++i)
+    if (!std::isfinite(scales[i]) || scales[i] <= 0)
+      throw Error(ErrorCode::corrupt_weights, "tensor '" + scales_name(name) + "' has " +
+                                                  std::to_string(scales[i]) + " at position " +
+                                                  std::to_string(i) + ", expected a positive finite number");
+  return scales;
+}
+
+void Checkpoint::copy_int8_as(DType dtype, const TensorView& tensor, std::string_view name,
+                              std::byte* to) const {
+  const int64_t rows = tensor.shape[0], elements = tensor.elements();
+  AlignedBuffer<float> values(static_cast<size_t>(elements));
+  dequantise_matrix(reinterpret_cast<const int8_t*>(tensor.data), scales(name).data(), rows, elements / rows,
+                    values.data());
+  mii::copy_as(dtype, {reinterpret_cast<const std::byte*>(values.data()), DType::f32, tensor.shape}, name,
+               to);
+}
+
+void Checkpoint::copy_as(DType dtype, std::string_view name, std::byte* to) const {
+  const TensorView from = tensor(name);
+  if (from.dtype == DType::i8)
+    copy_int8_as(dtype, from, name, to);
+  else
+    mii::copy_as(dtype, from, name, to);
+  release(from);
 }
 
 void Checkpoint::release(const TensorView& tensor) const {

@@ -161,23 +161,51 @@ void refuse_other_preprocessing(const Section& root) {
     root.at("TEST").at("CENTER_CROP").fail("is true, which is not supported");
 }
 
+// Calls read with the root of the file.
+template <typename Read>
+auto parse_yaml(std::string_view yaml, std::string_view file_name, const Read& read) {
+  try {
+    return read(Section(YAML::Load(std::string(yaml)), "", file_name));
+  } catch (const YAML::Exception& e) {
+    throw Error(ErrorCode::invalid_model, std::string(file_name) + ": is no valid YAML: " + e.what());
+  }
+}
+
 }  // namespace
 
 ModelConfig ModelConfig::parse(std::string_view yaml, std::string_view file_name) {
-  try {
-    const Section root(YAML::Load(std::string(yaml)), "", file_name);
+  return parse_yaml(yaml, file_name, [](const Section& root) {
     refuse_other_preprocessing(root);
     ModelConfig config;
     config.image = read_image_tower(root.at("IMAGE_ENCODER"));
     config.text = read_text_tower(root.at("LANG_ENCODER"));
     config.embedding_dim = root.at("UNICL_MODEL").at("DIM_PROJECTION").integer(1, kMaxDim);
     return config;
-  } catch (const YAML::Exception& e) {
-    throw Error(ErrorCode::invalid_model, std::string(file_name) + ": is no valid YAML: " + e.what());
-  }
+  });
 }
 
 ModelConfig ModelConfig::read(const std::filesystem::path& path) {
+  return parse(read_text_file(path, kMaxConfigBytes), path.string());
+}
+
+ReportDecoderConfig ReportDecoderConfig::parse(std::string_view yaml, std::string_view file_name) {
+  return parse_yaml(yaml, file_name, [](const Section& root) {
+    const Section decoder = root.at("REPORT_DECODER");
+    ReportDecoderConfig config;
+    config.context_length = decoder.at("CONTEXT_LENGTH").integer(4, 4096);
+    config.width = decoder.at("WIDTH").integer(1, kMaxDim);
+    config.heads = decoder.at("HEADS").integer(1, kMaxDim);
+    config.layers = decoder.at("LAYERS").integer(0, kMaxLayers);
+    config.image_dim = decoder.at("IMAGE_DIM").integer(1, kMaxDim);
+    config.vocabulary = decoder.at("VOCABULARY").integer(1, int64_t{1} << 24);
+    if (decoder.has("LEAST_SUPPORT")) config.least_support = decoder.at("LEAST_SUPPORT").number();
+    if (config.width % config.heads != 0)
+      decoder.at("HEADS").fail("does not divide WIDTH " + std::to_string(config.width));
+    return config;
+  });
+}
+
+ReportDecoderConfig ReportDecoderConfig::read(const std::filesystem::path& path) {
   return parse(read_text_file(path, kMaxConfigBytes), path.string());
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -51,6 +52,23 @@ struct ModelConfig {
   /// off, ...).
   static ModelConfig parse(std::string_view yaml, std::string_view file_name);
   static ModelConfig read(const std::filesystem::path& path);
+};
+
+/// The report decoder, as report_model/config.yaml describes it: a causal text transformer whose blocks also
+/// attend to the tokens of an image.
+struct ReportDecoderConfig {
+  int64_t context_length = 0;  ///< tokens of prompt and report together
+  int64_t width = 0;
+  int64_t heads = 0;  ///< divides width
+  int64_t layers = 0;
+  int64_t image_dim = 0;   ///< channels of the image tower's last stage
+  int64_t vocabulary = 0;  ///< ids of the model's tokenizer
+  /// A sentence whose cosine with the image is below this is said to have no support; or nothing is said.
+  std::optional<float> least_support;
+
+  /// Throws Error{invalid_model} when a key is missing, of a wrong type or out of range.
+  static ReportDecoderConfig parse(std::string_view yaml, std::string_view file_name);
+  static ReportDecoderConfig read(const std::filesystem::path& path);
 };
 
 /// Height and width of the token grid of each stage, from the first.

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <set>
+#include <string>
 
 #include "core/tensor.h"
 #include "weights/model_folder.h"
@@ -16,9 +18,11 @@ ModelFolder copy_model_texts(const std::filesystem::path& config_yaml,
 
 /// Writes a copy of a model folder with its weights in another type, under the published tensor names.
 /// dtype: f32, or bf16 for the matrices (vectors, depthwise kernels and the temperature stay f32: they are
-/// small, and rounding them would cost accuracy and save nothing). vocabulary_size: rows of the token
-/// embedding. Throws Error{corrupt_weights} for weights that do not fit the configuration or are not finite.
+/// small, and rounding them would cost accuracy and save nothing), or i8 for the layers that int8 computes in
+/// bytes, each with its scales; but those in float_layers, and the token embedding, are then bf16, and other
+/// matrices f32. vocabulary_size: rows of the token embedding. Throws Error{corrupt_weights} for weights that
+/// do not fit the configuration or are not finite.
 void convert_model(const std::filesystem::path& folder, int64_t vocabulary_size, DType dtype,
-                   const std::filesystem::path& out_folder);
+                   const std::filesystem::path& out_folder, const std::set<std::string>& float_layers = {});
 
 }  // namespace mii

@@ -34,6 +34,7 @@ struct AsFloat16 {
 // The values are finite.
 void put(float value, float& to) { to = value; }
 void put(float value, BFloat16& to) { to = number_to_bfloat16(value); }
+void put(float value, Float16& to) { to = to_float16(value); }
 
 [[noreturn]] void not_finite(std::string_view name, int64_t position) {
   throw Error(ErrorCode::corrupt_weights, "tensor '" + std::string(name) +
@@ -80,6 +81,8 @@ void copy(const TensorView& from, std::string_view name, To* to) {
     if constexpr (std::is_same_v<To, BFloat16>)
       // A float32 next to its largest value would round up to infinity.
       return first_not_finite<AsBFloat16>(&to[first].bits, n, first, none);
+    else if constexpr (std::is_same_v<To, Float16>)
+      return first_not_finite<AsFloat16>(&to[first].bits, n, first, none);
     else
       return none;
   });
@@ -124,6 +127,20 @@ void expect_finite(const TensorView& tensor, std::string_view name) {
 void copy_as_float(const TensorView& from, std::string_view name, float* to) { copy_as(from, name, to); }
 void copy_as_bfloat16(const TensorView& from, std::string_view name, BFloat16* to) {
   copy_as(from, name, to);
+}
+void copy_as_float16(const TensorView& from, std::string_view name, Float16* to) { copy_as(from, name, to); }
+
+void copy_as(DType dtype, const TensorView& from, std::string_view name, std::byte* to) {
+  switch (dtype) {
+    case DType::f32:
+      return copy_as_float(from, name, reinterpret_cast<float*>(to));
+    case DType::bf16:
+      return copy_as_bfloat16(from, name, reinterpret_cast<BFloat16*>(to));
+    case DType::f16:
+      return copy_as_float16(from, name, reinterpret_cast<Float16*>(to));
+    default:
+      throw Error(ErrorCode::internal, std::string("no conversion of weights to ") + to_string(dtype));
+  }
 }
 
 }  // namespace mii

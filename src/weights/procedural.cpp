@@ -1,6 +1,7 @@
 #include "weights/procedural.h"
 
 #include <cmath>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,32 @@ Spread spread_of(std::string_view name, const Shape& shape) {
   return matrix_spread(name, shape);
 }
 
+// Three of the channels of a norm.
+std::set<int64_t> outliers_of(const std::string& norm, int64_t channels) {
+  const uint64_t seed = fnv1a(norm);
+  std::set<int64_t> few;
+  for (uint64_t k = 0; k < 3; ++k)
+    few.insert(static_cast<int64_t>((seed >> (16 * k)) % static_cast<uint64_t>(channels)));
+  return few;
+}
+
+// Makes the outliers of a block's norm 32 times as large, and as much smaller the weights that read them. A
+// power of two, so that nothing else is rounded. values: the elements [first, first + n) of the tensor.
+void enlarge_few(const TensorSpec& spec, int64_t first, int64_t n, float* values) {
+  if (!contains(spec.name, ".blocks.")) return;
+  const int64_t channels = spec.shape.back();
+  for (const auto& [ending, factor] : {std::pair(".norm.weight", 32.0f),
+                                       {".norm.bias", 32.0f},
+                                       {".fn.qkv.weight", 1 / 32.0f},
+                                       {".fn.net.fc1.weight", 1 / 32.0f}}) {
+    if (!spec.name.ends_with(ending)) continue;
+    const std::string block = spec.name.substr(0, spec.name.size() - std::string_view(ending).size());
+    const std::set<int64_t> few = outliers_of(block, channels);
+    for (int64_t i = 0; i < n; ++i)
+      if (few.contains((first + i) % channels)) values[i] *= factor;
+  }
+}
+
 }  // namespace
 
 void procedural_values(const TensorSpec& spec, int64_t first, int64_t n, float* values) {
@@ -71,12 +98,17 @@ void procedural_values(const TensorSpec& spec, int64_t first, int64_t n, float* 
 
 void write_procedural_model(const std::filesystem::path& config_yaml,
                             const std::filesystem::path& tokenizer_folder, int64_t vocabulary_size,
-                            const std::filesystem::path& out_folder) {
+                            const std::filesystem::path& out_folder, const ProceduralOptions& options) {
   const std::vector<TensorSpec> specs = tensor_specs(ModelConfig::read(config_yaml), vocabulary_size);
   const ModelFolder out = copy_model_texts(config_yaml, tokenizer_folder, out_folder);
+  write_procedural_weights(specs, out.weights, options);
+}
+
+void write_procedural_weights(const std::vector<TensorSpec>& specs, const std::filesystem::path& file,
+                              const ProceduralOptions& options) {
   std::vector<SafetensorsWriter::Entry> entries;
   for (const TensorSpec& spec : specs) entries.push_back({spec.name, DType::f32, spec.shape});
-  SafetensorsWriter writer(out.weights, entries);
+  SafetensorsWriter writer(file, entries);
   constexpr int64_t kBlock = 1 << 20;
   AlignedBuffer<float> block(kBlock);
   for (const TensorSpec& spec : specs) {
@@ -84,6 +116,7 @@ void write_procedural_model(const std::filesystem::path& config_yaml,
     for (int64_t first = 0; first < elements; first += kBlock) {
       const int64_t n = std::min(kBlock, elements - first);
       procedural_values(spec, first, n, block.data());
+      if (options.outliers) enlarge_few(spec, first, n, block.data());
       writer.write(std::as_bytes(block.span().first(static_cast<size_t>(n))));
     }
   }

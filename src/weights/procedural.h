@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string_view>
+#include <vector>
 
 #include "weights/checkpoint.h"
 
@@ -18,11 +19,22 @@ namespace mii {
 /// Writes the elements [first, first + n) of the tensor.
 void procedural_values(const TensorSpec& spec, int64_t first, int64_t n, float* values);
 
+struct ProceduralOptions {
+  /// Makes a few channels of each layer norm in the image tower's blocks 32 times as large, as trained
+  /// transformers have them, and the weights that read them as much smaller: the vectors stay the same, and 8
+  /// bits find them hardest.
+  bool outliers = false;
+};
+
+/// Writes a safetensors file of such tensors, float32. Throws Error{io}.
+void write_procedural_weights(const std::vector<TensorSpec>& specs, const std::filesystem::path& file,
+                              const ProceduralOptions& options = {});
+
 /// Writes a model folder in the published layout with such weights, float32.
 /// Throws Error{invalid_model} when the configuration or the tokenizer's files are wrong, Error{io} when the
 /// folder cannot be written.
 void write_procedural_model(const std::filesystem::path& config_yaml,
                             const std::filesystem::path& tokenizer_folder, int64_t vocabulary_size,
-                            const std::filesystem::path& out_folder);
+                            const std::filesystem::path& out_folder, const ProceduralOptions& options = {});
 
 }  // namespace mii

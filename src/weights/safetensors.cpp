@@ -40,13 +40,14 @@ constexpr std::array<KnownType, 14> kTypes{{{"F64", 8},
                                             {"U32", 4},
                                             {"U8", 1},
                                             {"BOOL", 1}}};
-constexpr std::array<std::pair<const char*, DType>, 7> kComputed{{{"F32", DType::f32},
+constexpr std::array<std::pair<const char*, DType>, 8> kComputed{{{"F32", DType::f32},
                                                                   {"F16", DType::f16},
                                                                   {"BF16", DType::bf16},
                                                                   {"F64", DType::f64},
                                                                   {"I64", DType::i64},
                                                                   {"I32", DType::i32},
-                                                                  {"U8", DType::u8}}};
+                                                                  {"U8", DType::u8},
+                                                                  {"I8", DType::i8}}};
 
 // Reads strictly the one kind of JSON that a header may be. A header is read before anything in the file is
 // trusted, and the trainer reads it on machines that have no JSON library.

@@ -58,6 +58,8 @@ TEST(Retrieval, ReciprocalRankLooksAtTheWholeIndex) {
   EXPECT_DOUBLE_EQ(reciprocal_rank({1, {2, 2}, 1, 40}), 1.0 / 40);
 }
 
+TEST(Retrieval, WhatIsThereAndIsNotFoundCountsAsNothing) { EXPECT_EQ(reciprocal_rank({1, {2, 2}, 1, 0}), 0); }
+
 TEST(Retrieval, QueriesWithNothingToFindAreLeftOut) {
   const Retrieved none{1, {2, 2}, 0, 0};
   for (const auto figure : {precision_at, capped_precision_at, recall_at, average_precision_at, majority_at})

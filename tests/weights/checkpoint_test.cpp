@@ -187,6 +187,101 @@ TEST_F(CheckpointTest, ConvertingHalvesMatricesAndKeepsVectors) {
   fs::remove_all(out);
 }
 
+// A folder of int8 in a place of its own.
+class Int8Folder : public CheckpointTest {
+ protected:
+  void TearDown() override {
+    fs::remove_all(out_);
+    CheckpointTest::TearDown();
+  }
+  Checkpoint open_out() const {
+    return Checkpoint::open(ModelFolder::find(out_).weights, config_, vocabulary_);
+  }
+  // Writes a value over the first factor of a layer.
+  void set_first_scale(const std::string& layer, float value) const {
+    const fs::path file = ModelFolder::find(out_).weights;
+    const uint64_t header = 8 + header_bytes(file);
+    const auto tensors = read_safetensors_header(WeightsFile::open(file), "test").tensors;
+    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+    const uint64_t offset = tensors.find(scales_name(layer))->second.offset;
+    EXPECT_GE(offset, header);
+    stream.seekp(static_cast<std::streamoff>(offset));
+    stream.write(reinterpret_cast<const char*>(&value), sizeof(value));
+  }
+  static uint64_t header_bytes(const fs::path& file) {
+    uint64_t length = 0;
+    std::ifstream(file, std::ios::binary).read(reinterpret_cast<char*>(&length), sizeof(length));
+    return length;
+  }
+
+  const std::string layer_ = "image_encoder.blocks.0.0.spatial_block.ffn.fn.net.fc1.weight";
+  fs::path out_ = fs::temp_directory_path() / ("mii-int8-" + std::to_string(getpid()));
+};
+
+TEST_F(Int8Folder, HasBytesForLayersAndFloatsForTheRest) {
+  const std::string kept = "image_encoder.blocks.0.0.channel_block.ffn.fn.net.fc2.weight";
+  convert_model(model_.folder(), vocabulary_, DType::i8, out_, {kept});
+  const Checkpoint checkpoint = open_out();
+  EXPECT_TRUE(checkpoint.holds_int8());
+  EXPECT_TRUE(checkpoint.warnings().empty());
+  EXPECT_EQ(checkpoint.dtype(layer_), DType::i8);
+  EXPECT_EQ(checkpoint.dtype(kept), DType::bf16);
+  EXPECT_EQ(checkpoint.dtype("image_encoder.convs.0.proj.weight"), DType::f32);
+  EXPECT_EQ(checkpoint.dtype("image_projection"), DType::f32);
+  EXPECT_EQ(checkpoint.dtype("lang_encoder.token_embedding.weight"), DType::bf16);
+}
+
+TEST_F(Int8Folder, IsReadAsFloatsToHalfAStep) {
+  convert_model(model_.folder(), vocabulary_, DType::i8, out_);
+  const Checkpoint before =
+      Checkpoint::open(ModelFolder::find(model_.folder()).weights, config_, vocabulary_);
+  const Checkpoint after = open_out();
+  const std::vector<float> scales = after.scales(layer_);
+  const auto n = static_cast<size_t>(element_count(before.shape(layer_)));
+  std::vector<float> x(n), y(n);
+  before.copy_as(DType::f32, layer_, reinterpret_cast<std::byte*>(x.data()));
+  after.copy_as(DType::f32, layer_, reinterpret_cast<std::byte*>(y.data()));
+  for (size_t i = 0; i < n; ++i)
+    ASSERT_LE(std::abs(x[i] - y[i]), 0.50001f * scales[i / (n / scales.size())]) << i;
+}
+
+TEST_F(Int8Folder, AFactorThatIsNoFactorIsRefused) {
+  convert_model(model_.folder(), vocabulary_, DType::i8, out_);
+  for (const float bad :
+       {0.0f, -1.0f, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    set_first_scale(layer_, bad);
+    try {
+      open_out().scales(layer_);
+      ADD_FAILURE() << "accepted " << bad;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::corrupt_weights);
+      EXPECT_THAT(e.what(), HasSubstr(layer_ + "_scale"));
+      EXPECT_THAT(e.what(), HasSubstr("position 0"));
+    }
+  }
+}
+
+TEST_F(Int8Folder, BytesWithoutFactorsAreRefused) {
+  write([&](auto& entry) {
+    if (entry.name == layer_) entry.dtype = DType::i8;
+    return true;
+  });
+  try {
+    open();
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), HasSubstr(layer_ + "_scale"));
+  }
+}
+
+TEST_F(Int8Folder, BytesWhereFloatsBelongAreRefused) {
+  write([](auto& entry) {
+    if (entry.name == "image_projection") entry.dtype = DType::i8;
+    return true;
+  });
+  EXPECT_THROW(open(), Error);
+}
+
 TEST(CopyAs, NamesTheFirstValueThatIsNotFinite) {
   for (const size_t n : {size_t{5000}, size_t{400000}})
     for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
