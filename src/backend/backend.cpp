@@ -12,11 +12,16 @@ Vector Backend::store(std::span<const float> values) {
 Rows Buffer::take(int64_t rows, int64_t cols) {
   const int64_t values = rows * cols;
   if (storage_ == nullptr || values > values_) {
-    storage_.reset();
+    free();
     storage_ = backend_->allocate(values);
     values_ = values;
   }
   return {storage_.get(), 0, rows, cols};
+}
+
+void Buffer::free() {
+  storage_.reset();
+  values_ = 0;
 }
 
 }  // namespace mii

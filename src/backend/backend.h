@@ -129,6 +129,15 @@ struct TextAttention {
   bool causal = false;
 };
 
+/// Attention of single queries to keys that lie anywhere: those of tokens that were computed earlier, say, or
+/// an image's.
+struct KeyAttention {
+  /// Query r sees the keys rows[offsets[r]] .. rows[offsets[r + 1] - 1], one at least. On the host.
+  std::span<const int64_t> offsets;
+  std::span<const int64_t> rows;
+  int64_t heads = 1;
+};
+
 struct BackendOptions {
   Precision precision = Precision::f32;  ///< one that the backend offers
   int threads = 0;                       ///< of a computation; 0 takes every core that this process may use
@@ -146,8 +155,15 @@ class Backend {
   virtual Precision precision() const = 0;
   virtual int threads() const = 0;
 
+  /// Rows of the first stage's activations in one computation: enough for full-speed products, and little
+  /// enough memory.
+  virtual int64_t image_rows() const { return kImageRows; }
+
   /// Prepares the calling thread: everything below is called on it from now on.
   virtual void attach_thread() = 0;
+
+  /// Gives back the memory that operators have kept for the next ones.
+  virtual void free_scratch() {}
 
   /// Room for so many numbers, not initialised.
   virtual std::unique_ptr<Storage> allocate(int64_t values) = 0;
@@ -161,8 +177,12 @@ class Backend {
   /// Copies numbers that stay.
   Vector store(std::span<const float> values);
 
-  /// Copies a weight matrix, whose type is the one that the precision's table entry names, into the backend's
-  /// layout.
+  /// The type of the left operands and the weights of a product, where this precision's products of bytes are
+  /// not wanted: the fastest float type that the backend has here.
+  virtual DType float_operands() const = 0;
+
+  /// Copies a weight matrix into the backend's layout. Its type is the one that the precision's table entry
+  /// names; in int8 it may also be f32 or float_operands(), and the product is computed in that.
   virtual std::unique_ptr<PackedMatrix> pack(const StoredMatrix& weight) = 0;
 
   /// A table of which a few rows are needed at a time. The backend may leave it where it is, and read rows
@@ -191,6 +211,12 @@ class Backend {
   /// y = linear(norm(x)).
   virtual void norm_linear(ConstRows x, const LayerNorm& norm, const Linear& linear, Rows y) = 0;
 
+  /// The same, for q|k|v that an attention operator reads next. What lies in y's storage is up to the
+  /// backend, and no other operator reads it.
+  virtual void norm_qkv(ConstRows x, const LayerNorm& norm, const Linear& linear, Rows y) {
+    norm_linear(x, norm, linear, y);
+  }
+
   /// x += proj(attention within each window). qkv: [R, 3C], packed q|k|v, each [heads, C/heads].
   /// Tokens that pad the last windows take part as keys and values.
   virtual void window_attention_add(ConstRows qkv, const WindowAttention& attention, const Linear& proj,
@@ -205,6 +231,11 @@ class Backend {
   virtual void text_attention_add(ConstRows qkv, const TextAttention& attention, const Linear& proj,
                                   Rows x) = 0;
 
+  /// x += proj(attention of queries to keys). x: [R, C]. The queries are the first C columns of q [R, >= C];
+  /// keys and values are the last 2C of kv, packed k|v; each is [heads, C/heads].
+  virtual void key_attention_add(ConstRows q, ConstRows kv, const KeyAttention& attention, const Linear& proj,
+                                 Rows x) = 0;
+
   /// x += fc2(activation(fc1(norm(x)))).
   virtual void feed_forward_add(const FeedForward& feed_forward, Rows x) = 0;
 
@@ -213,6 +244,9 @@ class Backend {
 
   /// Divides each row by its L2 norm.
   virtual void l2_normalise(Rows x) = 0;
+
+ protected:
+  static constexpr int64_t kImageRows = 16384;
 };
 
 /// Room for a matrix that each computation makes anew: it grows and is used again.
@@ -222,6 +256,7 @@ class Buffer {
 
   /// The matrix; what was in the buffer is lost.
   Rows take(int64_t rows, int64_t cols);
+  void free();
 
  private:
   Backend* backend_;

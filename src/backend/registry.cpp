@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "backend/cpu/cpu_backend.h"
+#include "backend/cuda/loader.h"
 #include "backend/reference/reference_backend.h"
 #include "mii/error.h"
 
 namespace mii {
 
 std::span<const BackendEntry> backends() {
-  static const BackendEntry all[] = {cpu_backend(), reference_backend()};
+  static const BackendEntry all[] = {cuda_backend(), cpu_backend(), reference_backend()};
   return all;
 }
 
@@ -20,8 +21,9 @@ const BackendEntry& find_backend(std::string_view name) {
   if (found == all.end())
     throw Error(ErrorCode::invalid_argument,
                 "backend '" + std::string(name) + "', expected " + backend_names());
-  if (!found->available())
-    throw Error(ErrorCode::unsupported, "backend '" + std::string(name) + "' cannot run on this machine");
+  if (const std::string obstacle = found->obstacle(); !obstacle.empty())
+    throw Error(ErrorCode::unsupported,
+                "backend '" + std::string(name) + "' cannot run on this machine: " + obstacle);
   return *found;
 }
 

@@ -41,6 +41,7 @@ struct ConstRows {
       : ConstRows(other.storage, other.offset, other.rows, other.cols) {}
 
   int64_t elements() const { return rows * cols; }
+  ConstRows slice(int64_t first, int64_t n) const { return {storage, offset + first * cols, n, cols}; }
 };
 
 /// Numbers that stay: a bias, say, or the weights of a norm.

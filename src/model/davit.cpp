@@ -52,27 +52,43 @@ Davit::Block Davit::read_block(const WeightReader& weights, const ImageTowerConf
 }
 
 ConstRows Davit::tokens(std::span<const std::span<const uint8_t>> images, const Observer& observer) {
+  return last_stage(entering_tokens(images, observer), observer);
+}
+
+ConstRows Davit::entering_tokens(std::span<const std::span<const uint8_t>> images, const Observer& observer) {
   observer_ = observer ? &observer : nullptr;
-  const auto batch = static_cast<int64_t>(images.size());
-  TokenGrid grid{batch, config_.height, config_.width};
   ConstRows x = pixels(images);
-  for (size_t s = 0; s < stages_.size(); ++s) {
-    const TokenGrid next{batch, grids_[s].height, grids_[s].width};
-    const Rows y = next_.take(next.rows(), config_.stages[s].dim);
-    embed_patches(s, x, grid, y);
-    x_ = y;
-    std::swap(stream_, next_);
-    grid = next;
-    observe("convs." + std::to_string(s), "");
-    for (size_t b = 0; b < stages_[s].blocks.size(); ++b) {
-      const std::string pair = "blocks." + std::to_string(s) + "." + std::to_string(b);
-      spatial_block(stages_[s].blocks[b].spatial, config_.stages[s], grid, pair + ".spatial_block");
-      channel_block(stages_[s].blocks[b].channel, config_.stages[s], grid, pair + ".channel_block");
-    }
-    x = x_;
-  }
+  for (size_t s = 0; s + 1 < stages_.size(); ++s) x = compute_stage(s, x);
   observer_ = nullptr;
   return x;
+}
+
+ConstRows Davit::last_stage(ConstRows entering, const Observer& observer) {
+  observer_ = observer ? &observer : nullptr;
+  const ConstRows x = compute_stage(stages_.size() - 1, entering);
+  observer_ = nullptr;
+  return x;
+}
+
+Grid Davit::grid_before(size_t s) const {
+  return s == 0 ? Grid{config_.height, config_.width} : grids_[s - 1];
+}
+
+ConstRows Davit::compute_stage(size_t s, ConstRows x) {
+  const Grid before = grid_before(s);
+  const int64_t batch = x.rows / before.tokens();
+  const TokenGrid grid{batch, grids_[s].height, grids_[s].width};
+  const Rows y = next_.take(grid.rows(), config_.stages[s].dim);
+  embed_patches(s, x, {batch, before.height, before.width}, y);
+  x_ = y;
+  std::swap(stream_, next_);
+  observe("convs." + std::to_string(s), "");
+  for (size_t b = 0; b < stages_[s].blocks.size(); ++b) {
+    const std::string pair = "blocks." + std::to_string(s) + "." + std::to_string(b);
+    spatial_block(stages_[s].blocks[b].spatial, config_.stages[s], grid, pair + ".spatial_block");
+    channel_block(stages_[s].blocks[b].channel, config_.stages[s], grid, pair + ".channel_block");
+  }
+  return x_;
 }
 
 ConstRows Davit::embed(ConstRows tokens) {
@@ -83,6 +99,10 @@ ConstRows Davit::embed(ConstRows tokens) {
   backend_.norm_linear(pooled, norm_, projection_, y);
   backend_.l2_normalise(y);
   return y;
+}
+
+void Davit::free_activations() {
+  for (Buffer* buffer : {&stream_, &next_, &qkv_, &pixels_, &pooled_, &vectors_}) buffer->free();
 }
 
 // [B*H*W, 3], scaled.
@@ -120,10 +140,8 @@ void Davit::spatial_block(const Block& block, const StageConfig& config, const T
   observe(name, ".conv1");
   // x += proj(window_attention(qkv(norm(x))))
   const Rows qkv = qkv_.take(grid.rows(), 3 * config.dim);
-  backend_.norm_linear(x_, block.norm, block.qkv, qkv);
-  // A padding token is zero after the norm, so its q, k and v are the bias.
-  backend_.window_attention_add(qkv, {grid, config.heads, config_.window_size, block.qkv.bias.as_row()},
-                                block.proj, x_);
+  backend_.norm_qkv(x_, block.norm, block.qkv, qkv);
+  backend_.window_attention_add(qkv, window_attention(block, config, grid), block.proj, x_);
   observe(name, ".window_attn");
   // x += conv2(x)
   convolve(block.conv2, grid);
@@ -136,15 +154,13 @@ void Davit::spatial_block(const Block& block, const StageConfig& config, const T
 
 void Davit::channel_block(const Block& block, const StageConfig& config, const TokenGrid& grid,
                           std::string_view name) {
-  const int64_t scaled_over = config_.dynamic_scale ? grid.tokens() : config.dim;
-  const float scale = 1 / std::sqrt(static_cast<float>(scaled_over));
   // x += conv1(x)
   convolve(block.conv1, grid);
   observe(name, ".conv1");
   // x += proj(channel_attention(qkv(norm(x))))
   const Rows qkv = qkv_.take(grid.rows(), 3 * config.dim);
-  backend_.norm_linear(x_, block.norm, block.qkv, qkv);
-  backend_.channel_attention_add(qkv, {grid, config.groups, scale}, block.proj, x_);
+  backend_.norm_qkv(x_, block.norm, block.qkv, qkv);
+  backend_.channel_attention_add(qkv, channel_attention(config, grid), block.proj, x_);
   observe(name, ".channel_attn");
   // x += conv2(x)
   convolve(block.conv2, grid);
@@ -153,6 +169,17 @@ void Davit::channel_block(const Block& block, const StageConfig& config, const T
   backend_.feed_forward_add(block.feed_forward, x_);
   observe(name, ".ffn");
   observe(name, "");
+}
+
+// A padding token is zero after the norm, so its q, k and v are the bias.
+WindowAttention Davit::window_attention(const Block& block, const StageConfig& config,
+                                        const TokenGrid& grid) const {
+  return {grid, config.heads, config_.window_size, block.qkv.bias.as_row()};
+}
+
+ChannelAttention Davit::channel_attention(const StageConfig& config, const TokenGrid& grid) const {
+  const int64_t scaled_over = config_.dynamic_scale ? grid.tokens() : config.dim;
+  return {grid, config.groups, 1 / std::sqrt(static_cast<float>(scaled_over))};
 }
 
 void Davit::convolve(const std::optional<DepthwiseConv>& conv, const TokenGrid& grid) {

@@ -29,14 +29,26 @@ class Davit {
   /// until the next call.
   ConstRows tokens(std::span<const std::span<const uint8_t>> images, const Observer& observer = {});
 
+  /// The same in two steps. The first gives what enters the last stage, [B*N', C'], the tokens of the one
+  /// before it, for the second, which also takes such tokens from elsewhere.
+  ConstRows entering_tokens(std::span<const std::span<const uint8_t>> images, const Observer& observer = {});
+  ConstRows last_stage(ConstRows entering, const Observer& observer = {});
+
   /// Unit vectors [B, D] from what tokens() returned; they live until the next call.
   ConstRows embed(ConstRows tokens);
+
+  /// Gives back the memory of the activations; what tokens() and embed() returned is lost.
+  void free_activations();
 
   int64_t channels() const { return config_.stages.back().dim; }
   int64_t embedding_dim() const { return projection_.out; }
   Grid last_grid() const { return grids_.back(); }
+  /// Of what enters the last stage: of the pixels, where it is the only one.
+  Grid entering_grid() const { return grid_before(stages_.size() - 1); }
 
  private:
+  friend class DavitGradient;  // goes back through the last stage's parts
+
   struct Block {
     std::optional<DepthwiseConv> conv1;
     LayerNorm norm;
@@ -58,12 +70,17 @@ class Davit {
   static Block read_block(const WeightReader& weights, const ImageTowerConfig& config,
                           const std::string& prefix, const std::string& attention);
 
+  Grid grid_before(size_t s) const;
   ConstRows pixels(std::span<const std::span<const uint8_t>> images);
+  ConstRows compute_stage(size_t s, ConstRows x);
   void embed_patches(size_t s, ConstRows x, const TokenGrid& from, Rows y);
   void spatial_block(const Block& block, const StageConfig& config, const TokenGrid& grid,
                      std::string_view name);
   void channel_block(const Block& block, const StageConfig& config, const TokenGrid& grid,
                      std::string_view name);
+  WindowAttention window_attention(const Block& block, const StageConfig& config,
+                                   const TokenGrid& grid) const;
+  ChannelAttention channel_attention(const StageConfig& config, const TokenGrid& grid) const;
   void convolve(const std::optional<DepthwiseConv>& conv, const TokenGrid& grid);
   void observe(std::string_view block, std::string_view part) const;
 

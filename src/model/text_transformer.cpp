@@ -6,7 +6,6 @@
 namespace mii {
 namespace {
 
-constexpr float kEpsilon = 1e-12f;
 constexpr const char* kTokenEmbedding = "lang_encoder.token_embedding.weight";
 
 // Several texts as rows of one computation.
@@ -36,20 +35,10 @@ TextTransformer::TextTransformer(const TextTowerConfig& config, const Checkpoint
     : config_(config), backend_(backend), x_(backend), qkv_(backend), pooled_(backend), vectors_(backend) {
   const WeightReader weights(checkpoint, backend);
   embedding_ = weights.token_embedding(kTokenEmbedding, "lang_encoder.positional_embedding");
-  for (int64_t layer = 0; layer < config.layers; ++layer) blocks_.push_back(read_block(weights, layer));
-  norm_ = weights.layer_norm("lang_encoder.ln_final", kEpsilon);
+  for (int64_t layer = 0; layer < config.layers; ++layer)
+    blocks_.push_back(TransformerBlock::read(weights, "lang_encoder.resblocks." + std::to_string(layer)));
+  norm_ = weights.layer_norm("lang_encoder.ln_final", TransformerBlock::kEpsilon);
   projection_ = weights.projection("lang_projection");
-}
-
-TextTransformer::Block TextTransformer::read_block(const WeightReader& weights, int64_t layer) const {
-  const std::string prefix = "lang_encoder.resblocks." + std::to_string(layer);
-  return {.norm = weights.layer_norm(prefix + ".ln_1", kEpsilon),
-          .qkv = weights.linear(prefix + ".attn.in_proj_weight", prefix + ".attn.in_proj_bias"),
-          .proj = weights.linear(prefix + ".attn.out_proj"),
-          .feed_forward = {.norm = weights.layer_norm(prefix + ".ln_2", kEpsilon),
-                           .fc1 = weights.linear(prefix + ".mlp.c_fc"),
-                           .fc2 = weights.linear(prefix + ".mlp.c_proj"),
-                           .activation = Activation::quick_gelu}};
 }
 
 ConstRows TextTransformer::embed(std::span<const std::vector<int32_t>> texts) {
@@ -59,9 +48,9 @@ ConstRows TextTransformer::embed(std::span<const std::vector<int32_t>> texts) {
   const Rows qkv = qkv_.take(tokens, 3 * config_.width);
 
   backend_.embed_tokens(batch.ids, batch.places, embedding_, x);
-  for (const Block& block : blocks_) {
+  for (const TransformerBlock& block : blocks_) {
     // x += out_proj(attention(in_proj(ln_1(x))))
-    backend_.norm_linear(x, block.norm, block.qkv, qkv);
+    backend_.norm_qkv(x, block.norm, block.qkv, qkv);
     backend_.text_attention_add(qkv, {batch.offsets, config_.heads, config_.causal}, block.proj, x);
     // x += c_proj(quick_gelu(c_fc(ln_2(x))))
     backend_.feed_forward_add(block.feed_forward, x);

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "model/weight_reader.h"
+#include "model/transformer_block.h"
 #include "weights/config.h"
 
 namespace mii {
@@ -24,19 +24,10 @@ class TextTransformer {
   int64_t embedding_dim() const { return projection_.out; }
 
  private:
-  struct Block {
-    LayerNorm norm;
-    Linear qkv;
-    Linear proj;
-    FeedForward feed_forward;
-  };
-
-  Block read_block(const WeightReader& weights, int64_t layer) const;
-
   TextTowerConfig config_;
   Backend& backend_;
   TokenEmbedding embedding_;
-  std::vector<Block> blocks_;
+  std::vector<TransformerBlock> blocks_;
   LayerNorm norm_;
   Linear projection_;
 

@@ -2,7 +2,7 @@
 
 #include "backend/precision.h"
 #include "core/aligned_buffer.h"
-#include "mii/error.h"
+#include "core/int8_matrix.h"
 
 namespace mii {
 namespace {
@@ -21,27 +21,13 @@ TensorView view_of(const std::vector<float>& values, Shape shape) {
   return {reinterpret_cast<const std::byte*>(values.data()), DType::f32, std::move(shape)};
 }
 
-// Copies a tensor, converted to one of the types in which a precision takes weights.
-void copy_as(DType dtype, const TensorView& from, const std::string& name, std::byte* to) {
-  switch (dtype) {
-    case DType::f32:
-      return copy_as_float(from, name, reinterpret_cast<float*>(to));
-    case DType::bf16:
-      return copy_as_bfloat16(from, name, reinterpret_cast<BFloat16*>(to));
-    default:
-      throw Error(ErrorCode::internal, std::string("no conversion of weights to ") + to_string(dtype));
-  }
-}
-
 }  // namespace
 
 float WeightReader::scalar(const std::string& name) const { return vector(name).at(0); }
 
 std::vector<float> WeightReader::vector(const std::string& name) const {
-  const TensorView tensor = checkpoint_.tensor(name);
-  std::vector<float> values(tensor.elements());
-  copy_as_float(tensor, name, values.data());
-  checkpoint_.release(tensor);
+  std::vector<float> values(static_cast<size_t>(element_count(checkpoint_.shape(name))));
+  checkpoint_.copy_as(DType::f32, name, reinterpret_cast<std::byte*>(values.data()));
   return values;
 }
 
@@ -52,13 +38,38 @@ Linear WeightReader::linear(const std::string& prefix) const {
 }
 
 Linear WeightReader::linear(const std::string& weight, const std::string& bias) const {
-  const TensorView matrix = checkpoint_.tensor(weight);
-  return {pack(matrix, weight, StoredMatrix::Layout::out_in), stored(bias), matrix.shape[1], matrix.shape[0]};
+  const Shape shape = checkpoint_.shape(weight);
+  return {pack(weight, StoredMatrix::Layout::out_in), stored(bias), shape[1], shape[0]};
+}
+
+Linear WeightReader::linear_without_bias(const std::string& name) const {
+  const Shape shape = checkpoint_.shape(name);
+  return {pack(name, StoredMatrix::Layout::out_in), {}, shape[1], shape[0]};
 }
 
 Linear WeightReader::projection(const std::string& name) const {
-  const TensorView matrix = checkpoint_.tensor(name);
-  return {pack(matrix, name, StoredMatrix::Layout::in_out), {}, matrix.shape[0], matrix.shape[1]};
+  const Shape shape = checkpoint_.shape(name);
+  return {pack(name, StoredMatrix::Layout::in_out), {}, shape[0], shape[1]};
+}
+
+Linear WeightReader::linear_backward(const std::string& prefix) const {
+  return projection(prefix + ".weight");
+}
+
+Linear WeightReader::projection_backward(const std::string& name) const {
+  const Shape shape = checkpoint_.shape(name);
+  return {pack(name, StoredMatrix::Layout::out_in), {}, shape[1], shape[0]};
+}
+
+Linear WeightReader::patch_conv_backward(const std::string& prefix) const {
+  const std::string name = prefix + ".weight";
+  const Shape shape = checkpoint_.shape(name);
+  const Shape matrix{shape[0], shape[1] * shape[2] * shape[3]};
+  return {pack_floats(name, channels_last(vector(name), shape), matrix, operands({name, shape}),
+                      StoredMatrix::Layout::in_out),
+          {},
+          matrix[0],
+          matrix[1]};
 }
 
 LayerNorm WeightReader::layer_norm(const std::string& prefix, float epsilon) const {
@@ -67,20 +78,19 @@ LayerNorm WeightReader::layer_norm(const std::string& prefix, float epsilon) con
 
 PatchConv WeightReader::patch_conv(const std::string& prefix, int64_t stride, int64_t padding) const {
   const std::string name = prefix + ".weight";
-  const Shape shape = checkpoint_.tensor(name).shape;
+  const Shape shape = checkpoint_.shape(name);
   const std::vector<float> values = channels_last(vector(name), shape);
-  const TensorView matrix = view_of(values, {shape[0], shape[1] * shape[2] * shape[3]});
-  PatchConv conv{.linear = {pack(matrix, name, StoredMatrix::Layout::out_in), stored(prefix + ".bias"),
-                            matrix.shape[1], matrix.shape[0]},
-                 .size = shape[2],
-                 .stride = stride,
-                 .padding = padding};
-  return conv;
+  const Shape matrix{shape[0], shape[1] * shape[2] * shape[3]};
+  return {.linear = {pack_floats(name, values, matrix, operands({name, shape})), stored(prefix + ".bias"),
+                     matrix[1], matrix[0]},
+          .size = shape[2],
+          .stride = stride,
+          .padding = padding};
 }
 
 DepthwiseConv WeightReader::depthwise_conv(const std::string& prefix) const {
   const std::string name = prefix + ".weight";
-  const Shape shape = checkpoint_.tensor(name).shape;
+  const Shape shape = checkpoint_.shape(name);
   // [C, 1, 3, 3] is one "output" of C channels for this purpose.
   return {backend_.store(channels_last(vector(name), {1, shape[0], shape[2], shape[3]})),
           stored(prefix + ".bias")};
@@ -96,20 +106,48 @@ TokenEmbedding WeightReader::token_embedding(const std::string& tokens, const st
   return {backend_.pack_table({table.shape[0], table.shape[1], read}), stored(places)};
 }
 
-std::unique_ptr<PackedMatrix> WeightReader::pack(const TensorView& matrix, const std::string& name,
-                                                 StoredMatrix::Layout layout) const {
-  const DType dtype = info_of(backend_.precision()).weights;
+DType WeightReader::operands(const TensorSpec& matrix) const {
+  const DType type = info_of(backend_.precision()).weights;
+  if (type != DType::i8) return type;
+  if (!is_int8_layer(matrix)) return DType::f32;
+  // A folder that was written for int8 says itself which layers are not to be.
+  const bool keep = keep_float_ ? keep_float_(matrix.name)
+                                : checkpoint_.holds_int8() && checkpoint_.dtype(matrix.name) != DType::i8;
+  return keep ? backend_.float_operands() : DType::i8;
+}
+
+std::unique_ptr<PackedMatrix> WeightReader::pack(const std::string& name, StoredMatrix::Layout layout) const {
+  const TensorView matrix = checkpoint_.tensor(name);
+  const DType dtype = operands({name, matrix.shape});
   const bool aligned = reinterpret_cast<uintptr_t>(matrix.data) % size_of(dtype) == 0;
   if (matrix.dtype == dtype && aligned) {
-    expect_finite(matrix, name);
-    auto packed = backend_.pack({.values = matrix, .layout = layout});
+    const bool bytes = dtype == DType::i8;
+    if (!bytes) expect_finite(matrix, name);
+    const std::vector<float> scales = bytes ? checkpoint_.scales(name) : std::vector<float>();
+    auto packed = backend_.pack({.values = matrix, .layout = layout, .scales = scales});
     checkpoint_.release(matrix);
     return packed;
   }
+  const Shape shape = matrix.shape;
+  if (dtype == DType::i8) return pack_floats(name, vector(name), shape, dtype);
   AlignedBuffer<std::byte> copy(static_cast<size_t>(matrix.elements()) * size_of(dtype));
-  copy_as(dtype, matrix, name, copy.data());
-  checkpoint_.release(matrix);
-  return backend_.pack({.values = {copy.data(), dtype, matrix.shape}, .layout = layout});
+  checkpoint_.copy_as(dtype, name, copy.data());
+  return backend_.pack({.values = {copy.data(), dtype, shape}, .layout = layout});
+}
+
+std::unique_ptr<PackedMatrix> WeightReader::pack_floats(const std::string& name,
+                                                        const std::vector<float>& values, const Shape& shape,
+                                                        DType dtype, StoredMatrix::Layout layout) const {
+  if (dtype == DType::i8) {
+    const Int8Matrix matrix = quantise_matrix(values.data(), shape[0], shape[1]);
+    return backend_.pack({.values = {reinterpret_cast<const std::byte*>(matrix.values.data()), dtype, shape},
+                          .scales = matrix.scales});
+  }
+  const TensorView floats = view_of(values, shape);
+  if (dtype == DType::f32) return backend_.pack({.values = floats, .layout = layout});
+  AlignedBuffer<std::byte> copy(values.size() * size_of(dtype));
+  copy_as(dtype, floats, name, copy.data());
+  return backend_.pack({.values = {copy.data(), dtype, shape}, .layout = layout});
 }
 
 }  // namespace mii

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
@@ -13,7 +15,12 @@ namespace mii {
 /// method throws Error{corrupt_weights} when a value is not finite.
 class WeightReader {
  public:
-  WeightReader(const Checkpoint& checkpoint, Backend& backend) : checkpoint_(checkpoint), backend_(backend) {}
+  /// Whether int8 computes with this matrix in floats after all.
+  using KeepFloat = std::function<bool(const std::string& name)>;
+
+  /// keep_float: empty to ask the checkpoint.
+  WeightReader(const Checkpoint& checkpoint, Backend& backend, KeepFloat keep_float = {})
+      : checkpoint_(checkpoint), backend_(backend), keep_float_(std::move(keep_float)) {}
 
   float scalar(const std::string& name) const;
   std::vector<float> vector(const std::string& name) const;
@@ -24,8 +31,15 @@ class WeightReader {
   Linear linear(const std::string& prefix) const;
   /// The same, from two names without a common prefix.
   Linear linear(const std::string& weight, const std::string& bias) const;
+  /// A matrix [out, in], without a bias.
+  Linear linear_without_bias(const std::string& name) const;
   /// A projection stored as [in, out], without a bias.
   Linear projection(const std::string& name) const;
+  // The same products the other way, as gradients of outputs become those of inputs: y = x W of
+  // `prefix`.weight [out, in], of a projection, of patch_conv.
+  Linear linear_backward(const std::string& prefix) const;
+  Linear projection_backward(const std::string& name) const;
+  Linear patch_conv_backward(const std::string& prefix) const;
   /// `prefix`.weight and `prefix`.bias [C].
   LayerNorm layer_norm(const std::string& prefix, float epsilon) const;
   /// `prefix`.weight [out, in, size, size] and `prefix`.bias [out].
@@ -36,11 +50,17 @@ class WeightReader {
   TokenEmbedding token_embedding(const std::string& tokens, const std::string& places) const;
 
  private:
-  std::unique_ptr<PackedMatrix> pack(const TensorView& matrix, const std::string& name,
-                                     StoredMatrix::Layout layout) const;
+  /// The type of this matrix's operands in the backend's precision.
+  DType operands(const TensorSpec& matrix) const;
+  std::unique_ptr<PackedMatrix> pack(const std::string& name, StoredMatrix::Layout layout) const;
+  /// values: [out, in], or [in, out] by the layout, of the tensor of this name; in int8 the first.
+  std::unique_ptr<PackedMatrix> pack_floats(const std::string& name, const std::vector<float>& values,
+                                            const Shape& shape, DType dtype,
+                                            StoredMatrix::Layout layout = StoredMatrix::Layout::out_in) const;
 
   const Checkpoint& checkpoint_;
   Backend& backend_;
+  KeepFloat keep_float_;
 };
 
 }  // namespace mii

@@ -38,4 +38,21 @@ double image_tower_operations(const ImageTowerConfig& config) {
   return operations;
 }
 
+std::map<ProductShape, int64_t> image_tower_products(const ImageTowerConfig& config, int64_t images) {
+  const std::vector<Grid> grids = stage_grids(config);
+  std::map<ProductShape, int64_t> products;
+  int64_t in = 3;
+  for (size_t s = 0; s < config.stages.size(); ++s) {
+    const StageConfig& stage = config.stages[s];
+    const int64_t rows = images * grids[s].tokens(), c = stage.dim, blocks = 2 * stage.depth;
+    products[{rows, stage.patch_size * stage.patch_size * in, c}] += 1;
+    products[{rows, c, 3 * c}] += blocks;
+    products[{rows, c, c}] += blocks;
+    products[{rows, c, 4 * c}] += blocks;
+    products[{rows, 4 * c, c}] += blocks;
+    in = c;
+  }
+  return products;
+}
+
 }  // namespace mii

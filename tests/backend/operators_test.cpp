@@ -1,5 +1,6 @@
 // Every operator of every backend, in every precision that it offers here, against the plain loops of the
-// reference, over sizes around the vector width.
+// reference, over sizes around the vector width. The device's kernels are among them twice: on a device,
+// where one is, and as loops on the host.
 
 #include <gtest/gtest.h>
 
@@ -13,9 +14,13 @@
 #include <tuple>
 #include <vector>
 
+#include "backend/cuda/block.h"
+#include "backend/cuda/cuda_backend.h"
 #include "backend/precision.h"
 #include "backend/registry.h"
 #include "core/aligned_buffer.h"
+#include "core/int8_matrix.h"
+#include "tested_backends.h"
 
 #ifdef MII_TEST_WITHOUT_AVX512
 #include <hwy/targets.h>
@@ -77,6 +82,13 @@ Linear make_linear(Backend& backend, Values& values, int64_t in, int64_t out, fl
   std::vector<float> bias = values.normal(out, 0.1f);
   for (float& b : bias) b *= bias_factor;
   const DType dtype = info_of(backend.precision()).weights;
+  if (dtype == DType::i8) {
+    const Int8Matrix bytes = quantise_matrix(weight.data(), out, in);
+    return {
+        backend.pack({.values = {reinterpret_cast<const std::byte*>(bytes.values.data()), dtype, {out, in}},
+                      .scales = bytes.scales}),
+        backend.store(bias), in, out};
+  }
   AlignedBuffer<std::byte> stored(weight.size() * size_of(dtype));
   for (size_t i = 0; i < weight.size(); ++i) {
     switch (dtype) {
@@ -85,6 +97,9 @@ Linear make_linear(Backend& backend, Values& values, int64_t in, int64_t out, fl
         break;
       case DType::bf16:
         reinterpret_cast<BFloat16*>(stored.data())[i] = to_bfloat16(weight[i]);
+        break;
+      case DType::f16:
+        reinterpret_cast<Float16*>(stored.data())[i] = to_float16(weight[i]);
         break;
       default:
         throw std::logic_error(std::string("no test weights of ") + to_string(dtype));
@@ -176,6 +191,26 @@ std::vector<float> text_attention(Backend& backend, const std::vector<int64_t>& 
   return x.values();
 }
 
+// Queries in rows that are wider than they, keys in rows behind something else, some seen by several queries
+// and in any order.
+std::vector<float> key_attention(Backend& backend, int64_t queries, int64_t keys, int64_t heads,
+                                 int64_t dim) {
+  Values values(12);
+  const int64_t channels = heads * dim;
+  const OnBackend q(backend, values.normal(queries * (channels + 3)), queries);
+  const OnBackend kv(backend, values.normal(keys * 3 * channels), keys);
+  const OnBackend x(backend, values.normal(queries * channels), queries);
+  std::vector<int64_t> offsets{0}, rows;
+  for (int64_t r = 0; r < queries; ++r) {
+    for (int64_t j = 0; j <= r * (keys - 1) / std::max<int64_t>(queries - 1, 1); ++j)
+      rows.push_back((j * 7 + r) % keys);
+    offsets.push_back(static_cast<int64_t>(rows.size()));
+  }
+  backend.key_attention_add(q, kv, {offsets, rows, heads}, make_linear(backend, values, channels, channels),
+                            x);
+  return x.values();
+}
+
 std::vector<float> feed_forward(Backend& backend, int64_t rows, int64_t channels, Activation activation) {
   Values values(8);
   const OnBackend x(backend, values.normal(rows * channels), rows);
@@ -224,6 +259,23 @@ std::vector<float> embed_tokens(Backend& backend, int64_t channels) {
   return y.values();
 }
 
+// q|k|v as norm_qkv leaves them, which may be narrower than float32, then one of the attentions.
+std::vector<float> norm_then_attention(Backend& backend, const TokenGrid& grid, bool windows) {
+  constexpr int64_t kHeads = 2, kDim = 16, kChannels = kHeads * kDim;
+  Values values(11);
+  const OnBackend x(backend, values.normal(grid.rows() * kChannels), grid.rows());
+  const OnBackend qkv(backend, grid.rows(), 3 * kChannels);
+  const LayerNorm norm = make_norm(backend, values, kChannels);
+  const Linear in = make_linear(backend, values, kChannels, 3 * kChannels);
+  const Linear proj = make_linear(backend, values, kChannels, kChannels);
+  backend.norm_qkv(x, norm, in, qkv);
+  if (windows)
+    backend.window_attention_add(qkv, {grid, kHeads, 4, in.bias.as_row()}, proj, x);
+  else
+    backend.channel_attention_add(qkv, {grid, kHeads, 0.1f}, proj, x);
+  return x.values();
+}
+
 struct Case {
   std::string name;
   Operator run;
@@ -262,8 +314,15 @@ std::vector<Case> cases() {
       return channel_attention(b, {2, 30, 23}, 2, dim);
     });
     add("text" + d, [=](Backend& b) { return text_attention(b, {0, 3, 4, 13, 90}, 2, dim, false); });
+    add("keys" + d, [=](Backend& b) { return key_attention(b, 9, 90, 2, dim); });
     add("text causal" + d, [=](Backend& b) { return text_attention(b, {0, 3, 4, 13, 90}, 2, dim, true); });
   }
+  for (const bool windows : {true, false})
+    add(windows ? "norm, then window" : "norm, then channel", [=](Backend& b) {
+      return norm_then_attention(b, {2, 6, 5}, windows);
+    });
+  add("one key", [](Backend& b) { return key_attention(b, 1, 1, 3, 16); });
+  add("window of 144 tokens", [](Backend& b) { return window_attention(b, {1, 15, 12}, 2, 32, 12); });
   add("channel with wide groups", [](Backend& b) { return channel_attention(b, {1, 9, 9}, 1, 300); });
   for (Activation activation : {Activation::gelu, Activation::quick_gelu}) {
     const std::string name = activation == Activation::gelu ? "gelu" : "quick_gelu";
@@ -279,39 +338,57 @@ std::vector<Case> cases() {
 }
 
 // Both sides round sums of at most a few hundred terms of order one, some of them through a softmax or a norm
-// that multiplies the error by a few: 2e-6 of the largest value is about 30 units of float32 rounding (6e-8).
-// A precision rounds each operand of a product by a factor of 1 +- u; over a product of K independent terms
-// the relative error stays near u * sqrt(2), and the chain of two products in an operator doubles it: 8 u
-// leaves a factor of two or more.
+// that multiplies the error by a few: of the largest value 2e-6 is about 30 units of float32 rounding (6e-8).
+constexpr double kFloatTolerance = 2e-6;
+
+// u is the largest relative error of a rounded operand. Errors are spread evenly up to it: u / sqrt(3) in the
+// mean square, and 0.82 u for a term of a sum, which has two operands. The terms are independent, so that the
+// sum's error is as much of its own mean square. The largest of a thousand results is three times their mean
+// square, the largest of their errors four times the errors': 1.1 u of the largest result after one product,
+// 1.6 u after two. 4 u leaves room for the activation or the softmax between them, and for small sizes.
+// int8's u is of the largest of a row, three times its mean square: 3.3 u after one product and 4.6 u after
+// two, 8 u with that room.
 double tolerance(const Backend& backend) {
-  return std::max(2e-6, 8 * info_of(backend.precision()).operand_rounding);
+  const double roundings = backend.precision() == Precision::int8 ? 8 : 4;
+  return std::max(kFloatTolerance, roundings * info_of(backend.precision()).operand_rounding);
+}
+
+struct Difference {
+  double largest = 0;  // of the expected values
+  double worst = 0;
+  size_t where = 0;
+  double far = 0;  // the share of the values that differ by more than float32 rounds
+};
+
+Difference difference(const std::vector<float>& actual, const std::vector<float>& expected) {
+  Difference d;
+  for (const float v : expected) d.largest = std::max(d.largest, std::abs(double{v}));
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_FALSE(std::isnan(actual[i])) << "at " << i;
+    const double error = std::abs(double{actual[i]} - expected[i]);
+    if (error > d.worst) d.worst = error, d.where = i;
+    if (error > kFloatTolerance * d.largest) d.far += 1.0 / static_cast<double>(expected.size());
+  }
+  return d;
 }
 
 void expect_agreement(Backend& backend, const Case& test) {
   SCOPED_TRACE(test.name);
-  const auto reference = find_backend("reference").make({});
-  const std::vector<float> expected = test.run(*reference);
+  const std::vector<float> expected = test.run(*find_backend("reference").make({}));
   const std::vector<float> actual = test.run(backend);
   ASSERT_EQ(actual.size(), expected.size());
-  double largest = 0, worst = 0;
-  size_t where = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    ASSERT_FALSE(std::isnan(actual[i])) << "at " << i;
-    largest = std::max(largest, std::abs(double{expected[i]}));
-    const double difference = std::abs(double{actual[i]} - expected[i]);
-    if (difference > worst) worst = difference, where = i;
-  }
-  EXPECT_LE(worst, tolerance(backend) * largest)
-      << "element " << where << ": " << actual[where] << ", expected " << expected[where] << "; largest "
-      << largest;
+  const Difference d = difference(actual, expected);
+  EXPECT_LE(d.worst, tolerance(backend) * d.largest)
+      << "element " << d.where << ": " << actual[d.where] << ", expected " << expected[d.where]
+      << "; largest " << d.largest;
 }
 
 class Operators : public testing::TestWithParam<std::tuple<std::string, Precision>> {
  protected:
   void SetUp() override {
     const auto [name, precision] = GetParam();
-    const BackendEntry& entry = *std::ranges::find(backends(), name, &BackendEntry::name);
-    if (!entry.available()) GTEST_SKIP() << name << " cannot run here";
+    const BackendEntry entry = tested_backend(name);
+    if (!entry.available()) GTEST_SKIP() << name << " cannot run here: " << entry.obstacle();
     if (!std::ranges::count(entry.precisions(), precision))
       GTEST_SKIP() << name << " does not offer " << to_string(precision) << " here";
     backend_ = entry.make({.precision = precision});
@@ -325,8 +402,63 @@ TEST_P(Operators, AgreeWithTheReference) {
   for (const Case& test : cases()) expect_agreement(*backend_, test);
 }
 
+// In int8 the reference rounds to bytes too, and sums of products of bytes are exact: results differ by what
+// float32 rounds outside of the products. But an operand that lies that near to a tie between two bytes may
+// get the other one, and then its row's results differ by a step of it, 2 u. Near is 2e-7 of a row's largest,
+// 5e-5 of a step, to both sides: one operand in 10000, and of rows of 300 operands at the most 3 in 100.
+TEST(Int8Operators, ComputeWithTheBytesOfTheReference) {
+  const auto reference = find_backend("reference").make({.precision = Precision::int8});
+  for (const BackendEntry& entry : tested_backends()) {
+    if (entry.name == "reference" || !entry.available() ||
+        !std::ranges::count(entry.precisions(), Precision::int8))
+      continue;
+    const auto backend = entry.make({.precision = Precision::int8});
+    backend->attach_thread();
+    double far = 0, all = 0;
+    for (const Case& test : cases()) {
+      const std::vector<float> expected = test.run(*reference);
+      const Difference d = difference(test.run(*backend), expected);
+      EXPECT_LE(d.worst, 2 * info_of(Precision::int8).operand_rounding * d.largest) << test.name;
+      far += d.far * static_cast<double>(expected.size());
+      all += static_cast<double>(expected.size());
+    }
+    EXPECT_LE(far, 0.03 * all) << entry.name;
+  }
+}
+
+// No norm or softmax comes before the bytes here, so that all of them are the reference's. What is left are
+// the roundings of the sum, of the factor on it, and of the result, on both sides: 4 of 2^-24.
+TEST(Int8Operators, APatchConvolutionHasAllOfTheReferencesBytes) {
+  const auto reference = find_backend("reference").make({.precision = Precision::int8});
+  for (const BackendEntry& entry : tested_backends()) {
+    if (!entry.available() || !std::ranges::count(entry.precisions(), Precision::int8)) continue;
+    const auto backend = entry.make({.precision = Precision::int8});
+    backend->attach_thread();
+    for (const PatchShape& shape : {PatchShape{3, 24, 7, 4, 3}, {17, 32, 3, 2, 1}, {64, 300, 3, 2, 1}}) {
+      const auto run = [&](Backend& b) { return patch_conv(b, {2, 21, 30}, shape); };
+      const Difference d = difference(run(*backend), run(*reference));
+      EXPECT_LE(d.worst, 4 * 0x1p-24 * d.largest) << entry.name << " " << shape.in << " to " << shape.out;
+    }
+  }
+}
+
 TEST_P(Operators, GiveTheSameBitsTwice) {
   for (const Case& test : cases()) EXPECT_EQ(test.run(*backend_), test.run(*backend_)) << test.name;
+}
+
+// Threads of a device go through a loop's rounds in any order: a kernel whose rounds need each other's
+// results gives other numbers backwards.
+TEST(DeviceKernels, GiveTheSameBitsInTheOppositeOrder) {
+  for (const Precision precision : cuda::device_backend().precisions()) {
+    const auto backend = cuda::device_backend().make({.precision = precision});
+    for (const Case& test : cases()) {
+      const std::vector<float> forwards = test.run(*backend);
+      cuda::backwards = true;
+      const std::vector<float> backwards = test.run(*backend);
+      cuda::backwards = false;
+      EXPECT_EQ(forwards, backwards) << test.name;
+    }
+  }
 }
 
 // torchvision 0.14: normalize(to_tensor(x), ...) of the bytes 0 and 255 in the red channel. Not what a fused
@@ -363,20 +495,8 @@ TEST_P(Operators, EmbedTokensByIdAndPlace) {
   EXPECT_EQ(y.values(), (std::vector<float>{-2.75f, 4.5f, 1001, 2002, 97, 204}));
 }
 
-std::vector<std::string> names_of_backends() {
-  std::vector<std::string> names;
-  for (const BackendEntry& entry : backends()) names.emplace_back(entry.name);
-  return names;
-}
-
-std::vector<Precision> all_precisions() {
-  std::vector<Precision> all;
-  for (const PrecisionInfo& info : precisions()) all.push_back(info.precision);
-  return all;
-}
-
 INSTANTIATE_TEST_SUITE_P(Backends, Operators,
-                         testing::Combine(testing::ValuesIn(names_of_backends()),
+                         testing::Combine(testing::ValuesIn(names_of_tested_backends()),
                                           testing::ValuesIn(all_precisions())),
                          [](const auto& test) {
                            return std::get<0>(test.param) + "_" + to_string(std::get<1>(test.param));

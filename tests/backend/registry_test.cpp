@@ -23,7 +23,9 @@ TEST(Registry, FindsEachBackendByItsName) {
   std::set<std::string_view> names{"auto"};
   for (const BackendEntry& entry : backends()) {
     EXPECT_TRUE(names.insert(entry.name).second) << entry.name;
-    if (entry.available()) EXPECT_EQ(&find_backend(entry.name), &entry);
+    if (entry.available()) {
+      EXPECT_EQ(&find_backend(entry.name), &entry);
+    }
   }
 }
 
@@ -33,13 +35,29 @@ TEST(Registry, AnUnknownNameIsAnsweredWithTheKnownOnes) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
-    EXPECT_STREQ(error.what(), "backend 'abacus', expected auto, cpu or reference");
+    EXPECT_STREQ(error.what(), "backend 'abacus', expected auto, cuda, cpu or reference");
+  }
+}
+
+TEST(Registry, ABackendThatCannotRunHereSaysWhy) {
+  for (const BackendEntry& entry : backends()) {
+    if (entry.available()) continue;
+    try {
+      find_backend(entry.name);
+      ADD_FAILURE() << entry.name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::unsupported);
+      EXPECT_EQ(error.what(),
+                "backend '" + std::string(entry.name) + "' cannot run on this machine: " + entry.obstacle());
+    }
   }
 }
 
 TEST(Registry, EveryBackendOffersFloat32) {
   for (const BackendEntry& entry : backends())
-    if (entry.available()) EXPECT_EQ(std::ranges::count(entry.precisions(), Precision::f32), 1) << entry.name;
+    if (entry.available()) {
+      EXPECT_EQ(std::ranges::count(entry.precisions(), Precision::f32), 1) << entry.name;
+    }
 }
 
 TEST(Registry, ABackendComputesInThePrecisionThatItWasMadeFor) {
@@ -65,7 +83,7 @@ TEST(Precision, AnUnknownNameIsAnsweredWithTheKnownOnes) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
-    EXPECT_STREQ(error.what(), "precision 'f31', expected auto, f32 or bf16");
+    EXPECT_STREQ(error.what(), "precision 'f31', expected auto, f32, f16, bf16 or int8");
   }
 }
 

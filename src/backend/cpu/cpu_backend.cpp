@@ -4,54 +4,18 @@
 #include <cmath>
 #include <cstring>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
+#include "backend/cpu/byte_products.h"
 #include "backend/cpu/onednn.h"
+#include "backend/cpu/parallel.h"
+#include "backend/cpu/product_seconds.h"
 #include "backend/cpu/team.h"
 #include "backend/cpu/vector_kernels.h"
 #include "backend/host_backend.h"
 #include "backend/precision.h"
 #include "core/aligned_buffer.h"
-#include "mii/error.h"
 
 namespace mii {
 namespace {
-
-#ifdef _OPENMP
-int max_threads() { return omp_get_max_threads(); }
-int thread_index() { return omp_get_thread_num(); }
-#else
-int max_threads() { return 1; }
-int thread_index() { return 0; }
-#endif
-
-// Calls task(i) for i in [0, n) on all threads. Tasks write to places of their own, so the result does not
-// depend on which thread runs which task; they must not throw.
-template <typename Task>
-void parallel_for(int64_t n, const Task& task) {
-#pragma omp parallel for schedule(dynamic, 1) if (n > 1)
-  for (int64_t i = 0; i < n; ++i) task(i);
-}
-
-int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-// [0, n) in parts of about `size`.
-struct Parts {
-  int64_t n;
-  int64_t size;
-
-  int64_t count() const { return divide_up(n, size); }
-  int64_t begin(int64_t i) const { return i * size; }
-  int64_t length(int64_t i) const { return std::min(size, n - begin(i)); }
-};
-
-// [0, n) in equal parts of at most `most`.
-Parts equal_parts(int64_t n, int64_t most) {
-  const int64_t count = std::max<int64_t>(1, divide_up(n, most));
-  return {n, std::max<int64_t>(1, divide_up(n, count))};
-}
 
 // Rows of a matrix product at a time: enough for the product to run at its full rate, few enough that its
 // input is still in the cache.
@@ -61,21 +25,26 @@ constexpr int64_t kTaskRows = 32;
 // Tokens whose channel products are summed in one go. Fixed, so that the sums do not depend on the threads.
 constexpr int64_t kChannelTokens = 256;
 
-// T: the type of the operands of matrix products.
-template <typename T>
+// How a matrix product is computed is a matter of its weights: f32, bf16 or bytes, as they were packed.
 class CpuBackend final : public HostBackend {
  public:
   explicit CpuBackend(const BackendOptions& options)
-      : precision_(options.precision),
-        threads_(team_size(options.threads)),
-        gemm_(info_of(options.precision).weights) {}
+      : precision_(options.precision), threads_(team_size(options.threads)), bytes_(threads_) {}
 
-  std::string description() const override { return "cpu (" + gemm_.description() + ")"; }
+  std::string description() const override {
+    const DType operands = info_of(precision_).weights;
+    const std::string kernel = operands == DType::i8 ? bytes_.description() : gemm_.description(operands);
+    return "cpu (" + OneDnnGemm::version() + ", " + kernel + ")";
+  }
   Precision precision() const override { return precision_; }
   int threads() const override { return threads_; }
   void attach_thread() override { set_team(threads_); }
 
-  std::unique_ptr<PackedMatrix> pack(const StoredMatrix& weight) override { return gemm_.pack(weight); }
+  DType float_operands() const override { return OneDnnGemm::has_fast_bf16() ? DType::bf16 : DType::f32; }
+
+  std::unique_ptr<PackedMatrix> pack(const StoredMatrix& weight) override {
+    return weight.values.dtype == DType::i8 ? bytes_.pack(weight) : gemm_.pack(weight);
+  }
 
   void scale_pixels(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) override {
     float value_of[3][256];
@@ -102,14 +71,23 @@ class CpuBackend final : public HostBackend {
   }
 
   void patch_conv(ConstRows x, const TokenGrid& grid, const PatchConv& conv, Rows y) override {
-    const Parts blocks = equal_parts(y.rows, kProductRows);
-    T* patches = operand(blocks.size * conv.linear.in);
-    for (int64_t i = 0; i < blocks.count(); ++i) {
-      const int64_t first = blocks.begin(i);
-      parallel_for(blocks.length(i),
-                   [&](int64_t r) { cut_patch(x, grid, conv, first + r, patches + r * conv.linear.in); });
-      gemm_.multiply(patches, blocks.length(i), conv.linear, {}, row(y, first));
+    if (ByteProducts::packed(*conv.linear.weight)) {
+      const auto patch = [&](int64_t r, float* to) {
+        cut_patch(x, grid, conv, r, to);
+        return to;
+      };
+      return bytes_.multiply(patch, y.rows, conv.linear, {}, row(y, 0));
     }
+    in_type_of(conv.linear, [&]<typename T>(T) {
+      const Parts blocks = equal_parts(y.rows, kProductRows);
+      T* patches = operand<T>(blocks.size * conv.linear.in);
+      for (int64_t i = 0; i < blocks.count(); ++i) {
+        const int64_t first = blocks.begin(i);
+        parallel_for(blocks.length(i),
+                     [&](int64_t r) { cut_patch(x, grid, conv, first + r, patches + r * conv.linear.in); });
+        gemm_.multiply(patches, blocks.length(i), conv.linear, {}, row(y, first));
+      }
+    });
   }
 
   void layer_norm(ConstRows x, const LayerNorm& norm, Rows y) override {
@@ -131,12 +109,11 @@ class CpuBackend final : public HostBackend {
   }
 
   void norm_linear(ConstRows x, const LayerNorm& norm, const Linear& linear, Rows y) override {
+    if (ByteProducts::packed(*linear.weight))
+      return bytes_.multiply(normed_rows(x, norm), x.rows, linear, {}, row(y, 0));
     const Parts blocks = equal_parts(x.rows, kProductRows);
-    T* normed = operand(blocks.size * x.cols);
-    for (int64_t i = 0; i < blocks.count(); ++i) {
-      norm_rows(x, norm, blocks.begin(i), blocks.length(i), normed);
-      gemm_.multiply(normed, blocks.length(i), linear, {}, row(y, blocks.begin(i)));
-    }
+    for (int64_t i = 0; i < blocks.count(); ++i)
+      float_norm_linear(slice(x, blocks, i), norm, linear, row(y, blocks.begin(i)));
   }
 
   void window_attention_add(ConstRows qkv, const WindowAttention& attention, const Linear& proj,
@@ -166,6 +143,34 @@ class CpuBackend final : public HostBackend {
     attend_in_lists(qkv, {attention.heads, attention.causal, 0, nullptr}, proj, x);
   }
 
+  void key_attention_add(ConstRows q, ConstRows kv, const KeyAttention& attention, const Linear& proj,
+                         Rows x) override {
+    const int64_t dim = x.cols / attention.heads;
+    int64_t most = 0;
+    for (int64_t r = 0; r < x.rows; ++r)
+      most = std::max(most, attention.offsets[size(r + 1)] - attention.offsets[size(r)]);
+    attention_scratch_.reserve_discarding(size(most) * static_cast<size_t>(max_threads()));
+    in_type_of(proj, [&]<typename T>(T) {
+      T* attended = operand<T>(x.elements());
+      parallel_for(x.rows * attention.heads, [&](int64_t i) {
+        const int64_t r = i / attention.heads, first = i % attention.heads * dim;
+        const int64_t begin = attention.offsets[size(r)];
+        const QueryToKeys task{.q = row(q, r) + first,
+                               .kv = row(kv, 0),
+                               .row_of = attention.rows.data() + begin,
+                               .keys = size(attention.offsets[size(r + 1)] - begin),
+                               .row_stride = size(kv.cols),
+                               .k_offset = size(kv.cols - 2 * x.cols + first),
+                               .v_offset = size(kv.cols - x.cols + first),
+                               .dim = size(dim),
+                               .scale = 1.0f / std::sqrt(static_cast<float>(dim))};
+        attend_to_keys(task, attention_scratch_.data() + size(most) * static_cast<size_t>(thread_index()),
+                       attended + r * x.cols + first);
+      });
+      project_add(attended, proj, x);
+    });
+  }
+
   void channel_attention_add(ConstRows qkv, const ChannelAttention& attention, const Linear& proj,
                              Rows x) override {
     const int64_t tokens = attention.grid.tokens();
@@ -193,25 +198,34 @@ class CpuBackend final : public HostBackend {
       channel_softmax(total, size(dim), attention.scale);
     });
 
-    T* mixed = operand(x.elements());
-    parallel_for(tasks, [&](int64_t i) {
-      const ChannelTokens task = part(i);
-      channel_mix(task, image_weights(i / parts.count()), mixed + (task.qkv - row(qkv, 0)) / 3);
+    in_type_of(proj, [&]<typename T>(T) {
+      T* mixed = operand<T>(x.elements());
+      parallel_for(tasks, [&](int64_t i) {
+        const ChannelTokens task = part(i);
+        channel_mix(task, image_weights(i / parts.count()), mixed + (task.qkv - row(qkv, 0)) / 3);
+      });
+      project_add(mixed, proj, x);
     });
-    project_add(mixed, proj, x);
   }
 
   void feed_forward_add(const FeedForward& ff, Rows x) override {
+    const bool fc1_in_bytes = ByteProducts::packed(*ff.fc1.weight);
+    const bool fc2_in_bytes = ByteProducts::packed(*ff.fc2.weight);
+    if (fc1_in_bytes && fc2_in_bytes)
+      return bytes_.feed_forward_add(normed_rows(x, ff.norm), x.rows, ff, row(x, 0));
     const Parts blocks = equal_parts(x.rows, kProductRows);
-    T* normed = operand(blocks.size * (x.cols + ff.fc1.out));
-    T* active = normed + blocks.size * x.cols;
     hidden_.reserve_discarding(size(blocks.size * ff.fc1.out));
     for (int64_t i = 0; i < blocks.count(); ++i) {
-      const int64_t rows = blocks.length(i);
-      norm_rows(x, ff.norm, blocks.begin(i), rows, normed);
-      gemm_.multiply(normed, rows, ff.fc1, {}, hidden_.data());
-      activate(ff.activation, rows, ff.fc1.out, active);
-      gemm_.multiply(active, rows, ff.fc2, {.accumulate = true}, row(x, blocks.begin(i)));
+      const ConstRows block = slice(x, blocks, i);
+      if (fc1_in_bytes)
+        bytes_.multiply(normed_rows(block, ff.norm), block.rows, ff.fc1, {}, hidden_.data());
+      else
+        float_norm_linear(block, ff.norm, ff.fc1, hidden_.data());
+      in_type_of(ff.fc2, [&]<typename T>(T) {
+        T* active = operand<T>(block.rows * ff.fc2.in);
+        activate(ff.activation, block.rows * ff.fc2.in, active);
+        project_add(active, ff.fc2, {x.storage, block.offset, block.rows, block.cols});
+      });
     }
   }
 
@@ -248,6 +262,7 @@ class CpuBackend final : public HostBackend {
         list.push_back((image * grid.height + v) * grid.width + u);
   }
 
+  template <typename T>
   static void cut_patch(ConstRows x, const TokenGrid& grid, const PatchConv& conv, int64_t r, T* patch) {
     const int64_t across = patches_along(grid.width, conv);
     const int64_t down = patches_along(grid.height, conv);
@@ -265,22 +280,28 @@ class CpuBackend final : public HostBackend {
     }
   }
 
+  static LayerNormRows norm_task(ConstRows x, const LayerNorm& norm, int64_t first, int64_t rows) {
+    return {.x = row(x, first),
+            .rows = size(rows),
+            .channels = size(x.cols),
+            .weight = data(norm.weight),
+            .bias = data(norm.bias),
+            .epsilon = norm.epsilon};
+  }
+
   template <typename Out>
   void norm_rows(ConstRows x, const LayerNorm& norm, int64_t first, int64_t rows, Out* y) {
     const Parts parts{rows, kTaskRows};
     parallel_for(parts.count(), [&](int64_t i) {
-      const LayerNormRows task{.x = row(x, first + parts.begin(i)),
-                               .rows = size(parts.length(i)),
-                               .channels = size(x.cols),
-                               .weight = data(norm.weight),
-                               .bias = data(norm.bias),
-                               .epsilon = norm.epsilon};
+      const LayerNormRows task = norm_task(x, norm, first + parts.begin(i), parts.length(i));
       layer_norm_rows(task, y + parts.begin(i) * x.cols);
     });
   }
 
-  void activate(Activation activation, int64_t rows, int64_t cols, T* to) {
-    const Parts parts{rows * cols, 16384};
+  // to = activation(hidden_)
+  template <typename T>
+  void activate(Activation activation, int64_t values, T* to) {
+    const Parts parts{values, 16384};
     parallel_for(parts.count(), [&](int64_t i) {
       const float* from = hidden_.data() + parts.begin(i);
       const auto n = size(parts.length(i));
@@ -305,34 +326,75 @@ class CpuBackend final : public HostBackend {
     for (const auto& list : token_lists_) longest = std::max(longest, list.size());
     const size_t scratch = attention_scratch(longest, size(dim));
     attention_scratch_.reserve_discarding(scratch * static_cast<size_t>(max_threads()));
-    T* attended = operand(x.elements());
-    parallel_for(static_cast<int64_t>(token_lists_.size()) * attention.heads, [&](int64_t i) {
-      const auto& list = token_lists_[size(i / attention.heads)];
-      const int64_t first = i % attention.heads * dim;
-      const float* padding = attention.padding_qkv;
-      const AttentionHead head{
-          .qkv = row(qkv, 0),
-          .row_of = list.data(),
-          .tokens = list.size(),
-          .row_stride = size(qkv.cols),
-          .q_offset = size(first),
-          .k_offset = size(x.cols + first),
-          .v_offset = size(2 * x.cols + first),
-          .dim = size(dim),
-          .scale = 1.0f / std::sqrt(static_cast<float>(dim)),
-          .causal = attention.causal,
-          .padding_tokens = padding == nullptr ? 0 : size(attention.full_list) - list.size(),
-          .padding_k = padding == nullptr ? nullptr : padding + x.cols + first,
-          .padding_v = padding == nullptr ? nullptr : padding + 2 * x.cols + first,
-      };
-      attend(head, attention_scratch_.data() + scratch * static_cast<size_t>(thread_index()),
-             attended + first, size(x.cols));
+    in_type_of(proj, [&]<typename T>(T) {
+      T* attended = operand<T>(x.elements());
+      parallel_for(static_cast<int64_t>(token_lists_.size()) * attention.heads, [&](int64_t i) {
+        const auto& list = token_lists_[size(i / attention.heads)];
+        const int64_t first = i % attention.heads * dim;
+        const float* padding = attention.padding_qkv;
+        const AttentionHead head{
+            .qkv = row(qkv, 0),
+            .row_of = list.data(),
+            .tokens = list.size(),
+            .row_stride = size(qkv.cols),
+            .q_offset = size(first),
+            .k_offset = size(x.cols + first),
+            .v_offset = size(2 * x.cols + first),
+            .dim = size(dim),
+            .scale = 1.0f / std::sqrt(static_cast<float>(dim)),
+            .causal = attention.causal,
+            .padding_tokens = padding == nullptr ? 0 : size(attention.full_list) - list.size(),
+            .padding_k = padding == nullptr ? nullptr : padding + x.cols + first,
+            .padding_v = padding == nullptr ? nullptr : padding + 2 * x.cols + first,
+        };
+        attend(head, attention_scratch_.data() + scratch * static_cast<size_t>(thread_index()),
+               attended + first, size(x.cols));
+      });
+      project_add(attended, proj, x);
     });
-    project_add(attended, proj, x);
+  }
+
+  // Calls task with a value of the type in which a product takes its left operand: for bytes float, which it
+  // rounds itself.
+  template <typename Task>
+  static void in_type_of(const Linear& linear, const Task& task) {
+    const bool rounded =
+        !ByteProducts::packed(*linear.weight) && OneDnnGemm::operands(*linear.weight) == DType::bf16;
+    if (rounded)
+      task(BFloat16{});
+    else
+      task(float{});
+  }
+
+  static ConstRows slice(ConstRows x, const Parts& parts, int64_t i) {
+    return {x.storage, x.offset + parts.begin(i) * x.cols, parts.length(i), x.cols};
+  }
+
+  // norm(x), row by row.
+  static ByteProducts::RowSource normed_rows(ConstRows x, const LayerNorm& norm) {
+    return [x, &norm](int64_t r, float* to) {
+      layer_norm_rows(norm_task(x, norm, r, 1), to);
+      return to;
+    };
+  }
+
+  // y = linear(norm(x)), for a product of floats.
+  void float_norm_linear(ConstRows x, const LayerNorm& norm, const Linear& linear, float* y) {
+    in_type_of(linear, [&]<typename T>(T) {
+      T* normed = operand<T>(x.elements());
+      norm_rows(x, norm, 0, x.rows, normed);
+      gemm_.multiply(normed, x.rows, linear, {}, y);
+    });
   }
 
   // x += proj(a), a: [x.rows, proj.in].
+  template <typename T>
   void project_add(const T* a, const Linear& proj, Rows x) {
+    if constexpr (std::is_same_v<T, float>)
+      if (ByteProducts::packed(*proj.weight)) {
+        const auto rows = [&](int64_t r, float*) { return a + r * proj.in; };
+        return bytes_.multiply(rows, x.rows, proj, {.accumulate = true}, row(x, 0));
+      }
     const Parts blocks = equal_parts(x.rows, kProductRows);
     for (int64_t i = 0; i < blocks.count(); ++i)
       gemm_.multiply(a + blocks.begin(i) * proj.in, blocks.length(i), proj, {.accumulate = true},
@@ -340,15 +402,17 @@ class CpuBackend final : public HostBackend {
   }
 
   // Room for the left operand of the next product.
+  template <typename T>
   T* operand(int64_t elements) {
-    operand_.reserve_discarding(size(elements));
-    return operand_.data();
+    operand_.reserve_discarding(size(elements) * sizeof(T));
+    return reinterpret_cast<T*>(operand_.data());
   }
 
   Precision precision_;
   int threads_;
   OneDnnGemm gemm_;
-  AlignedBuffer<T> operand_;
+  ByteProducts bytes_;
+  AlignedBuffer<std::byte> operand_;
   AlignedBuffer<float> hidden_;
   AlignedBuffer<float> sums_;
   AlignedBuffer<float> attention_scratch_;
@@ -356,29 +420,27 @@ class CpuBackend final : public HostBackend {
 };
 
 std::vector<Precision> precisions_here() {
-  if (OneDnnGemm::has_fast_bf16()) return {Precision::bf16, Precision::f32};
-  return {Precision::f32};
+  std::vector<Precision> here;
+  if (OneDnnBytes::is_fast()) here.push_back(Precision::int8);
+  if (OneDnnGemm::has_fast_bf16()) here.push_back(Precision::bf16);
+  here.push_back(Precision::f32);
+  return here;
 }
 
-std::unique_ptr<Backend> make(const BackendOptions& options) {
-  switch (options.precision) {
-    case Precision::f32:
-      return std::make_unique<CpuBackend<float>>(options);
-    case Precision::bf16:
-      return std::make_unique<CpuBackend<BFloat16>>(options);
-    default:
-      throw Error(ErrorCode::internal, std::string("the cpu has no ") + to_string(options.precision));
-  }
-}
+std::unique_ptr<Backend> make(const BackendOptions& options) { return std::make_unique<CpuBackend>(options); }
 
 }  // namespace
 
 BackendEntry cpu_backend() {
   return {.name = "cpu",
           .description = "oneDNN and vector code",
-          .available = [] { return true; },
+          .obstacle = [] { return std::string(); },
           .precisions = precisions_here,
-          .make = make};
+          .make = make,
+          .product_seconds =
+              [](const BackendOptions& options, const ProductShape& shape) {
+                return measure_product_seconds(info_of(options.precision).weights, shape, options.threads);
+              }};
 }
 
 }  // namespace mii

@@ -6,6 +6,7 @@
 #include <new>
 #include <string_view>
 
+#include "backend/cpu/team.h"
 #include "backend/host_backend.h"
 #include "mii/error.h"
 
@@ -19,6 +20,7 @@ using dnnl::memory;
 constexpr int64_t kPackingRows = 1024;
 
 struct Product {
+  memory::data_type input;
   int64_t rows;
   int64_t in;
   int64_t out;
@@ -43,7 +45,7 @@ memory::desc row_major(int64_t rows, int64_t cols, memory::data_type type) {
   return {{rows, cols}, type, memory::format_tag::ab};
 }
 
-dnnl::matmul::primitive_desc describe(const Product& p, memory::data_type input, const memory::desc& weights,
+dnnl::matmul::primitive_desc describe(const Product& p, const memory::desc& weights,
                                       const dnnl::engine& engine) {
   dnnl::primitive_attr attributes;
   if (p.accumulate) {
@@ -51,7 +53,7 @@ dnnl::matmul::primitive_desc describe(const Product& p, memory::data_type input,
     sum.append_sum(1.0f);
     attributes.set_post_ops(sum);
   }
-  const auto a = row_major(p.rows, p.in, input);
+  const auto a = row_major(p.rows, p.in, p.input);
   const auto bias = p.bias ? row_major(1, p.out, memory::data_type::f32) : memory::desc();
   const auto c = row_major(p.rows, p.out, memory::data_type::f32);
 #if DNNL_VERSION_MAJOR >= 3
@@ -63,6 +65,13 @@ dnnl::matmul::primitive_desc describe(const Product& p, memory::data_type input,
 #endif
 }
 
+// As many rows as weights are packed for, and the layout that suits them.
+dnnl::matmul::primitive_desc describe_any(memory::data_type input, int64_t in, int64_t out,
+                                          const dnnl::engine& engine) {
+  return describe({input, kPackingRows, in, out, true, false}, {{in, out}, input, memory::format_tag::any},
+                  engine);
+}
+
 // Reads of weights are const in our interface; oneDNN's memory takes any pointer for inputs and outputs
 // alike.
 memory view(const memory::desc& desc, const dnnl::engine& engine, const void* data) {
@@ -71,10 +80,12 @@ memory view(const memory::desc& desc, const dnnl::engine& engine, const void* da
 
 class OneDnnMatrix : public PackedMatrix {
  public:
-  explicit OneDnnMatrix(memory values) : values_(std::move(values)) {}
+  OneDnnMatrix(DType operands, memory values) : operands_(operands), values_(std::move(values)) {}
+  DType operands() const { return operands_; }
   const memory& values() const { return values_; }
 
  private:
+  DType operands_;
   memory values_;
 };
 
@@ -89,47 +100,47 @@ auto guarded(Call&& call) {
   }
 }
 
+struct Matmul {
+  explicit Matmul(const dnnl::matmul::primitive_desc& of) : desc(of), primitive(of) {}
+  dnnl::matmul::primitive_desc desc;
+  dnnl::matmul primitive;
+};
+
+// Kernels take long to make. Texts have any number of tokens: they are kept up to a limit.
+template <typename Shape, typename Kernel>
+class Kernels {
+ public:
+  // make(): a Kernel.
+  template <typename Make>
+  std::shared_ptr<const Kernel> get(const Shape& shape, const Make& make) {
+    constexpr size_t kMaxKernels = 512;
+    if (auto found = kernels_.find(shape); found != kernels_.end()) return found->second;
+    if (kernels_.size() >= kMaxKernels) kernels_.clear();
+    return kernels_.emplace(shape, std::make_shared<const Kernel>(make())).first->second;
+  }
+
+ private:
+  std::map<Shape, std::shared_ptr<const Kernel>> kernels_;
+};
+
 }  // namespace
 
 struct OneDnnGemm::Impl {
-  struct Kernel {
-    dnnl::matmul::primitive_desc desc;
-    dnnl::matmul primitive;
-  };
+  Impl() : engine(dnnl::engine::kind::cpu, 0), stream(engine) {}
 
-  explicit Impl(DType dtype) : input(type_of(dtype)), engine(dnnl::engine::kind::cpu, 0), stream(engine) {}
-
-  memory::desc packed_layout(int64_t in, int64_t out) const {
-    const memory::desc any({in, out}, input, memory::format_tag::any);
-    return describe({kPackingRows, in, out, true, false}, input, any, engine).weights_desc();
-  }
-
-  const Kernel& kernel(const Product& product, const memory::desc& weights) {
-    // Texts have any number of tokens: kernels are cached, up to a limit.
-    constexpr size_t kMaxKernels = 512;
-    if (auto found = kernels.find(product); found != kernels.end()) return found->second;
-    if (kernels.size() >= kMaxKernels) kernels.clear();
-    auto desc = describe(product, input, weights, engine);
-    dnnl::matmul primitive(desc);
-    return kernels.emplace(product, Kernel{std::move(desc), std::move(primitive)}).first->second;
-  }
-
-  memory::data_type input;
   dnnl::engine engine;
   dnnl::stream stream;
-  std::map<Product, Kernel> kernels;
+  Kernels<Product, Matmul> kernels;
 };
 
-OneDnnGemm::OneDnnGemm(DType input) : impl_(guarded([&] { return std::make_unique<Impl>(input); })) {}
+OneDnnGemm::OneDnnGemm() : impl_(guarded([] { return std::make_unique<Impl>(); })) {}
 OneDnnGemm::~OneDnnGemm() = default;
 
 bool OneDnnGemm::has_fast_bf16() {
   try {
     const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-    const memory::desc any({1024, 1024}, memory::data_type::bf16, memory::format_tag::any);
-    const auto desc = describe({kPackingRows, 1024, 1024, true, false}, memory::data_type::bf16, any, engine);
     // Kernels are named after the instructions that they use: brg:avx512_core_bf16, brg:avx10_1_512_amx, ...
-    const std::string_view name = desc.impl_info_str();
+    const std::string_view name = describe_any(memory::data_type::bf16, 1024, 1024, engine).impl_info_str();
     for (std::string_view part : {"_bf16", "amx", "avx10", "avx2_vnni_2"})
       if (name.find(part) != std::string_view::npos) return true;
     return false;
@@ -138,26 +149,31 @@ bool OneDnnGemm::has_fast_bf16() {
   }
 }
 
-std::string OneDnnGemm::description() const {
-  return guarded([&] {
-    const memory::desc any({1024, 1024}, impl_->input, memory::format_tag::any);
-    const auto desc = describe({kPackingRows, 1024, 1024, true, false}, impl_->input, any, impl_->engine);
-    const dnnl_version_t* version = dnnl::version();
-    return "oneDNN " + std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
-           std::to_string(version->patch) + ", " + desc.impl_info_str();
-  });
+std::string OneDnnGemm::version() {
+  const dnnl_version_t* version = dnnl::version();
+  return "oneDNN " + std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
+         std::to_string(version->patch);
+}
+
+std::string OneDnnGemm::description(DType operands) const {
+  return guarded([&] { return describe_any(type_of(operands), 1024, 1024, impl_->engine).impl_info_str(); });
+}
+
+DType OneDnnGemm::operands(const PackedMatrix& weight) {
+  return static_cast<const OneDnnMatrix&>(weight).operands();
 }
 
 std::unique_ptr<PackedMatrix> OneDnnGemm::pack(const StoredMatrix& weight) {
   return guarded([&] {
     const bool out_first = weight.layout == StoredMatrix::Layout::out_in;
-    const memory::desc stored({weight.in(), weight.out()}, impl_->input,
+    const memory::data_type type = type_of(weight.values.dtype);
+    const memory::desc stored({weight.in(), weight.out()}, type,
                               out_first ? memory::format_tag::ba : memory::format_tag::ab);
-    memory packed(impl_->packed_layout(weight.in(), weight.out()), impl_->engine);
+    memory packed(describe_any(type, weight.in(), weight.out(), impl_->engine).weights_desc(), impl_->engine);
     memory from = view(stored, impl_->engine, weight.values.data);
     dnnl::reorder(from, packed).execute(impl_->stream, from, packed);
     impl_->stream.wait();
-    return std::make_unique<OneDnnMatrix>(std::move(packed));
+    return std::make_unique<OneDnnMatrix>(weight.values.dtype, std::move(packed));
   });
 }
 
@@ -165,18 +181,154 @@ void OneDnnGemm::multiply(const void* a, int64_t rows, const Linear& linear, Opt
   if (rows == 0) return;
   guarded([&] {
     const memory& weights = static_cast<const OneDnnMatrix&>(*linear.weight).values();
-    const Product product{rows, linear.in, linear.out, !linear.bias.empty(), options.accumulate};
-    const Impl::Kernel& kernel = impl_->kernel(product, weights.get_desc());
+    const Product product{type_of(operands(*linear.weight)),
+                          rows,
+                          linear.in,
+                          linear.out,
+                          !linear.bias.empty(),
+                          options.accumulate};
+    const auto kernel = impl_->kernels.get(
+        product, [&] { return Matmul(describe(product, weights.get_desc(), impl_->engine)); });
     std::unordered_map<int, memory> arguments{
-        {DNNL_ARG_SRC, view(kernel.desc.src_desc(), impl_->engine, a)},
+        {DNNL_ARG_SRC, view(kernel->desc.src_desc(), impl_->engine, a)},
         {DNNL_ARG_WEIGHTS, weights},
-        {DNNL_ARG_DST, view(kernel.desc.dst_desc(), impl_->engine, c)},
+        {DNNL_ARG_DST, view(kernel->desc.dst_desc(), impl_->engine, c)},
     };
     if (product.bias)
       arguments.emplace(DNNL_ARG_BIAS, view(row_major(1, linear.out, memory::data_type::f32), impl_->engine,
                                             data(linear.bias)));
-    kernel.primitive.execute(impl_->stream, arguments);
+    kernel->primitive.execute(impl_->stream, arguments);
     impl_->stream.wait();
+  });
+}
+
+namespace {
+
+dnnl::matmul::primitive_desc describe_bytes(int64_t rows, int64_t in, int64_t columns,
+                                            const memory::desc& weights, const dnnl::engine& engine) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // else threads would share it
+  const auto a = row_major(rows, in, memory::data_type::u8);
+  const auto c = row_major(rows, columns, memory::data_type::s32);
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine, a, weights, c, attributes};
+#else
+  return {dnnl::matmul::desc(a, weights, c), attributes, engine};
+#endif
+}
+
+memory::desc any_bytes(int64_t in, int64_t columns) {
+  return {{in, columns}, memory::data_type::s8, memory::format_tag::any};
+}
+
+std::string name_of_byte_kernel(const dnnl::engine& engine) {
+  const TeamOfOne alone;
+  return describe_bytes(64, 1024, 256, any_bytes(1024, 256), engine).impl_info_str();
+}
+
+class BytePanel : public OneDnnBytes::Panel {
+ public:
+  explicit BytePanel(memory values) : values_(std::move(values)) {}
+  const memory& values() const { return values_; }
+
+ private:
+  memory values_;
+};
+
+struct ByteProduct {
+  int64_t rows;
+  int64_t in;
+  int64_t columns;
+  // NOLINTNEXTLINE(modernize-use-nullptr): = default generates the comparison
+  auto operator<=>(const ByteProduct&) const = default;
+};
+
+}  // namespace
+
+class OneDnnBytes::Kernel : public Matmul {
+ public:
+  using Matmul::Matmul;
+};
+
+struct OneDnnBytes::Impl {
+  Impl() : engine(dnnl::engine::kind::cpu, 0), stream(engine) {}
+
+  memory::desc packed_layout(int64_t in, int64_t columns) const {
+    const TeamOfOne alone;
+    return describe_bytes(kPackingRows, in, columns, any_bytes(in, columns), engine).weights_desc();
+  }
+
+  dnnl::engine engine;
+  dnnl::stream stream;
+  Kernels<ByteProduct, Kernel> kernels;
+};
+
+OneDnnBytes::OneDnnBytes() : impl_(guarded([] { return std::make_unique<Impl>(); })) {}
+OneDnnBytes::~OneDnnBytes() = default;
+
+bool OneDnnBytes::is_fast() {
+  try {
+    const std::string name = name_of_byte_kernel(dnnl::engine(dnnl::engine::kind::cpu, 0));
+    return name.find("vnni") != std::string::npos || name.find("amx") != std::string::npos;
+  } catch (const dnnl::error&) {
+    return false;
+  }
+}
+
+std::string OneDnnBytes::description() const {
+  return guarded([&] { return name_of_byte_kernel(impl_->engine); });
+}
+
+std::function<void()> OneDnnBytes::whole_product(const ProductShape& shape, const void* a,
+                                                 const void* weights, void* sums) {
+  return guarded([&] {
+    const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+    const auto desc = describe_bytes(shape.rows, shape.in, shape.out, any_bytes(shape.in, shape.out), engine);
+    const dnnl::stream stream(engine);
+    memory packed(desc.weights_desc(), engine);
+    memory from =
+        view({{shape.in, shape.out}, memory::data_type::s8, memory::format_tag::ba}, engine, weights);
+    dnnl::reorder(from, packed).execute(stream, from, packed);
+    const std::unordered_map<int, memory> arguments{
+        {DNNL_ARG_SRC, view(desc.src_desc(), engine, a)},
+        {DNNL_ARG_WEIGHTS, packed},
+        {DNNL_ARG_DST, view(desc.dst_desc(), engine, sums)},
+        {DNNL_ARG_SCRATCHPAD, memory(desc.scratchpad_desc(), engine)},
+    };
+    return [stream, arguments, primitive = dnnl::matmul(desc)] { primitive.execute(stream, arguments); };
+  });
+}
+
+std::unique_ptr<OneDnnBytes::Panel> OneDnnBytes::pack(const int8_t* weight, int64_t columns, int64_t in) {
+  return guarded([&] {
+    memory packed(impl_->packed_layout(in, columns), impl_->engine);
+    memory from = view({{in, columns}, memory::data_type::s8, memory::format_tag::ba}, impl_->engine, weight);
+    dnnl::reorder(from, packed).execute(impl_->stream, from, packed);
+    impl_->stream.wait();
+    return std::make_unique<BytePanel>(std::move(packed));
+  });
+}
+
+std::shared_ptr<const OneDnnBytes::Kernel> OneDnnBytes::kernel(int64_t rows, int64_t in, int64_t columns) {
+  return guarded([&] {
+    return impl_->kernels.get(ByteProduct{rows, in, columns}, [&] {
+      const TeamOfOne alone;
+      const memory::desc weights = impl_->packed_layout(in, columns);
+      return Kernel(describe_bytes(rows, in, columns, weights, impl_->engine));
+    });
+  });
+}
+
+size_t OneDnnBytes::scratch(const Kernel& kernel) { return kernel.desc.scratchpad_desc().get_size(); }
+
+void OneDnnBytes::multiply(const Kernel& kernel, const uint8_t* a, const Panel& panel, std::byte* scratch,
+                           int32_t* sums) const {
+  guarded([&] {
+    kernel.primitive.execute(
+        impl_->stream, {{DNNL_ARG_SRC, view(kernel.desc.src_desc(), impl_->engine, a)},
+                        {DNNL_ARG_WEIGHTS, static_cast<const BytePanel&>(panel).values()},
+                        {DNNL_ARG_DST, view(kernel.desc.dst_desc(), impl_->engine, sums)},
+                        {DNNL_ARG_SCRATCHPAD, view(kernel.desc.scratchpad_desc(), impl_->engine, scratch)}});
   });
 }
 

@@ -25,4 +25,12 @@ void set_team([[maybe_unused]] int threads) {
 #endif
 }
 
+#ifdef _OPENMP
+TeamOfOne::TeamOfOne() : threads_(omp_get_max_threads()) { omp_set_num_threads(1); }
+TeamOfOne::~TeamOfOne() { omp_set_num_threads(threads_); }
+#else
+TeamOfOne::TeamOfOne() : threads_(1) {}
+TeamOfOne::~TeamOfOne() = default;
+#endif
+
 }  // namespace mii

@@ -9,4 +9,16 @@ int team_size(int wanted);
 /// Gives the calling thread an OpenMP team of this size.
 void set_team(int threads);
 
+/// The calling thread is alone as long as this lives: what oneDNN prepares meanwhile is for one thread.
+class TeamOfOne {
+ public:
+  TeamOfOne();
+  ~TeamOfOne();
+  TeamOfOne(const TeamOfOne&) = delete;
+  TeamOfOne& operator=(const TeamOfOne&) = delete;
+
+ private:
+  int threads_;
+};
+
 }  // namespace mii

@@ -68,6 +68,23 @@ size_t attention_scratch(size_t tokens, size_t dim);
 void attend(const AttentionHead& head, float* scratch, float* out, size_t out_stride);
 void attend(const AttentionHead& head, float* scratch, BFloat16* out, size_t out_stride);
 
+/// One head of one query's softmax attention to keys that lie anywhere.
+struct QueryToKeys {
+  const float* q;  ///< [dim]
+  /// k and v of key j start at kv + row_of[j] * row_stride + {k,v}_offset and have `dim` values each.
+  const float* kv;
+  const int64_t* row_of;
+  size_t keys;
+  size_t row_stride;
+  size_t k_offset;
+  size_t v_offset;
+  size_t dim;
+  float scale;
+};
+/// scratch: [keys]; out: [dim].
+void attend_to_keys(const QueryToKeys& task, float* scratch, float* out);
+void attend_to_keys(const QueryToKeys& task, float* scratch, BFloat16* out);
+
 /// Part of channel attention's products: for each of `groups` groups of `dim` channels
 /// sums[g][i][j] = sum over `tokens` rows of q[g*dim + i] * k[g*dim + j]. sums: [groups, dim, dim],
 /// overwritten.
@@ -86,6 +103,33 @@ void channel_softmax(float* sums, size_t dim, float scale);
 /// groups * dim].
 void channel_mix(const ChannelTokens& part, const float* weights, float* out);
 void channel_mix(const ChannelTokens& part, const float* weights, BFloat16* out);
+
+/// A row of bytes stands for scale * (values - zero).
+struct ByteRow {
+  float scale;
+  int32_t zero;
+};
+/// Rounds a row to 256 equal steps from its smallest value, or 0, to its largest, or 0. A row that is not
+/// finite gets a scale that is not.
+ByteRow quantise_row(const float* x, size_t n, uint8_t* to);
+
+/// What the sums of products of bytes stand for, per row r and column c of a block:
+/// rows[r].scale * scales[c] * (sums[r][c] - rows[r].zero * weight_sums[c]) + bias[c].
+struct ByteSums {
+  const int32_t* sums;  ///< [row_count, columns]
+  size_t row_count;
+  size_t columns;
+  const ByteRow* rows;         ///< [row_count]
+  const float* scales;         ///< [columns]
+  const int32_t* weight_sums;  ///< [columns], each the sum of a column's weights
+  const float* bias;           ///< [columns]
+};
+/// y = the values, y += the values, y = gelu(the values), y = quick_gelu(the values). y: rows of columns,
+/// `stride` apart.
+void store_byte_sums(const ByteSums& block, float* y, size_t stride);
+void add_byte_sums(const ByteSums& block, float* y, size_t stride);
+void gelu_byte_sums(const ByteSums& block, float* y, size_t stride);
+void quick_gelu_byte_sums(const ByteSums& block, float* y, size_t stride);
 
 /// sum += x, element by element.
 void add_to(const float* x, size_t n, float* sum);

@@ -6,28 +6,46 @@
 #include <vector>
 
 #include "backend/host_backend.h"
+#include "backend/reference/plain_bytes.h"
 
 namespace mii {
 namespace {
 
-class PlainMatrix : public PackedMatrix {
- public:
-  explicit PlainMatrix(std::vector<float> values) : values_(std::move(values)) {}
-  const std::vector<float>& values() const { return values_; }  // [out, in]
-
- private:
-  std::vector<float> values_;
+// [out, in]
+struct PlainMatrix : PackedMatrix {
+  std::vector<float> values;  // of a float matrix
+  std::vector<int8_t> bytes;  // of one of int8,
+  std::vector<float> scales;  // and the factor on each output [out]
+  bool is_int8() const { return !scales.empty(); }
 };
 
+// What stands for the products of a row and the weights of one output.
+double product(const PlainMatrix& weight, int64_t out, const float* x, int64_t in) {
+  double sum = 0;
+  for (int64_t i = 0; i < in; ++i) sum += double{weight.values[out * in + i]} * x[i];
+  return sum;
+}
+double product(const PlainMatrix& weight, int64_t out, const PlainBytes& x, int64_t in) {
+  const int64_t sum = plain_product(x, weight.bytes.data() + out * in, in);
+  return double{x.scale} * weight.scales[out] * static_cast<double>(sum);
+}
+
 // y = linear(x) for one row, or y += linear(x).
-void apply(const Linear& linear, const float* x, float* y, bool add) {
-  const float* weight = static_cast<const PlainMatrix&>(*linear.weight).values().data();
+template <typename Row>
+void apply_row(const Linear& linear, const Row& x, float* y, bool add) {
+  const auto& weight = static_cast<const PlainMatrix&>(*linear.weight);
   const float* bias = data(linear.bias);
   for (int64_t o = 0; o < linear.out; ++o) {
-    double sum = bias == nullptr ? 0.0 : bias[o];
-    for (int64_t i = 0; i < linear.in; ++i) sum += double{weight[o * linear.in + i]} * x[i];
+    const double sum = (bias == nullptr ? 0.0 : bias[o]) + product(weight, o, x, linear.in);
     y[o] = static_cast<float>(add ? y[o] + sum : sum);
   }
+}
+
+void apply(const Linear& linear, const float* x, float* y, bool add) {
+  if (static_cast<const PlainMatrix&>(*linear.weight).is_int8())
+    apply_row(linear, plain_quantise(x, linear.in), y, add);
+  else
+    apply_row(linear, x, y, add);
 }
 
 void apply(const LayerNorm& norm, const float* x, int64_t channels, float* y) {
@@ -89,16 +107,27 @@ struct HeadAttention {
 
 class ReferenceBackend final : public HostBackend {
  public:
+  explicit ReferenceBackend(Precision precision) : precision_(precision) {}
+
   std::string description() const override { return "reference (plain loops)"; }
-  Precision precision() const override { return Precision::f32; }
+  Precision precision() const override { return precision_; }
   int threads() const override { return 1; }
   void attach_thread() override {}
+  DType float_operands() const override { return DType::f32; }
 
   std::unique_ptr<PackedMatrix> pack(const StoredMatrix& weight) override {
-    std::vector<float> values(weight.values.elements());
-    std::memcpy(values.data(), weight.values.data, weight.values.bytes());
-    if (weight.layout == StoredMatrix::Layout::in_out) values = transposed(values, weight.in(), weight.out());
-    return std::make_unique<PlainMatrix>(std::move(values));
+    auto matrix = std::make_unique<PlainMatrix>();
+    if (weight.values.dtype == DType::i8) {
+      const auto* bytes = reinterpret_cast<const int8_t*>(weight.values.data);
+      matrix->bytes.assign(bytes, bytes + weight.values.elements());
+      matrix->scales.assign(weight.scales.begin(), weight.scales.end());
+      return matrix;
+    }
+    matrix->values.resize(weight.values.elements());
+    std::memcpy(matrix->values.data(), weight.values.data, weight.values.bytes());
+    if (weight.layout == StoredMatrix::Layout::in_out)
+      matrix->values = transposed(matrix->values, weight.in(), weight.out());
+    return matrix;
   }
 
   void scale_pixels(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) override {
@@ -223,6 +252,29 @@ class ReferenceBackend final : public HostBackend {
     add_projected(out, proj, x);
   }
 
+  void key_attention_add(ConstRows q, ConstRows kv, const KeyAttention& attention, const Linear& proj,
+                         Rows x) override {
+    const int64_t dim = x.cols / attention.heads, keys = kv.cols - 2 * x.cols;
+    const double scale = 1 / std::sqrt(static_cast<double>(dim));
+    std::vector<float> out(x.elements());
+    for (int64_t r = 0; r < x.rows; ++r) {
+      const auto seen =
+          attention.rows.subspan(attention.offsets[r], attention.offsets[r + 1] - attention.offsets[r]);
+      for (int64_t first = 0; first < x.cols; first += dim) {
+        std::vector<double> weights;
+        for (const int64_t key : seen)
+          weights.push_back(scale * HeadAttention::dot(row(q, r) + first, row(kv, key) + keys + first, dim));
+        softmax(weights);
+        for (int64_t c = first; c < first + dim; ++c) {
+          double sum = 0;
+          for (size_t j = 0; j < seen.size(); ++j) sum += weights[j] * row(kv, seen[j])[keys + x.cols + c];
+          out[r * x.cols + c] = static_cast<float>(sum);
+        }
+      }
+    }
+    add_projected(out, proj, x);
+  }
+
   void feed_forward_add(const FeedForward& ff, Rows x) override {
     std::vector<float> normed(x.cols);
     std::vector<float> hidden(ff.fc1.out);
@@ -262,6 +314,8 @@ class ReferenceBackend final : public HostBackend {
   static void add_projected(const std::vector<float>& out, const Linear& proj, Rows x) {
     for (int64_t r = 0; r < x.rows; ++r) apply(proj, out.data() + r * proj.in, row(x, r), true);
   }
+
+  Precision precision_;
 };
 
 }  // namespace
@@ -269,10 +323,13 @@ class ReferenceBackend final : public HostBackend {
 BackendEntry reference_backend() {
   return {.name = "reference",
           .description = "plain loops, slow, to compare with",
-          .available = [] { return true; },
-          .precisions = [] { return std::vector{Precision::f32}; },
-          .make = [](const BackendOptions&) -> std::unique_ptr<Backend> {
-            return std::make_unique<ReferenceBackend>();
+          .obstacle = [] { return std::string(); },
+          .precisions =
+              [] {
+                return std::vector{Precision::f32, Precision::int8};
+              },
+          .make = [](const BackendOptions& options) -> std::unique_ptr<Backend> {
+            return std::make_unique<ReferenceBackend>(options.precision);
           }};
 }
 

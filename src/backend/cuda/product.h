@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "backend/cuda/kernels.h"
+
+namespace mii::cuda {
+
+/// c = a W^T + bias, or c += a W^T + bias.
+struct Product {
+  const void* a;  ///< an operand [rows, in]
+  int64_t rows;
+  int64_t in;          ///< a multiple of 16
+  const void* weight;  ///< [out, in] of the operands' type, with room for a multiple of 16 rows
+  int64_t out;
+  const float* bias;       ///< [out], or null
+  const void* typed_bias;  ///< the same in the type of c
+  void* c;                 ///< [rows, out]; rows are c_stride values apart
+  int64_t c_stride;
+  bool accumulate;  ///< for c of float32
+};
+
+/// Matrix products on a device: cuBLASLt's, where it has an algorithm for the shape, else plain ones.
+class Products {
+ public:
+  virtual ~Products() = default;
+  /// type: of the operands. Sums are float32, without TF32.
+  static std::unique_ptr<Products> make(std::shared_ptr<Device> device, Operand type);
+
+  virtual void multiply(const Product& product, Operand result) = 0;
+  virtual std::string description() const = 0;
+};
+
+inline PlainProduct plain(const Product& p) {
+  return {p.a, p.rows, p.in, p.weight, p.out, p.bias, p.c, p.c_stride, p.accumulate};
+}
+
+}  // namespace mii::cuda

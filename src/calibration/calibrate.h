@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "weights/model_folder.h"
+
+namespace mii {
+
+struct CalibrationOptions {
+  /// The largest cosine distance from f32 that an image of the set may keep.
+  double max_distance = 1e-3;
+  int threads = 0;  ///< of a computation; 0 takes every core that this process may use
+  /// Told how many computations of the whole set are done, of how many at the most.
+  std::function<void(size_t done, size_t all)> progress;
+};
+
+/// What int8 does to one layer of the image tower.
+struct LayerError {
+  std::string name;     ///< of its weights
+  double distance = 0;  ///< cosine distance, the mean of the images, when this layer alone is int8
+};
+
+struct Calibration {
+  std::vector<LayerError> layers;      ///< the largest error first
+  double distance_of_all = 0;          ///< the largest of the images, with every layer in int8
+  double distance = 0;                 ///< the same, without float_layers
+  std::set<std::string> float_layers;  ///< the worst, which must stay in floats
+};
+
+/// Measures on images which layers of a model's image tower lose too much in int8, and chooses the fewest of
+/// the worst that have to stay in floats so that no image is further from f32 than max_distance. The text
+/// tower is not looked at. images: each [height * width * 3] bytes of RGB of the model's size.
+/// Throws Error{invalid_argument} for no images, for a distance that is not above 0, and when even floats do
+/// not keep it; Error{corrupt_weights} when a vector is not finite; Error{unsupported} where the machine has
+/// no fast int8.
+Calibration calibrate(const ModelFolder& folder, int64_t vocabulary_size,
+                      std::span<const std::span<const uint8_t>> images, const CalibrationOptions& options);
+
+}  // namespace mii
