@@ -17,19 +17,25 @@
 #include "mii/image.h"
 #include "mii/matrix.h"
 #include "mii/precision.h"
+#include "mii/report.h"
 
 namespace mii {
 
 struct EngineOptions {
   Precision precision = Precision::automatic;
-  /// Which implementation of the operators runs: "cpu" (oneDNN and vector code), "reference" (plain loops
-  /// with double accumulation: slow, what the tests compare with), or "auto", the best that can run here.
+  /// Which implementation of the operators runs: "cuda" (an NVIDIA device), "cpu" (oneDNN and vector code),
+  /// "reference" (plain loops with double accumulation: slow, what the tests compare with), or "auto", the
+  /// best that can run here.
   std::string backend = "auto";
   /// Threads of one computation; 0 takes every core that this process may run on.
   int threads = 0;
   /// Text vectors that are remembered, least recently used dropped first; 0 remembers none.
   size_t text_cache_entries = 4096;
-  /// Receives warnings about the model folder (a sentence each, no user data). Called by open() only.
+  /// The folder of the decoder that writes reports; empty takes report_model/ in the model's folder. It is
+  /// opened with the first report.
+  std::filesystem::path report_model;
+  /// Receives warnings about the model folder and the machine (a sentence each, no user data). Called by
+  /// open(), and once by encode_images() when a device's memory does not hold a batch.
   std::function<void(std::string_view)> warn;
 };
 
@@ -44,6 +50,8 @@ struct ModelInfo {
   size_t image_height = 0;
   std::vector<size_t> stage_dims;    ///< channels of each stage of the image tower
   std::vector<size_t> stage_depths;  ///< block pairs of each stage
+  size_t token_rows = 0;             ///< of the last stage's grid of tokens, from the top
+  size_t token_cols = 0;             ///< from the left
   size_t window_size = 0;
   size_t text_context_length = 0;
   size_t text_width = 0;
@@ -61,13 +69,6 @@ struct ModelInfo {
 struct TextCacheCounts {
   uint64_t hits = 0;
   uint64_t misses = 0;
-};
-
-/// Features of one image before pooling: the output of the last stage.
-struct ImageTokens {
-  Matrix tokens;    ///< [rows * cols, channels], row-major over the grid
-  size_t rows = 0;  ///< of the grid, from the top
-  size_t cols = 0;  ///< of the grid, from the left
 };
 
 /// A loaded model. All methods may be called from several threads at once; computations then run one after
@@ -117,12 +118,44 @@ class MII_API Engine {
   Matrix classify_vectors(const Matrix& image_vectors, std::span<const std::string> labels,
                           const ClassifyOptions& options = {}) const;
 
-  ImageTokens encode_image_tokens(const Image& image) const;
+  /// Throws Error{unsupported} for a stage that the model lacks: it may have one alone.
+  TokenShape token_shape(TokenStage stage) const;
 
-  /// Where in each image its scores in these directions come from; any number of directions after one
-  /// computation. directions: [K, embedding_dim]. Throws Error{invalid_argument} for directions of another
-  /// width, Error{unsupported} for a model whose last stage has one token.
+  /// A stage's tokens of one image, [rows * cols, channels], and its vector. Throws as encode_images and
+  /// token_shape do.
+  ImageTokens encode_image_tokens(const Image& image, TokenStage stage = TokenStage::last) const;
+  /// The same of several images, in their order, in batches of image_batch().
+  std::vector<ImageTokens> encode_image_tokens(std::span<const Image> images,
+                                               TokenStage stage = TokenStage::last) const;
+
+  /// What splits scores in these directions, [K, embedding_dim]. Throws Error{invalid_argument} for
+  /// directions of another width, Error{unsupported} for a model whose last stage has one token and in int8.
+  ScoreSplitter splitter(const Matrix& directions) const;
+
+  /// Where in each image its scores in these directions come from: splitter() of encode_image_tokens(). Any
+  /// number of directions after one computation. Throws as splitter does.
   std::vector<TokenMaps> explain(std::span<const Image> images, const Matrix& directions) const;
+
+  /// Where scores are sensitive to the image: their gradients with respect to what the last stage cuts its
+  /// patches from (the tokens that enter it, after the norm where that comes first), times these values,
+  /// summed over the channels. tokens: of TokenStage::before_last, by this engine; directions: [K,
+  /// embedding_dim]. Each direction costs a pass back through the last stage. The constants are 0, and the
+  /// maps do not add up to the scores. Throws as splitter does, and Error{invalid_argument} for other tokens.
+  TokenMaps gradient_maps(const ImageTokens& tokens, const Matrix& directions) const;
+
+  /// A draft of a report of each image, written by the decoder, in their order. Other threads' computations
+  /// take their turns between its tokens. Throws Error{invalid_model} without a decoder or with one of
+  /// another model, Error{invalid_argument} for options that make no sense and a prompt that leaves no room
+  /// in the context, Error{invalid_text} for a prompt that is not UTF-8, Error{cancelled} when on_text says
+  /// so, Error{corrupt_weights} for a decoder that is damaged or gives numbers that are not finite.
+  std::vector<Report> write_reports(std::span<const Image> images, const ReportOptions& options = {}) const;
+  /// The same of one image by its tokens, step by step; on_text is not called. Throws as write_reports does,
+  /// and Error{invalid_argument} for tokens of another model.
+  ReportInProgress begin_report(const ImageTokens& tokens, const ReportOptions& options = {}) const;
+  /// Throws as write_reports does.
+  ReportModelInfo report_model_info() const;
+  /// Throws what write_reports would throw for these options.
+  void check_report_options(const ReportOptions& options) const;
 
   /// Tokens of a text as the text tower sees it: start and end tokens count, what is cut off does not.
   /// Throws as encode_texts does.
@@ -131,7 +164,8 @@ class MII_API Engine {
   /// Since the model was opened.
   TextCacheCounts text_cache_counts() const;
 
-  /// How many images one computation takes at most: the best number to pass at once.
+  /// How many images one computation takes at most: the best number to pass at once. It falls when a device's
+  /// memory does not hold so many.
   size_t image_batch() const;
 
  private:

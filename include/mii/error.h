@@ -17,8 +17,10 @@ enum class ErrorCode {
   corrupt_weights,   ///< weights that are damaged, mis-shaped, missing or not finite
   unsupported,       ///< a valid request that this build or machine cannot serve
   io,                ///< a file that cannot be read or written, a full disk
-  network,           ///< a download that failed
+  network,           ///< a download that failed, a database that cannot be reached
   cancelled,         ///< the caller asked to stop
+  out_of_memory,     ///< a device has no memory left for what was asked
+  device_lost,       ///< a device no longer works; a new process may find that it does
   internal,          ///< a defect of this library
 };
 

@@ -13,7 +13,7 @@ struct MII_API Identity {
   std::string weights;        ///< SHA-256 of the weights' file, 64 hexadecimal digits, as the others
   std::string config;         ///< of config.yaml
   std::string tokenizer;      ///< of the SHA-256 of vocab.json and that of merges.txt, one after the other
-  std::string precision;      ///< "f32", "bf16"
+  std::string precision;      ///< "f32", "f16", "bf16", "int8"
   std::string preprocessing;  ///< how files became images: "profile auto"; empty for texts and ready images
   std::string version;        ///< of this program
 

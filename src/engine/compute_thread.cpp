@@ -15,15 +15,19 @@ ComputeThread::~ComputeThread() {
   thread_.join();
 }
 
-void ComputeThread::run(const std::function<void()>& work) {
-  std::packaged_task<void()> task(work);
+void ComputeThread::run(const std::function<void()>& work) { queue(work).get(); }
+
+void ComputeThread::post(std::function<void()> work) { queue(std::move(work)); }
+
+std::future<void> ComputeThread::queue(std::function<void()> work) {
+  std::packaged_task<void()> task(std::move(work));
   std::future<void> done = task.get_future();
   {
     const std::lock_guard lock(mutex_);
     queue_.push_back(std::move(task));
   }
   changed_.notify_one();
-  done.get();
+  return done;
 }
 
 void ComputeThread::serve() {

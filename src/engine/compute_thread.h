@@ -22,8 +22,11 @@ class ComputeThread {
   /// Runs work on that thread after all work queued earlier, and returns when it is done. Rethrows its
   /// exception.
   void run(const std::function<void()>& work);
+  /// The same, but does not wait; what work holds is let go on that thread. work must not throw.
+  void post(std::function<void()> work);
 
  private:
+  std::future<void> queue(std::function<void()> work);
   void serve();
 
   std::mutex mutex_;

@@ -2,18 +2,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "backend/precision.h"
 #include "backend/registry.h"
+#include "engine/batch_size.h"
 #include "engine/compute_thread.h"
 #include "engine/model_digest.h"
+#include "engine/report_model.h"
 #include "engine/text_cache.h"
 #include "engine/token_maps.h"
 #include "image/preprocess.h"
 #include "mii/error.h"
 #include "model/davit.h"
+#include "model/davit_gradient.h"
 #include "model/text_transformer.h"
 #include "model/work.h"
 #include "text/clip_tokenizer.h"
@@ -26,11 +30,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Rows of the first stage's activations in one computation: enough for full-speed products, and little enough
-// memory.
-constexpr size_t kStageZeroRows = 16384;
 // Tokens of texts in one computation.
 constexpr size_t kTextRows = 4096;
+// Of directions times tokens in one pass back through the last stage: enough for full-speed products.
+constexpr size_t kGradientRows = 2048;
 constexpr int kMaxThreads = 1024;
 
 void expect_valid_threads(const EngineOptions& options) {
@@ -44,19 +47,31 @@ void warn(const EngineOptions& options, const std::string& sentence) {
   if (options.warn) options.warn(sentence);
 }
 
-// What is asked for, where the backend has it; `auto` takes the fastest that is exact enough.
+// What is asked for, where the backend has it; else, and for `auto`, the fastest that is exact enough.
 Precision choose_precision(const BackendEntry& backend, const EngineOptions& options) {
   const std::vector<Precision> offered = backend.precisions();
-  const auto found = std::ranges::find_if(offered, [&](Precision p) {
-    return options.precision == Precision::automatic ? info_of(p).taken_by_auto : p == options.precision;
-  });
-  if (found != offered.end()) return *found;
-  warn(options, to_string(options.precision) + std::string(" has no fast kernel here: computing in f32"));
-  return Precision::f32;
+  const Precision exact =
+      *std::ranges::find_if(offered, [](Precision p) { return info_of(p).taken_by_auto; });
+  if (options.precision == Precision::automatic) return exact;
+  if (std::ranges::count(offered, options.precision) > 0) return options.precision;
+  warn(options, to_string(options.precision) + std::string(" has no fast kernel here: computing in ") +
+                    to_string(exact));
+  return exact;
+}
+
+// `auto` passes over a backend in silence, unless it was installed to be used.
+void warn_of_passed_over(const EngineOptions& options) {
+  if (options.backend != "auto") return;
+  for (const BackendEntry& backend : backends()) {
+    if (backend.available()) return;
+    if (backend.wanted())
+      warn(options, "computing without " + std::string(backend.name) + ": " + backend.obstacle());
+  }
 }
 
 std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
   expect_valid_threads(options);
+  warn_of_passed_over(options);
   const BackendEntry& backend = find_backend(options.backend);
   return backend.make({.precision = choose_precision(backend, options), .threads = options.threads});
 }
@@ -86,9 +101,7 @@ class Engine::Impl {
   Impl(const fs::path& folder, const EngineOptions& options);
 
   const ModelInfo& info() const { return info_; }
-  size_t image_batch() const {
-    return std::max<size_t>(1, kStageZeroRows / static_cast<size_t>(stage_grids(config_.image)[0].tokens()));
-  }
+  size_t image_batch() const { return image_batch_.get(); }
   bool fits(const Image& image) const {
     return image.width() == info_.image_width && image.height() == info_.image_height;
   }
@@ -99,38 +112,64 @@ class Engine::Impl {
   Matrix encode_images(std::span<const Image> images);
   Matrix encode_texts(std::span<const std::string> texts);
   ZeroShotHead zero_shot_head(std::span<const std::string> labels, const ClassifyOptions& options);
-  ImageTokens encode_image_tokens(const Image& image);
-  std::vector<TokenMaps> explain(std::span<const Image> images, const Matrix& directions);
+  TokenShape token_shape(TokenStage stage) const;
+  std::vector<ImageTokens> encode_image_tokens(std::span<const Image> images, TokenStage stage);
+  ScoreSplitter splitter(const Matrix& directions);
+  TokenMaps gradient_maps(const ImageTokens& tokens, const Matrix& directions);
   size_t count_tokens(std::string_view text) const {
     return tokenizer_.encode(std::string(text), info_.text_context_length).size();
   }
   TextCacheCounts text_cache_counts() const { return text_cache_.counts(); }
   Identity identity(std::string preprocessing, const std::function<bool()>& cancelled);
+  std::vector<Report> write_reports(std::span<const Image> images, const ReportOptions& options);
+  ReportInProgress begin_report(const ImageTokens& tokens, const ReportOptions& options);
+  ReportModelInfo report_model_info() { return report_model().info(); }
+  void check_report_options(const ReportOptions& options) { report_model().request(options); }
 
  private:
   // These run on the compute thread.
-  ConstRows image_tokens(std::span<const Image> images);
+  ConstRows entering_tokens(std::span<const Image> images);
   void embed_images(std::span<const Image> images, std::span<float> vectors);
   void embed_texts(std::span<const std::vector<int32_t>> ids, std::span<float> vectors);
+  void take_tokens(std::span<const Image> images, TokenStage stage, std::span<ImageTokens> to);
+  DavitGradient::Result gradients(const ImageTokens& tokens, const Matrix& directions);
 
-  const TowerEnd& tower_end();
+  void free_memory(size_t smaller_batch);
 
   void fill_info(const ModelFolder& folder);
   Matrix compute_texts(std::span<const std::string> texts);
+  void expect_explicable(const Matrix& directions, TokenStage stage) const;
+  std::shared_ptr<const TowerEnd> read_tower_end();
+  ReportModel& report_model();
+  // Which images of all that were asked for.
+  struct ImageRange {
+    size_t first;
+    size_t count;
+  };
+  // Hands over what was written of them.
+  static void tell(ReportRun& run, ImageRange images, const ReportOptions& options);
 
   ModelConfig config_;
   ClipTokenizer tokenizer_;
   Checkpoint checkpoint_;
   std::unique_ptr<Backend> backend_;
+  BatchSize image_batch_;
+  std::function<void(std::string_view)> warn_;
+  std::once_flag warned_of_memory_;
   ComputeThread compute_;
   ModelInfo info_;
   TextCache text_cache_;
   ModelDigest digest_;
+  std::once_flag tower_end_read_;  // with the first map
+  std::shared_ptr<const TowerEnd> tower_end_;
+  fs::path report_folder_;
+  std::mutex report_mutex_;
+  std::unique_ptr<ReportModel> report_model_;  // guarded by report_mutex_; with the first report
 
   // Used on the compute thread only.
-  std::optional<TowerEnd> tower_end_;  // read with the first map
   std::optional<Davit> image_tower_;
   std::optional<TextTransformer> text_tower_;  // created with the first text
+  std::optional<DavitGradient> gradient_;      // with the first map of its kind
 
   Impl(const ModelFolder& folder, const EngineOptions& options);
 };
@@ -143,8 +182,12 @@ Engine::Impl::Impl(const ModelFolder& folder, const EngineOptions& options)
       tokenizer_(ClipTokenizer::load(folder.tokenizer)),
       checkpoint_(Checkpoint::open(folder.weights, config_, tokenizer_.vocabulary_size())),
       backend_(make_backend(options)),
+      image_batch_(static_cast<size_t>(backend_->image_rows() / stage_grids(config_.image)[0].tokens())),
+      warn_(options.warn),
       text_cache_(options.text_cache_entries),
-      digest_(folder) {
+      digest_(folder),
+      report_folder_(options.report_model.empty() ? folder.config.parent_path() / "report_model"
+                                                  : options.report_model) {
   for (const std::string& warning : checkpoint_.warnings()) warn(options, warning);
   compute_.run([&] {
     backend_->attach_thread();
@@ -167,6 +210,8 @@ void Engine::Impl::fill_info(const ModelFolder& folder) {
     info_.stage_dims.push_back(static_cast<size_t>(stage.dim));
     info_.stage_depths.push_back(static_cast<size_t>(stage.depth));
   }
+  info_.token_rows = static_cast<size_t>(image_tower_->last_grid().height);
+  info_.token_cols = static_cast<size_t>(image_tower_->last_grid().width);
   info_.window_size = static_cast<size_t>(config_.image.window_size);
   info_.text_context_length = static_cast<size_t>(config_.text.context_length);
   info_.text_width = static_cast<size_t>(config_.text.width);
@@ -179,7 +224,7 @@ void Engine::Impl::fill_info(const ModelFolder& folder) {
   info_.threads = backend_->threads();
 }
 
-ConstRows Engine::Impl::image_tokens(std::span<const Image> images) {
+ConstRows Engine::Impl::entering_tokens(std::span<const Image> images) {
   std::vector<Image> resized;
   resized.reserve(images.size());
   std::vector<std::span<const uint8_t>> pixels;
@@ -187,21 +232,33 @@ ConstRows Engine::Impl::image_tokens(std::span<const Image> images) {
     if (!fits(image)) resized.push_back(prepare(image));
     pixels.push_back(fits(image) ? image.pixels() : resized.back().pixels());
   }
-  return image_tower_->tokens(pixels);
+  return image_tower_->entering_tokens(pixels);
 }
 
 void Engine::Impl::embed_images(std::span<const Image> images, std::span<float> vectors) {
-  backend_->download(image_tower_->embed(image_tokens(images)), vectors);
+  backend_->download(image_tower_->embed(image_tower_->last_stage(entering_tokens(images))), vectors);
 }
 
 Matrix Engine::Impl::encode_images(std::span<const Image> images) {
   Matrix vectors(images.size(), info_.embedding_dim);
-  for (size_t first = 0; first < images.size(); first += image_batch()) {
-    const size_t n = std::min(image_batch(), images.size() - first);
+  const auto compute = [&](size_t first, size_t n) {
     compute_.run([&] { embed_images(images.subspan(first, n), rows_of(vectors, first, n)); });
-  }
+  };
+  image_batch_.each_batch(images.size(), compute, [&](size_t smaller) { free_memory(smaller); });
   expect_finite(vectors);
   return vectors;
+}
+
+void Engine::Impl::free_memory(size_t smaller_batch) {
+  compute_.run([&] {
+    image_tower_->free_activations();
+    backend_->free_scratch();
+  });
+  std::call_once(warned_of_memory_, [&] {
+    if (warn_)
+      warn_("the device's memory does not hold the batch: from now on " + std::to_string(smaller_batch) +
+            " images at once, or fewer");
+  });
 }
 
 void Engine::Impl::embed_texts(std::span<const std::vector<int32_t>> ids, std::span<float> vectors) {
@@ -251,50 +308,160 @@ Identity Engine::Impl::identity(std::string preprocessing, const std::function<b
           MII_VERSION};
 }
 
-ImageTokens Engine::Impl::encode_image_tokens(const Image& image) {
-  const Grid grid = image_tower_->last_grid();
-  ImageTokens result{Matrix(static_cast<size_t>(grid.tokens()), info_.stage_dims.back()),
-                     static_cast<size_t>(grid.height), static_cast<size_t>(grid.width)};
-  compute_.run([&] { backend_->download(image_tokens({&image, 1}), result.tokens.values()); });
-  return result;
+TokenShape Engine::Impl::token_shape(TokenStage stage) const {
+  const size_t stages = config_.image.stages.size(), from_end = stage == TokenStage::last ? 1 : 2;
+  if (stages < from_end)
+    throw Error(ErrorCode::unsupported, "the model has one stage: there is none before the last");
+  const Grid grid = stage_grids(config_.image)[stages - from_end];
+  return {static_cast<size_t>(grid.height), static_cast<size_t>(grid.width),
+          static_cast<size_t>(config_.image.stages[stages - from_end].dim)};
 }
 
-const TowerEnd& Engine::Impl::tower_end() {
-  if (tower_end_) return *tower_end_;
+// By place, so that a batch that failed may be computed again.
+void Engine::Impl::take_tokens(std::span<const Image> images, TokenStage stage, std::span<ImageTokens> to) {
+  const TokenShape shape = token_shape(stage);
+  const auto take = [&](ConstRows tokens) {
+    const auto each = static_cast<int64_t>(shape.tokens());
+    for (size_t i = 0; i < images.size(); ++i) {
+      to[i] = {Matrix(shape.tokens(), shape.channels), shape.rows, shape.cols};
+      backend_->download(tokens.slice(static_cast<int64_t>(i) * each, each), to[i].tokens.values());
+    }
+  };
+  const ConstRows entering = entering_tokens(images);
+  if (stage == TokenStage::before_last) take(entering);
+  const ConstRows last = image_tower_->last_stage(entering);
+  if (stage == TokenStage::last) take(last);
+  Matrix vectors(images.size(), info_.embedding_dim);
+  backend_->download(image_tower_->embed(last), vectors.values());
+  expect_finite(vectors);
+  for (size_t i = 0; i < images.size(); ++i)
+    to[i].vector.assign(vectors.row(i).begin(), vectors.row(i).end());
+}
+
+std::vector<ImageTokens> Engine::Impl::encode_image_tokens(std::span<const Image> images, TokenStage stage) {
+  std::vector<ImageTokens> all(images.size());
+  image_batch_.each_batch(
+      images.size(),
+      [&](size_t first, size_t n) {
+        compute_.run([&] { take_tokens(images.subspan(first, n), stage, std::span(all).subspan(first, n)); });
+      },
+      [&](size_t smaller) { free_memory(smaller); });
+  return all;
+}
+
+ReportModel& Engine::Impl::report_model() {
+  const std::lock_guard lock(report_mutex_);
+  if (!report_model_)
+    report_model_ = std::make_unique<ReportModel>(report_folder_, image_tower_->channels(), tokenizer_,
+                                                  *backend_, compute_);
+  return *report_model_;
+}
+
+std::vector<Report> Engine::Impl::write_reports(std::span<const Image> images, const ReportOptions& options) {
+  ReportModel& model = report_model();
+  const ReportModel::Request request = model.request(options);
+  std::vector<Report> reports;
+  const size_t step = std::min(image_batch(), ReportModel::kMostAtOnce);
+  for (size_t first = 0; first < images.size(); first += step) {
+    const auto some = images.subspan(first, std::min(step, images.size() - first));
+    Matrix vectors(some.size(), info_.embedding_dim);
+    ReportRun run(model, request, some.size(), [&](const ReportRun::Begin& begin) {
+      const ConstRows tokens = image_tower_->last_stage(entering_tokens(some));
+      begin(tokens);
+      backend_->download(image_tower_->embed(tokens), vectors.values());
+    });
+    expect_finite(vectors);
+    while (run.step()) tell(run, {first, some.size()}, options);
+    tell(run, {first, some.size()}, options);
+    for (size_t i = 0; i < some.size(); ++i) {
+      reports.push_back(run.report(i));
+      reports.back().image_vector.assign(vectors.row(i).begin(), vectors.row(i).end());
+    }
+  }
+  return reports;
+}
+
+void Engine::Impl::tell(ReportRun& run, ImageRange images, const ReportOptions& options) {
+  for (size_t i = 0; i < images.count; ++i) {
+    const std::string piece = run.take(i);
+    if (piece.empty() || !options.on_text) continue;
+    if (!options.on_text(images.first + i, piece))
+      throw Error(ErrorCode::cancelled, "the report was given up");
+  }
+}
+
+ReportInProgress Engine::Impl::begin_report(const ImageTokens& tokens, const ReportOptions& options) {
+  ReportModel& model = report_model();
+  expect_tokens(tokens, token_shape(TokenStage::last), info_.embedding_dim);
+  const Matrix& values = tokens.tokens;
+  return ReportInProgress(std::make_unique<ReportInProgress::Impl>(
+      model, model.request(options), 1, [&](const ReportRun::Begin& begin) {
+        Buffer buffer(*backend_);
+        const Rows rows =
+            buffer.take(static_cast<int64_t>(values.rows()), static_cast<int64_t>(values.cols()));
+        backend_->upload(values.values(), rows);
+        begin(rows);
+      }));
+}
+
+std::shared_ptr<const TowerEnd> Engine::Impl::read_tower_end() {
   const WeightReader weights(checkpoint_, *backend_);
   TowerEnd end{weights.vector("image_encoder.norms.weight"), weights.vector("image_encoder.norms.bias"),
-               Davit::kEpsilon, heads::Rows64(info_.stage_dims.back(), info_.embedding_dim)};
-  const std::vector<float> projection = weights.vector("image_projection");
-  for (size_t c = 0; c < end.projection.rows(); ++c)
-    std::ranges::copy(std::span(projection).subspan(c * info_.embedding_dim, info_.embedding_dim),
-                      end.projection.row(c).begin());
-  return tower_end_.emplace(std::move(end));
+               Davit::kEpsilon, Matrix(info_.stage_dims.back(), info_.embedding_dim)};
+  std::ranges::copy(weights.vector("image_projection"), end.projection.values().begin());
+  return std::make_shared<const TowerEnd>(std::move(end));
 }
 
-std::vector<TokenMaps> Engine::Impl::explain(std::span<const Image> images, const Matrix& directions) {
+void Engine::Impl::expect_explicable(const Matrix& directions, TokenStage stage) const {
   if (directions.cols() != info_.embedding_dim)
     throw Error(ErrorCode::invalid_argument, "directions of " + std::to_string(directions.cols()) +
                                                  " values, expected " + std::to_string(info_.embedding_dim) +
                                                  " as of the model's vectors");
-  const Grid grid = image_tower_->last_grid();
-  if (grid.tokens() == 1)
-    throw Error(ErrorCode::unsupported, "the model's last stage has one token: it says nothing of where");
-  std::optional<ScoreSplitter> splitter;
-  compute_.run([&] { splitter.emplace(tower_end(), directions); });
-  ImageTokens tokens{Matrix(static_cast<size_t>(grid.tokens()), info_.stage_dims.back()),
-                     static_cast<size_t>(grid.height), static_cast<size_t>(grid.width)};
-  Matrix vector(1, info_.embedding_dim);
-  std::vector<TokenMaps> maps;
-  for (const Image& image : images) {
+  if (!info_of(info_.precision).maps)
+    throw Error(ErrorCode::unsupported,
+                std::string("maps are not computed in ") + to_string(info_.precision) +
+                    ", which rounds what they are made of too coarsely: open the model "
+                    "in f16, bf16 or f32");
+  if (token_shape(stage).tokens() == 1)
+    throw Error(ErrorCode::unsupported,
+                std::string("the model's ") +
+                    (stage == TokenStage::last ? "last stage" : "stage before the last") +
+                    " has one token: it says nothing of where");
+}
+
+ScoreSplitter Engine::Impl::splitter(const Matrix& directions) {
+  expect_explicable(directions, TokenStage::last);
+  std::call_once(tower_end_read_, [&] { tower_end_ = read_tower_end(); });
+  return make_splitter(tower_end_, directions);
+}
+
+DavitGradient::Result Engine::Impl::gradients(const ImageTokens& tokens, const Matrix& directions) {
+  if (!gradient_) gradient_.emplace(*image_tower_, WeightReader(checkpoint_, *backend_), *backend_);
+  return gradient_->gradients(tokens.tokens, directions);
+}
+
+// Some directions in a computation, so that others' work need not wait for all.
+TokenMaps Engine::Impl::gradient_maps(const ImageTokens& tokens, const Matrix& directions) {
+  expect_explicable(directions, TokenStage::before_last);
+  const TokenShape shape = token_shape(TokenStage::before_last);
+  expect_tokens(tokens, shape, info_.embedding_dim);
+  TokenMaps result{.rows = shape.rows,
+                   .cols = shape.cols,
+                   .maps = Matrix(directions.rows(), shape.tokens()),
+                   .constants = std::vector<double>(directions.rows()),
+                   .scores = scores_of(tokens.vector, directions)};
+  const size_t at_once = std::max<size_t>(1, kGradientRows / token_shape(TokenStage::last).tokens());
+  for (size_t first = 0; first < directions.rows(); first += at_once) {
+    Matrix some(std::min(at_once, directions.rows() - first), directions.cols());
+    std::ranges::copy(directions.values().subspan(first * some.cols(), some.values().size()),
+                      some.values().begin());
     compute_.run([&] {
-      const ConstRows last = image_tokens({&image, 1});
-      backend_->download(last, tokens.tokens.values());
-      backend_->download(image_tower_->embed(last), vector.values());
+      const DavitGradient::Result found = gradients(tokens, some);
+      weigh(found.gradients, found.inputs, first, result.maps);
     });
-    expect_finite(vector);
-    maps.push_back(splitter->split(tokens, vector.row(0)));
   }
-  return maps;
+  expect_finite(result.maps);
+  return result;
 }
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -339,14 +506,47 @@ Identity Engine::identity(std::string preprocessing, const std::function<bool()>
   return impl_->identity(std::move(preprocessing), cancelled);
 }
 
-TextCacheCounts Engine::text_cache_counts() const { return impl_->text_cache_counts(); }
-
-ImageTokens Engine::encode_image_tokens(const Image& image) const {
-  return impl_->encode_image_tokens(image);
+std::vector<Report> Engine::write_reports(std::span<const Image> images, const ReportOptions& options) const {
+  return impl_->write_reports(images, options);
 }
 
+ReportInProgress Engine::begin_report(const ImageTokens& tokens, const ReportOptions& options) const {
+  return impl_->begin_report(tokens, options);
+}
+
+ReportModelInfo Engine::report_model_info() const { return impl_->report_model_info(); }
+
+void Engine::check_report_options(const ReportOptions& options) const {
+  impl_->check_report_options(options);
+}
+
+TextCacheCounts Engine::text_cache_counts() const { return impl_->text_cache_counts(); }
+
+TokenShape Engine::token_shape(TokenStage stage) const { return impl_->token_shape(stage); }
+
+ImageTokens Engine::encode_image_tokens(const Image& image, TokenStage stage) const {
+  return std::move(impl_->encode_image_tokens({&image, 1}, stage).front());
+}
+
+std::vector<ImageTokens> Engine::encode_image_tokens(std::span<const Image> images, TokenStage stage) const {
+  return impl_->encode_image_tokens(images, stage);
+}
+
+TokenMaps Engine::gradient_maps(const ImageTokens& tokens, const Matrix& directions) const {
+  return impl_->gradient_maps(tokens, directions);
+}
+
+ScoreSplitter Engine::splitter(const Matrix& directions) const { return impl_->splitter(directions); }
+
 std::vector<TokenMaps> Engine::explain(std::span<const Image> images, const Matrix& directions) const {
-  return impl_->explain(images, directions);
+  const ScoreSplitter splitter = this->splitter(directions);
+  std::vector<TokenMaps> maps;
+  const size_t step = image_batch();  // tokens are large: no more of them at once
+  for (size_t first = 0; first < images.size(); first += step)
+    for (const ImageTokens& tokens :
+         encode_image_tokens(images.subspan(first, std::min(step, images.size() - first))))
+      maps.push_back(splitter.split(tokens));
+  return maps;
 }
 
 }  // namespace mii

@@ -1,8 +1,11 @@
 #include "engine/token_maps.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
+
+#include "mii/error.h"
 
 namespace mii {
 namespace {
@@ -16,6 +19,12 @@ Rows64 transposed(const Matrix& matrix) {
   return result;
 }
 
+Rows64 as_double(const Matrix& matrix) {
+  Rows64 result(matrix.rows(), matrix.cols());
+  for (size_t i = 0; i < matrix.rows(); ++i) std::ranges::copy(matrix.row(i), result.row(i).begin());
+  return result;
+}
+
 double norm_of(std::span<const double> values) {
   return std::sqrt(std::inner_product(values.begin(), values.end(), values.begin(), 0.0));
 }
@@ -25,7 +34,10 @@ Rows64 without_channel_mean(const Matrix& tokens) {
   Rows64 result(tokens.rows(), tokens.cols());
   for (size_t i = 0; i < tokens.rows(); ++i) {
     const std::span<const float> token = tokens.row(i);
-    const double mean = std::accumulate(token.begin(), token.end(), 0.0) / static_cast<double>(token.size());
+    // In several sums, so that one addition need not wait for the other.
+    std::array<double, 8> sums{};
+    for (size_t c = 0; c < token.size(); ++c) sums[c % sums.size()] += token[c];
+    const double mean = std::accumulate(sums.begin(), sums.end(), 0.0) / static_cast<double>(token.size());
     std::ranges::transform(token, result.row(i).begin(), [mean](float v) { return v - mean; });
   }
   return result;
@@ -34,37 +46,93 @@ Rows64 without_channel_mean(const Matrix& tokens) {
 // The mean of the rows, [1, C].
 Rows64 mean_row(const Rows64& rows) {
   Rows64 mean(1, rows.cols());
-  for (size_t i = 0; i < rows.rows(); ++i)
-    for (size_t c = 0; c < rows.cols(); ++c)
-      mean.row(0)[c] += rows.row(i)[c] / static_cast<double>(rows.rows());
+  const std::span<double> sum = mean.row(0);
+  for (size_t i = 0; i < rows.rows(); ++i) {
+    const std::span<const double> row = rows.row(i);
+    for (size_t c = 0; c < sum.size(); ++c) sum[c] += row[c];
+  }
+  for (double& v : sum) v /= static_cast<double>(rows.rows());
   return mean;
+}
+
+// The length of vector * matrix, whose rows are read one after another.
+double length_of_product(std::span<const double> vector, const Matrix& matrix) {
+  std::vector<double> product(matrix.cols());
+  for (size_t i = 0; i < vector.size(); ++i) {
+    const std::span<const float> row = matrix.row(i);
+    for (size_t c = 0; c < product.size(); ++c) product[c] += vector[i] * row[c];
+  }
+  return norm_of(product);
 }
 
 }  // namespace
 
-ScoreSplitter::ScoreSplitter(const TowerEnd& end, const Matrix& directions)
-    : end_(end),
-      directions_(directions),
-      parts_(heads::product(end.projection, transposed(directions))),
+void expect_tokens(const ImageTokens& tokens, const TokenShape& shape, size_t vector_length) {
+  const auto wrong = [](const char* what, size_t found, size_t expected) {
+    throw Error(ErrorCode::invalid_argument, "image tokens of " + std::to_string(found) + what +
+                                                 ", expected " + std::to_string(expected) +
+                                                 " as of this model");
+  };
+  const Matrix& values = tokens.tokens;
+  if (values.rows() == 0 || values.rows() != shape.tokens() || tokens.cols != shape.cols)
+    wrong(" rows", values.rows(), std::max<size_t>(shape.tokens(), 1));
+  if (values.cols() != shape.channels) wrong(" values each", values.cols(), shape.channels);
+  if (tokens.vector.size() != vector_length)
+    wrong(" values in the vector", tokens.vector.size(), vector_length);
+}
+
+std::vector<double> scores_of(std::span<const float> vector, const Matrix& directions) {
+  std::vector<double> scores;
+  for (size_t k = 0; k < directions.rows(); ++k)
+    scores.push_back(std::inner_product(vector.begin(), vector.end(), directions.row(k).begin(), 0.0));
+  return scores;
+}
+
+void weigh(const Matrix& gradients, const Matrix& inputs, size_t first, Matrix& to) {
+  for (size_t row = 0; row < gradients.rows(); ++row) {
+    const size_t k = row / inputs.rows(), i = row % inputs.rows();
+    to.row(first + k)[i] = static_cast<float>(
+        std::inner_product(inputs.row(i).begin(), inputs.row(i).end(), gradients.row(row).begin(), 0.0));
+  }
+}
+
+class ScoreSplitter::Impl {
+ public:
+  Impl(std::shared_ptr<const TowerEnd> end, const Matrix& directions);
+
+  TokenMaps split(const ImageTokens& tokens) const;
+
+ private:
+  std::shared_ptr<const TowerEnd> end_;
+  Matrix directions_;
+  Rows64 parts_;                   // [C, K]: gamma * (projection * direction)
+  std::vector<double> constants_;  // [K]: beta * (projection * direction)
+};
+
+ScoreSplitter::Impl::Impl(std::shared_ptr<const TowerEnd> end, const Matrix& directions)
+    : end_(std::move(end)),
+      directions_(directions.clone()),
+      parts_(heads::product(as_double(end_->projection), transposed(directions))),
       constants_(directions.rows()) {
   for (size_t c = 0; c < parts_.rows(); ++c)
     for (size_t k = 0; k < constants_.size(); ++k) {
-      constants_[k] += end.beta[c] * parts_.row(c)[k];
-      parts_.row(c)[k] *= end.gamma[c];
+      constants_[k] += end_->beta[c] * parts_.row(c)[k];
+      parts_.row(c)[k] *= end_->gamma[c];
     }
 }
 
 // With x_i less its channels' mean, and m their mean over the tokens:
 //   sigma = sqrt(m*m / C + epsilon), z = (gamma m / sigma + beta) * projection,
 //   score = beta W t / |z| + sum over i of gamma W t * x_i / (T sigma |z|)
-TokenMaps ScoreSplitter::split(const ImageTokens& tokens, std::span<const float> vector) const {
+TokenMaps ScoreSplitter::Impl::split(const ImageTokens& tokens) const {
+  expect_tokens(tokens, {tokens.rows, tokens.cols, end_->gamma.size()}, directions_.cols());
   const Rows64 x = without_channel_mean(tokens.tokens);
   Rows64 pooled = mean_row(x);
   const double length = norm_of(pooled.row(0));
-  const double sigma = std::sqrt(length * length / static_cast<double>(x.cols()) + end_.epsilon);
+  const double sigma = std::sqrt(length * length / static_cast<double>(x.cols()) + end_->epsilon);
   for (size_t c = 0; c < x.cols(); ++c)
-    pooled.row(0)[c] = end_.gamma[c] * pooled.row(0)[c] / sigma + end_.beta[c];
-  const double z = norm_of(heads::product(pooled, end_.projection).row(0));
+    pooled.row(0)[c] = end_->gamma[c] * pooled.row(0)[c] / sigma + end_->beta[c];
+  const double z = length_of_product(pooled.row(0), end_->projection);
 
   const size_t directions = constants_.size();
   TokenMaps result{.rows = tokens.rows, .cols = tokens.cols, .maps = Matrix(directions, x.rows())};
@@ -74,10 +142,15 @@ TokenMaps ScoreSplitter::split(const ImageTokens& tokens, std::span<const float>
     for (size_t i = 0; i < x.rows(); ++i)
       result.maps.row(k)[i] = static_cast<float>(products.row(i)[k] * scale);
     result.constants.push_back(constants_[k] / z);
-    const std::span<const float> direction = directions_.row(k);
-    result.scores.push_back(std::inner_product(vector.begin(), vector.end(), direction.begin(), 0.0));
   }
+  result.scores = scores_of(tokens.vector, directions_);
   return result;
+}
+
+TokenMaps ScoreSplitter::split(const ImageTokens& tokens) const { return impl_->split(tokens); }
+
+ScoreSplitter make_splitter(std::shared_ptr<const TowerEnd> end, const Matrix& directions) {
+  return ScoreSplitter(std::make_shared<const ScoreSplitter::Impl>(std::move(end), directions));
 }
 
 double TokenMaps::completeness_error(size_t k) const {

@@ -1,36 +1,32 @@
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "heads/products.h"
-#include "mii/engine.h"
 #include "mii/explain.h"
 
 namespace mii {
 
-/// The end of the image tower, in float64: vector = unit(norm(mean of the tokens) * projection).
+/// The end of the image tower: vector = unit(norm(mean of the tokens) * projection).
 struct TowerEnd {
   std::vector<float> gamma;  ///< [C], of the norm
   std::vector<float> beta;   ///< [C]
   double epsilon = 0;
-  heads::Rows64 projection;  ///< [C, D]
+  Matrix projection;  ///< [C, D]
 };
 
-/// Splits scores in these directions into the tokens' parts.
-class ScoreSplitter {
- public:
-  /// directions: [K, D]. Both must outlive the splitter.
-  ScoreSplitter(const TowerEnd& end, const Matrix& directions);
+/// Throws Error{invalid_argument} for tokens of another shape or with a vector of another length.
+void expect_tokens(const ImageTokens& tokens, const TokenShape& shape, size_t vector_length);
 
-  /// tokens: [rows * cols, C]; vector: [D], what the tower made of them.
-  TokenMaps split(const ImageTokens& tokens, std::span<const float> vector) const;
+/// Scores in directions [K, D].
+std::vector<double> scores_of(std::span<const float> vector, const Matrix& directions);
 
- private:
-  const TowerEnd& end_;
-  const Matrix& directions_;
-  heads::Rows64 parts_;            ///< [C, K]: gamma * (projection * direction)
-  std::vector<double> constants_;  ///< [K]: beta * (projection * direction)
-};
+/// to[first + k][i] = the dot product of gradient k*N + i and input i. gradients: [K*N, C]; inputs: [N, C].
+void weigh(const Matrix& gradients, const Matrix& inputs, size_t first, Matrix& to);
+
+/// directions: [K, D].
+ScoreSplitter make_splitter(std::shared_ptr<const TowerEnd> end, const Matrix& directions);
 
 }  // namespace mii

@@ -15,6 +15,7 @@
 #include "medical/dicom_pixels.h"
 #include "medical/dicom_structure.h"
 #include "medical/palette.h"
+#include "medical/secondary_capture.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -99,6 +100,10 @@ class DicomFile::Impl {
   DicomPlace place(size_t frame) const;
   Frame frame(size_t frame) const;
   std::vector<std::pair<std::string, std::string>> identifying_attributes() const;
+  std::vector<std::byte> secondary_capture(const DerivedImage& image) const {
+    const std::lock_guard lock(mutex_);
+    return mii::secondary_capture(dataset_, info_.frames, image);
+  }
 
  private:
   void read_dataset(Bytes bytes);
@@ -392,6 +397,10 @@ DicomPlace DicomFile::place(size_t frame) const { return impl_->place(frame); }
 Frame DicomFile::frame(size_t frame) const { return impl_->frame(frame); }
 std::vector<std::pair<std::string, std::string>> DicomFile::identifying_attributes() const {
   return impl_->identifying_attributes();
+}
+
+std::vector<std::byte> DicomFile::secondary_capture(const DerivedImage& image) const {
+  return impl_->secondary_capture(image);
 }
 
 }  // namespace mii

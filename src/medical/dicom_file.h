@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "medical/derived_image.h"
 #include "medical/frame.h"
 #include "medical/window.h"
 
@@ -82,6 +83,10 @@ class DicomFile {
 
   /// What names the patient and the examination: attribute and value. For a person who asks.
   std::vector<std::pair<std::string, std::string>> identifying_attributes() const;
+
+  /// A DICOM file of an image that was made of a frame of this one: a Secondary Capture of the same patient
+  /// and study. Throws Error{invalid_argument} for an image of no pixels, or more than 65535 a side.
+  std::vector<std::byte> secondary_capture(const DerivedImage& image) const;
 
  private:
   class Impl;

@@ -57,14 +57,10 @@ torch::ScalarType scalar_type(DType dtype) {
       return torch::kInt32;
     case DType::u8:
       return torch::kUInt8;
+    case DType::i8:
+      return torch::kInt8;
   }
   throw Error(ErrorCode::internal, "unknown type");
-}
-
-Tensor to_tensor(const TensorView& view) {
-  Tensor tensor = torch::empty(torch::IntArrayRef(view.shape), scalar_type(view.dtype));
-  std::copy_n(view.data, view.bytes(), static_cast<std::byte*>(tensor.data_ptr()));
-  return tensor.to(torch::kFloat32);
 }
 
 std::filesystem::path part_path(const std::filesystem::path& folder, size_t number) {
@@ -74,6 +70,12 @@ std::filesystem::path part_path(const std::filesystem::path& folder, size_t numb
 }
 
 }  // namespace
+
+Tensor tensor_of(const TensorView& view) {
+  Tensor tensor = torch::empty(torch::IntArrayRef(view.shape), scalar_type(view.dtype));
+  std::copy_n(view.data, view.bytes(), static_cast<std::byte*>(tensor.data_ptr()));
+  return tensor.to(torch::kFloat32);
+}
 
 void write_state(const TrainState& state, const std::filesystem::path& folder,
                  const std::string& fingerprint) {
@@ -144,7 +146,7 @@ TrainState read_state(const std::filesystem::path& folder, const std::string& fi
       if (found == tensors.end() || found->second.sizes() != torch::IntArrayRef(stored.shape))
         throw Error(ErrorCode::corrupt_weights,
                     path.string() + ": tensor '" + name + "' is not of this model");
-      found->second = to_tensor(stored.view(name, path.string()));
+      found->second = tensor_of(stored.view(name, path.string()));
       ++read;
     }
   }
@@ -162,7 +164,10 @@ Parameters load_parameters(const std::filesystem::path& file, const ModelConfig&
   Parameters parameters;
   for (const TensorSpec& spec : tensor_specs(config, vocabulary_size)) {
     const TensorView view = checkpoint.tensor(spec.name);
-    parameters.emplace(spec.name, to_tensor(view));
+    if (view.dtype == DType::i8)
+      throw Error(ErrorCode::unsupported,
+                  file.string() + ": its weights are int8; train from a folder with f32 or bf16 weights");
+    parameters.emplace(spec.name, tensor_of(view));
     checkpoint.release(view);
   }
   return parameters;
@@ -170,9 +175,13 @@ Parameters load_parameters(const std::filesystem::path& file, const ModelConfig&
 
 void save_parameters(const Parameters& parameters, const ModelConfig& config, int64_t vocabulary_size,
                      const std::filesystem::path& file) {
+  save_parameters(parameters, tensor_specs(config, vocabulary_size), file);
+}
+
+void save_parameters(const Parameters& parameters, const std::vector<TensorSpec>& specs,
+                     const std::filesystem::path& file) {
   std::vector<std::pair<std::string, Tensor>> tensors;
-  for (const TensorSpec& spec : tensor_specs(config, vocabulary_size))
-    tensors.emplace_back(spec.name, parameters.at(spec.name));
+  for (const TensorSpec& spec : specs) tensors.emplace_back(spec.name, parameters.at(spec.name));
   write_tensors(tensors, file, {{"format", "pt"}});
 }
 

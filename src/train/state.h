@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <string>
 
+#include "core/tensor.h"
 #include "train/towers.h"
+#include "weights/checkpoint.h"
 
 namespace mii {
 
@@ -35,6 +37,13 @@ void write_state(const TrainState& state, const std::filesystem::path& folder,
 /// `like`, Error{invalid_argument} when it belongs to a run with other options.
 TrainState read_state(const std::filesystem::path& folder, const std::string& fingerprint,
                       const TrainState& like);
+
+/// A tensor as float32.
+torch::Tensor tensor_of(const TensorView& view);
+
+/// Writes these tensors as float32.
+void save_parameters(const Parameters& parameters, const std::vector<TensorSpec>& specs,
+                     const std::filesystem::path& file);
 
 /// The weights of a safetensors file in the published naming, as float32. Throws Error{corrupt_weights}.
 Parameters load_parameters(const std::filesystem::path& file, const ModelConfig& config,

@@ -17,6 +17,20 @@ constexpr double kTextEpsilon = 1e-12;
 
 bool ends_with(const std::string& name, std::string_view end) { return name.ends_with(end); }
 
+// x + branch; drop path leaves the branch out for single images. factors: [images], or undefined.
+Tensor add_branch(const Tensor& x, const Tensor& branch, const Tensor& factors) {
+  if (!factors.defined()) return x + branch;
+  return torch::addcmul(x, branch, factors.to(branch.dtype()).reshape({-1, 1, 1, 1}));
+}
+
+int64_t branch_count(const ModelConfig& config) {
+  int64_t blocks = 0;
+  for (const StageConfig& stage : config.image.stages) blocks += 2 * stage.depth;
+  return 2 * blocks;
+}
+
+}  // namespace
+
 Tensor initial_value(const TensorSpec& spec) {
   const auto shape = torch::IntArrayRef(spec.shape);
   if (spec.name == "logit_scale") return torch::full({}, std::log(1 / 0.07), torch::kFloat32);
@@ -37,20 +51,6 @@ Tensor initial_value(const TensorSpec& spec) {
   const bool norm_weight = ends_with(spec.name, "weight");  // the only vectors of that name
   return norm_weight ? torch::ones(shape) : torch::zeros(shape);
 }
-
-// x + branch; drop path leaves the branch out for single images. factors: [images], or undefined.
-Tensor add_branch(const Tensor& x, const Tensor& branch, const Tensor& factors) {
-  if (!factors.defined()) return x + branch;
-  return torch::addcmul(x, branch, factors.to(branch.dtype()).reshape({-1, 1, 1, 1}));
-}
-
-int64_t branch_count(const ModelConfig& config) {
-  int64_t blocks = 0;
-  for (const StageConfig& stage : config.image.stages) blocks += 2 * stage.depth;
-  return 2 * blocks;
-}
-
-}  // namespace
 
 Parameters initial_parameters(const ModelConfig& config, int64_t vocabulary_size) {
   Parameters parameters;
@@ -80,14 +80,18 @@ Tensor Towers::linear(const Tensor& x, const std::string& name) const {
   return torch::linear(x, p(name + ".weight"), p(name + ".bias"));
 }
 
+Tensor Towers::norm_before_patches(size_t s, const Tensor& x) const {
+  const bool norm_first =
+      config_.image.stages[s].patch_prenorm && s > 0;  // a norm over pixels is never applied
+  return norm_first ? layer_norm(x, "image_encoder.convs." + std::to_string(s) + ".norm", kImageEpsilon) : x;
+}
+
 // x [B, H, W, C] to the patches of the next stage, in the same layout.
 Tensor Towers::embed_patches(size_t s, const Tensor& x) const {
   const StageConfig& stage = config_.image.stages[s];
   const std::string name = "image_encoder.convs." + std::to_string(s);
-  const bool norm_first = stage.patch_prenorm && s > 0;  // a norm over pixels is never applied
-  Tensor y = norm_first ? layer_norm(x, name + ".norm", kImageEpsilon) : x;
-  y = torch::conv2d(y.permute({0, 3, 1, 2}), p(name + ".proj.weight"), p(name + ".proj.bias"),
-                    stage.patch_stride, stage.patch_padding);
+  Tensor y = torch::conv2d(x.permute({0, 3, 1, 2}), p(name + ".proj.weight"), p(name + ".proj.bias"),
+                           stage.patch_stride, stage.patch_padding);
   y = y.permute({0, 2, 3, 1}).contiguous();
   return stage.patch_prenorm ? y : layer_norm(y, name + ".norm", kImageEpsilon);
 }
@@ -149,20 +153,34 @@ Tensor Towers::block(Tensor x, const std::string& name, const StageConfig& stage
 Tensor Towers::encode_images(const Tensor& pixels, const Tensor& branch_factors) const {
   int64_t branch = 0;
   Tensor x = pixels.permute({0, 2, 3, 1});
-  for (size_t s = 0; s < config_.image.stages.size(); ++s) {
-    const StageConfig& stage = config_.image.stages[s];
-    x = embed_patches(s, x);
-    for (int64_t pair = 0; pair < stage.depth; ++pair) {
-      const std::string name = "image_encoder.blocks." + std::to_string(s) + "." + std::to_string(pair);
-      for (const bool spatial : {true, false}) {
-        x = block(x, name + (spatial ? ".spatial_block" : ".channel_block"), stage, spatial,
-                  branch_factors.defined() ? branch_factors.slice(0, branch, branch + 2) : Tensor());
-        branch += 2;
-      }
+  for (size_t s = 0; s < config_.image.stages.size(); ++s)
+    x = compute_stage(s, norm_before_patches(s, x), branch_factors, branch);
+  return pool(x);
+}
+
+Tensor Towers::encode_patches_of(const Tensor& x) const {
+  int64_t branch = 0;
+  return pool(compute_stage(config_.image.stages.size() - 1, x, {}, branch));
+}
+
+// x: what patches are cut from. branch: the first residual branch of the stage, and then of the next.
+Tensor Towers::compute_stage(size_t s, Tensor x, const Tensor& branch_factors, int64_t& branch) const {
+  const StageConfig& stage = config_.image.stages[s];
+  x = embed_patches(s, x);
+  for (int64_t pair = 0; pair < stage.depth; ++pair) {
+    const std::string name = "image_encoder.blocks." + std::to_string(s) + "." + std::to_string(pair);
+    for (const bool spatial : {true, false}) {
+      x = block(x, name + (spatial ? ".spatial_block" : ".channel_block"), stage, spatial,
+                branch_factors.defined() ? branch_factors.slice(0, branch, branch + 2) : Tensor());
+      branch += 2;
     }
   }
-  x = layer_norm(x.mean({1, 2}), "image_encoder.norms", kImageEpsilon);
-  return F::normalize(torch::matmul(x, p("image_projection")).to(torch::kFloat32));
+  return x;
+}
+
+Tensor Towers::pool(const Tensor& x) const {
+  const Tensor pooled = layer_norm(x.mean({1, 2}), "image_encoder.norms", kImageEpsilon);
+  return F::normalize(torch::matmul(pooled, p("image_projection")).to(torch::kFloat32));
 }
 
 Tensor Towers::encode_texts(const TextBatch& texts) const {

@@ -225,7 +225,7 @@ TEST_F(EngineTest, RefusesAnImpossibleNumberOfThreads) {
 }
 
 TEST_F(EngineTest, AnUnknownBackendIsAnsweredWithTheKnownOnes) {
-  expect_error(ErrorCode::invalid_argument, "expected auto, cpu or reference",
+  expect_error(ErrorCode::invalid_argument, "expected auto, cuda, cpu or reference",
                [] { open({.backend = "abacus"}); });
 }
 

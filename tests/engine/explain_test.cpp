@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
+#include "heads/fitted_head.h"
 #include "mii/engine.h"
 #include "mii/error.h"
 #include "procedural_model.h"
@@ -96,6 +99,83 @@ TEST_P(Explain, LosesWithBfloat16AtMostItsRounding) {
     for (size_t k = 0; k < kTexts.size(); ++k) EXPECT_LE(maps.completeness_error(k), 2e-3);
 }
 
+// Probabilities of parts: of a score that is wrong by e, a logit is wrong by scale * e, a softmax by half of
+// that at the most, a sigmoid by a quarter.
+TEST_P(Explain, PartsGiveTheProbabilitiesOfSoftmaxAndSigmoid) {
+  for (const auto& [precision, bound] : {std::pair(Precision::f32, 1e-5), std::pair(Precision::bf16, 2e-3)}) {
+    const Engine engine = open(precision);
+    const auto images = scenes(2);
+    const double scale = engine.info().logit_scale;
+    const std::vector<TokenMaps> maps = engine.explain(images, engine.encode_texts(kTexts));
+    const Matrix softmax = engine.classify(images, kTexts);
+    const Matrix sigmoid = engine.classify(images, kTexts, {.multilabel = true});
+    for (size_t i = 0; i < images.size(); ++i) {
+      std::vector<double> logits;
+      double sum = 0;
+      for (size_t k = 0; k < kTexts.size(); ++k) {
+        const auto parts = maps[i].maps.row(k);
+        logits.push_back(scale * std::accumulate(parts.begin(), parts.end(), maps[i].constants[k]));
+        sum += std::exp(logits.back());
+      }
+      for (size_t k = 0; k < kTexts.size(); ++k) {
+        EXPECT_NEAR(softmax.row(i)[k], std::exp(logits[k]) / sum, scale * bound / 2);
+        EXPECT_NEAR(sigmoid.row(i)[k], 1 / (1 + std::exp(-logits[k])), scale * bound / 4);
+      }
+    }
+  }
+}
+
+TEST_P(Explain, PartsOfADifferenceAddUpToTheDifferenceOfTheScores) {
+  for (const auto& [precision, bound] : {std::pair(Precision::f32, 1e-5), std::pair(Precision::bf16, 2e-3)}) {
+    const Engine engine = open(precision);
+    const Matrix texts = engine.encode_texts(kTexts);
+    Matrix difference(1, texts.cols());
+    std::ranges::transform(texts.row(0), texts.row(1), difference.row(0).begin(), std::minus{});
+    const TokenMaps maps = maps_of_one(engine, difference);
+    EXPECT_LE(maps.completeness_error(0), bound);
+    const TokenMaps each = maps_of_one(engine, texts);
+    EXPECT_NEAR(maps.scores[0], each.scores[0] - each.scores[1], 1e-6);
+  }
+}
+
+// The score of a linear head is that of its coefficients, and the intercept.
+TEST_P(Explain, PartsOfAHeadAddUpToItsScore) {
+  for (const auto& [precision, bound] : {std::pair(Precision::f32, 1e-5), std::pair(Precision::bf16, 2e-3)}) {
+    const Engine engine = open(precision);
+    const size_t dim = engine.info().embedding_dim;
+    heads::HeadParts parts{
+        .field = "x", .labels = {"a", "b"}, .coefficients = heads::Rows64(2, dim + 1), .voters = {}};
+    Matrix directions(2, dim);
+    for (size_t k = 0; k < 2; ++k) {
+      for (size_t d = 0; d < dim; ++d) {
+        directions.row(k)[d] = 3 * std::sin(static_cast<float>(d + 7 * k));
+        parts.coefficients.row(k)[d] = directions.row(k)[d];
+      }
+      parts.coefficients.row(k)[dim] = 0.5 + static_cast<double>(k);
+    }
+    const heads::FittedHead head(std::move(parts));
+    const heads::Rows64 scores = head.raw_scores(engine.encode_images(scenes(1)));
+    const TokenMaps maps = maps_of_one(engine, directions);
+    for (size_t k = 0; k < 2; ++k) {
+      const auto map = maps.maps.row(k);
+      const double sum = std::accumulate(map.begin(), map.end(), maps.constants[k]);
+      EXPECT_NEAR(sum + 0.5 + static_cast<double>(k), scores.row(0)[k], bound * length(directions.row(k)));
+    }
+  }
+}
+
+TEST_P(Explain, AnyNumberOfImagesGivesTheMapsOfEachAlone) {
+  const Engine engine = open();
+  const auto images = scenes(engine.image_batch() + 1);
+  const Matrix texts = engine.encode_texts(kTexts);
+  const std::vector<TokenMaps> all = engine.explain(images, texts);
+  ASSERT_EQ(all.size(), images.size());
+  const TokenMaps last = std::move(engine.explain({&images.back(), 1}, texts).front());
+  for (size_t i = 0; i < last.maps.cols(); ++i)
+    EXPECT_NEAR(all.back().maps.row(0)[i], last.maps.row(0)[i], 2e-6);
+  EXPECT_TRUE(engine.explain({}, texts).empty());
+}
+
 // Each token's part on its own, not only their sum.
 TEST_P(Explain, EachTokensPartIsThatOfPlainLoops) {
   const Engine engine = open();
@@ -173,8 +253,112 @@ TEST_P(Explain, RefusesDirectionsOfAnotherWidth) {
   }
 }
 
+TEST_P(Explain, RefusesTokensOfAnotherModel) {
+  const Engine engine = open();
+  const std::vector<Image> images = scenes(1);
+  const ScoreSplitter splitter = engine.splitter(engine.encode_texts(kTexts));
+  ImageTokens tokens = engine.encode_image_tokens(images.front());
+  EXPECT_NO_THROW(splitter.split(tokens));
+  tokens.tokens = Matrix(tokens.rows * tokens.cols, tokens.tokens.cols() - 1);
+  EXPECT_THROW(splitter.split(tokens), Error);
+  EXPECT_THROW(splitter.split({}), Error);
+}
+
+// 230 directions are more than one computation takes with 9 tokens.
+TEST_P(Explain, MapsByGradientsAreLinearInTheDirectionAndDoNotDependOnTheOthers) {
+  const Engine engine = open();
+  const ImageTokens tokens = engine.encode_image_tokens(scenes(1).front(), TokenStage::before_last);
+  const Matrix texts = engine.encode_texts(kTexts);
+  Matrix directions(230, texts.cols());
+  std::ranges::copy(texts.values(), directions.values().begin());
+  std::ranges::transform(texts.row(0), texts.row(1), directions.row(229).begin(), std::minus{});
+  const TokenMaps maps = engine.gradient_maps(tokens, directions);
+  const TokenMaps alone = engine.gradient_maps(tokens, texts);
+  ASSERT_EQ(maps.rows, tokens.rows);
+  ASSERT_EQ(maps.cols, tokens.cols);
+  ASSERT_EQ(maps.maps.rows(), 230u);
+  const double largest =
+      std::abs(*std::ranges::max_element(maps.maps.row(0), {}, [](float v) { return std::abs(v); }));
+  ASSERT_GT(largest, 0);
+  for (size_t i = 0; i < maps.maps.cols(); ++i) {
+    EXPECT_NEAR(maps.maps.row(229)[i], maps.maps.row(0)[i] - maps.maps.row(1)[i], 1e-5 * largest);
+    EXPECT_NEAR(maps.maps.row(0)[i], alone.maps.row(0)[i], 1e-5 * largest);
+    EXPECT_EQ(maps.maps.row(100)[i], 0) << "no direction has no gradient";
+  }
+  EXPECT_NEAR(maps.scores[229], maps.scores[0] - maps.scores[1], 1e-6);
+  EXPECT_FLOAT_EQ(static_cast<float>(maps.scores[1]),
+                  static_cast<float>(std::inner_product(tokens.vector.begin(), tokens.vector.end(),
+                                                        texts.row(1).begin(), 0.0)));
+}
+
+// Forwards and back there are 20 products one after the other, each of two operands that are rounded.
+TEST_P(Explain, MapsByGradientsLoseWithBfloat16AtMostItsRounding) {
+  const auto map_in = [&](Precision precision) {
+    const Engine engine = open(precision);
+    const ImageTokens tokens = engine.encode_image_tokens(scenes(1).front(), TokenStage::before_last);
+    const TokenMaps maps = engine.gradient_maps(tokens, open().encode_texts(kTexts));
+    return std::vector<float>(maps.maps.values().begin(), maps.maps.values().end());
+  };
+  const std::vector<float> exact = map_in(Precision::f32);
+  std::vector<float> difference = map_in(Precision::bf16);
+  std::ranges::transform(difference, exact, difference.begin(), std::minus{});
+  EXPECT_LE(length(difference), 40 * 0x1p-9 * length(exact));
+}
+
+TEST_P(Explain, RefusesGradientsOfTokensOfTheWrongStageAndInInt8) {
+  const Engine engine = open();
+  const Image image = std::move(scenes(1).front());
+  const Matrix texts = engine.encode_texts(kTexts);
+  EXPECT_THROW(engine.gradient_maps(engine.encode_image_tokens(image), texts), Error);
+  EXPECT_THROW(engine.gradient_maps({}, texts), Error);
+  const ImageTokens tokens = engine.encode_image_tokens(image, TokenStage::before_last);
+  EXPECT_THROW(engine.gradient_maps(tokens, Matrix(1, 3)), Error);
+  const Engine coarse =
+      Engine::open(model_->folder(), {.precision = Precision::int8, .backend = "reference"});
+  try {
+    coarse.gradient_maps(tokens, texts);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unsupported);
+    EXPECT_THAT(error.what(), testing::HasSubstr("maps are not computed in int8"));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, Explain, testing::Values("tiny-a", "tiny-b"),
                          [](const auto& model) { return model.index == 0 ? "TinyA" : "TinyB"; });
+
+TEST(ExplainOneStage, HasNoStageBeforeTheLast) {
+  const auto list = [](const char* key, const std::string& values) {
+    return std::string(key) + ":\n" + values;
+  };
+  const auto four = [](const char* a, const char* b, const char* c, const char* d) {
+    std::string text;
+    for (const char* v : {a, b, c, d}) text += std::string("    - ") + v + "\n";
+    return text;
+  };
+  ConfigEdits edits;
+  const auto keep_first = [&](const char* key, const char* a, const char* b, const char* c, const char* d) {
+    edits.emplace_back(list(key, four(a, b, c, d)), list(key, std::string("    - ") + a + "\n"));
+  };
+  keep_first("PATCH_SIZE", "7", "3", "3", "3");
+  keep_first("PATCH_STRIDE", "4", "2", "2", "2");
+  keep_first("PATCH_PADDING", "3", "1", "1", "1");
+  keep_first("PATCH_PRENORM", "false", "true", "true", "true");
+  keep_first("DIM_EMBED", "16", "32", "64", "128");
+  keep_first("NUM_HEADS", "1", "2", "4", "8");
+  keep_first("NUM_GROUPS", "1", "2", "4", "8");
+  keep_first("DEPTHS", "1", "1", "2", "1");
+  const ProceduralModel model("tiny-a", edits);
+  const Engine engine = Engine::open(model.folder(), {.precision = Precision::f32});
+  EXPECT_EQ(engine.encode_image_tokens(scenes(1).front()).rows, 24u);
+  try {
+    engine.encode_image_tokens(scenes(1).front(), TokenStage::before_last);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unsupported);
+    EXPECT_THAT(error.what(), testing::HasSubstr("there is none before the last"));
+  }
+}
 
 TEST(ExplainStarter, AddsUpForTheModelThatComesWithTheProgram) {
   for (const auto& [precision, bound] : {std::pair(Precision::f32, 1e-5), std::pair(Precision::bf16, 2e-3)}) {

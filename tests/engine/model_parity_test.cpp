@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "backend/cuda/cuda_backend.h"
 #include "backend/precision.h"
 #include "backend/registry.h"
 #include "golden.h"
@@ -77,6 +78,19 @@ std::string without_hyphens(std::string name) {
   return name;
 }
 
+// The device's kernels as loops on the host.
+constexpr const char* kCudaOnHost = "cuda_on_host";
+
+BackendEntry backend_named(const std::string& name) {
+  return name == kCudaOnHost ? cuda::device_backend()
+                             : *std::ranges::find(backends(), name, &BackendEntry::name);
+}
+
+std::vector<std::string> with_cuda_on_host(std::vector<std::string> names) {
+  names.emplace_back(kCudaOnHost);
+  return names;
+}
+
 // A model and a backend.
 using Case = std::tuple<std::string, std::string>;
 class TinyModel : public testing::TestWithParam<Case> {};
@@ -90,8 +104,8 @@ TEST_P(TinyModel, AgreesStageByStage) {
   const auto config = ModelConfig::read(folder.config);
   const auto checkpoint =
       Checkpoint::open(folder.weights, config, ClipTokenizer::load(folder.tokenizer).vocabulary_size());
-  const BackendEntry& entry = *std::ranges::find(backends(), backend_name, &BackendEntry::name);
-  if (!entry.available()) GTEST_SKIP() << backend_name << " cannot run here";
+  const BackendEntry entry = backend_named(backend_name);
+  if (!entry.available()) GTEST_SKIP() << backend_name << " cannot run here: " << entry.obstacle();
   const auto backend = entry.make({.precision = Precision::f32});
   backend->attach_thread();
   Davit tower(config.image, WeightReader(checkpoint, *backend), *backend);
@@ -119,7 +133,7 @@ TEST_P(TinyModel, AgreesStageByStage) {
 
 INSTANTIATE_TEST_SUITE_P(Backends, TinyModel,
                          testing::Combine(testing::Values("tiny-a", "tiny-b"),
-                                          testing::ValuesIn(names_of_backends())),
+                                          testing::ValuesIn(with_cuda_on_host(names_of_backends()))),
                          [](const auto& test) {
                            return without_hyphens(std::get<0>(test.param) + "_" + std::get<1>(test.param));
                          });

@@ -1,0 +1,9 @@
+#pragma once
+
+#include <string_view>
+
+namespace mii::reports {
+
+extern const std::string_view kFindingTable;  ///< findings.tsv
+
+}  // namespace mii::reports
