@@ -71,6 +71,23 @@ std::vector<std::vector<std::string>> retrieval_rows(const stats::RetrievalFigur
   return rows;
 }
 
+const char* items_name(const TaskResult& task) {
+  return task.retrieval && task.retrieval->slices ? "volumes" : "images";
+}
+
+std::string items_text(const TaskResult& task) {
+  std::string text = format("%zu %s", task.images, items_name(task));
+  if (task.retrieval && task.retrieval->slices)
+    text += format(" (%zu slices)", task.retrieval->slices->asked);
+  return text;
+}
+
+std::string indexed_text(const TaskResult& task) {
+  std::string text = format("%zu %s", task.retrieval->indexed, items_name(task));
+  if (task.retrieval->slices) text += format(" (%zu slices)", task.retrieval->slices->indexed);
+  return text;
+}
+
 double mean_over_draws(std::span<const FewShotFigures> draws, double FewShotFigures::*which) {
   double sum = 0;
   for (const FewShotFigures& draw : draws) sum += draw.*which;

@@ -39,6 +39,13 @@ inline constexpr RetrievalColumn kRetrievalColumns[] = {
 std::vector<std::string> retrieval_header();
 std::vector<std::vector<std::string>> retrieval_rows(const stats::RetrievalFigures& figures);
 
+/// "images", or of a search of volumes "volumes".
+const char* items_name(const TaskResult& task);
+/// "123 images"; "12 volumes (340 slices)"
+std::string items_text(const TaskResult& task);
+/// The same of the index.
+std::string indexed_text(const TaskResult& task);
+
 /// Mean and standard deviation over the draws: 0.7140 (sd 0.0210); without the latter for one draw.
 std::string over_draws(std::span<const FewShotFigures> draws, double FewShotFigures::*which);
 double mean_over_draws(std::span<const FewShotFigures> draws, double FewShotFigures::*which);

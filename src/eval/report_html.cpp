@@ -248,7 +248,7 @@ std::string examples_html(const TaskResult& task) {
 
 // The precision of each label's queries.
 std::string retrieval_labels_html(const TaskResult& task, const SearchFigures& search) {
-  std::vector<std::string> header{"label", "images", "in the index"};
+  std::vector<std::string> header{"label", items_name(task), "in the index"};
   for (const auto& at : search.all.at) header.push_back(format("precision at %zu", at.k));
   header.push_back("MRR");
   std::string rows;
@@ -265,7 +265,7 @@ std::string retrieval_labels_html(const TaskResult& task, const SearchFigures& s
 
 std::string retrieval_html(const TaskResult& task) {
   if (!task.retrieval) return "";
-  std::string html = format("<p>Searched for among %zu images.</p>", task.retrieval->indexed);
+  std::string html = "<p>Searched for among " + indexed_text(task) + ".</p>";
   for (const SearchFigures& search : task.retrieval->searches) {
     std::string rows;
     for (const auto& cells : retrieval_rows(search.all)) rows += row(cells);
@@ -278,8 +278,8 @@ std::string retrieval_html(const TaskResult& task) {
 }
 
 std::string task_html(const TaskResult& task) {
-  std::string html = "<h2>" + html_text(task.name) + "</h2>" +
-                     format("<p>%zu images of %zu patients</p>", task.images, task.groups);
+  std::string html = "<h2>" + html_text(task.name) + "</h2>" + "<p>" + items_text(task) +
+                     format(" of %zu patients</p>", task.groups);
   if (!task.scorers.empty()) html += scorers_html(task);
   html += retrieval_html(task) + comparisons_html(task);
   for (const ScorerResult& scorer : task.scorers) html += scorer_html(task, scorer);

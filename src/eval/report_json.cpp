@@ -204,9 +204,12 @@ void add_figures(JsonWriter& json, const stats::RetrievalFigures& figures, const
 
 void add_retrieval(JsonWriter& json, const TaskResult& task) {
   const RetrievalResult& retrieval = *task.retrieval;
-  json.member("indexed", retrieval.indexed).key("labels").begin_array();
+  json.member("indexed", retrieval.indexed);
+  if (retrieval.slices)
+    json.member("slices", retrieval.slices->asked).member("indexed_slices", retrieval.slices->indexed);
+  json.key("labels").begin_array();
   for (size_t k = 0; k < task.labels.size(); ++k) {
-    json.begin_object().member("label", task.labels[k].first).member("images", task.labels[k].second);
+    json.begin_object().member("label", task.labels[k].first).member(items_name(task), task.labels[k].second);
     json.member("indexed", retrieval.indexed_of_label[k]).end_object();
   }
   json.end_array();
@@ -226,7 +229,7 @@ void add_retrieval(JsonWriter& json, const TaskResult& task) {
 
 void add_task(JsonWriter& json, const TaskResult& task) {
   json.begin_object();
-  json.member("name", task.name).member("images", task.images).member("patients", task.groups);
+  json.member("name", task.name).member(items_name(task), task.images).member("patients", task.groups);
   if (task.retrieval)
     add_retrieval(json, task);
   else if (task.values.empty())

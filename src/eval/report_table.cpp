@@ -181,9 +181,10 @@ std::string retrieval_text(const RetrievalResult& retrieval) {
 }
 
 std::string task_text(const TaskResult& task, double margin) {
-  std::string text = format("\n%s: %zu images of %zu patients", task.name.c_str(), task.images, task.groups);
+  std::string text =
+      format("\n%s: %s of %zu patients", task.name.c_str(), items_text(task).c_str(), task.groups);
   if (!task.labels.empty()) text += format(", %zu labels", task.labels.size());
-  if (task.retrieval) text += format(", searched for among %zu images", task.retrieval->indexed);
+  if (task.retrieval) text += ", searched for among " + indexed_text(task);
   text += "\n";
   if (task.retrieval) text += retrieval_text(*task.retrieval);
   if (!task.scorers.empty()) text += scorers_text(task);

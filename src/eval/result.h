@@ -180,17 +180,23 @@ struct SearchFigures {
   std::vector<stats::RetrievalFigures> labels;  ///< of the queries with each label
 };
 
-/// Images of a task as queries of an index.
+struct VolumeSlices {
+  size_t asked = 0;    ///< of the volumes that are queries
+  size_t indexed = 0;  ///< of those in the index
+};
+
+/// Images of a task as queries of an index, or volumes.
 struct RetrievalResult {
-  size_t indexed = 0;  ///< images in the index
+  size_t indexed = 0;  ///< images in the index, or volumes
   std::vector<size_t> indexed_of_label;
   std::vector<SearchFigures> searches;  ///< by the model's vectors first
+  std::optional<VolumeSlices> slices;   ///< of volumes
 };
 
 /// The results of a task, or the mean of several; a mean has no labels, subgroups or examples.
 struct TaskResult {
   std::string name;
-  size_t images = 0;
+  size_t images = 0;                                   ///< of a search of volumes: volumes
   size_t groups = 0;                                   ///< patients; images where patients are unknown
   std::vector<std::pair<std::string, size_t>> labels;  ///< with their images; none for a task about a number
   std::vector<ScorerResult> scorers;                   ///< zero-shot first

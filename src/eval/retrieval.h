@@ -21,6 +21,23 @@ struct RetrievalOptions {
   FigureOptions figures;
 };
 
+/// The figures of all answers, and of those to the queries of each label. groups: of the queries.
+SearchFigures search_figures(std::string name, const std::vector<stats::Retrieved>& answers,
+                             std::span<const std::string> groups, size_t labels,
+                             const RetrievalOptions& options);
+
+/// What is asked and what is searched, before any search.
+TaskResult begin_retrieval_result(const EvalTask& task, const Asked& asked, const Asked& index);
+
+/// Says of how many queries nothing can be found.
+void note_what_cannot_be_found(const std::vector<stats::Retrieved>& answers, TaskResult& result);
+
+/// Throws Error{invalid_argument} for a task about a number.
+void expect_labels(const EvalTask& task);
+
+/// The references, or without them the images that are asked about.
+const EncodedRows& index_of(const EncodedModel& model);
+
 /// Images with labels as queries of an index of others: the references, or without them the same images. The
 /// query's own patient is no hit, and an image of the index without one of the task's labels is a miss. By
 /// each model's vectors, and by the bare pixels. models: all of the same images, at least one. A task that

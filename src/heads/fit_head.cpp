@@ -71,7 +71,7 @@ class Fit {
   }
 
   void expect_options() const {
-    if (regression_ != (options_.kind == Kind::ridge))
+    if (options_.kind != Kind::mlp && regression_ != (options_.kind == Kind::ridge))
       refuse(std::string("kind ") + to_string(options_.kind) + " is for a field of " +
              (regression_ ? "labels, not of numbers" : "numbers, not of labels"));
     const bool few_shot = options_.kind == Kind::ss_text || options_.kind == Kind::lp_plus_plus;
@@ -131,6 +131,8 @@ class Fit {
       case Kind::lp_plus_plus:
         parts_.coefficients = fit_lp_plus_plus(fitted.vectors, fitted.truth, *texts_);
         return;
+      case Kind::mlp:
+        return train_layers(fitted);
     }
   }
 
@@ -178,6 +180,20 @@ class Fit {
     parts_.voters = std::move(voters);
   }
 
+  void train_layers(const LabelledVectors& fitted) {
+    const Groups groups = group_rows(fitted, options_.seed);
+    const Split split = hold_out_fifth(groups);
+    if (split.held_out.empty()) refuse("no patient can be held out, so that nothing tells when to stop");
+    TrainedMlp trained = options_.train_mlp(mlp_problem(fitted, split, options_.balanced));
+    if (trained.losses.empty()) refuse("the trainer ended without an epoch");
+    FitRecord& record = parts_.record;
+    for (size_t i = 0; i < trained.losses.size(); ++i)
+      record.losses.emplace_back(static_cast<double>(i + 1), trained.losses[i]);
+    record.epoch = static_cast<uint64_t>(best_of(record.losses));
+    record.validation = counts(split.held_out, groups);
+    parts_.mlp = Mlp{.layers = std::move(trained.layers)};
+  }
+
   // The mean of two heads' scores gives the geometric mean of their probabilities.
   void add_texts() {
     Rows64 joined = zero_shot_coefficients(*texts_);
@@ -187,18 +203,19 @@ class Fit {
         joined.row(k)[d] = (joined.row(k)[d] + (own.rows() == 0 ? 0 : own.row(k)[d])) / 2;
     own = std::move(joined);
     if (parts_.voters) parts_.voters->weight = 0.5;
+    if (parts_.mlp) parts_.mlp->weight = 0.5;
   }
 
-  DataCounts counts(std::span<const size_t> rows) const {
+  static DataCounts counts(std::span<const size_t> rows, const Groups& groups) {
     std::set<size_t> patients;
-    for (const size_t row : rows) patients.insert(groups_.of_row[row]);
+    for (const size_t row : rows) patients.insert(groups.of_row[row]);
     return {rows.size(), patients.size()};
   }
 
   void record() {
     FitRecord& record = parts_.record;
-    record.fit = counts(split_.fit);
-    record.calibration = counts(split_.held_out);
+    record.fit = counts(split_.fit, groups_);
+    record.calibration = counts(split_.held_out, groups_);
     record.balanced = options_.balanced;
     record.with_texts = options_.with_texts;
     record.seed = options_.seed;
@@ -208,7 +225,7 @@ class Fit {
       std::vector<size_t> rows;
       for (const size_t row : split_.fit)
         if (data_.truth.holds(row, k)) rows.push_back(row);
-      record.labels.push_back(counts(rows));
+      record.labels.push_back(counts(rows, groups_));
     }
   }
 
@@ -239,6 +256,7 @@ class Fit {
                    .answer = parts_.answer,
                    .labels = parts_.labels,
                    .coefficients = parts_.coefficients,
+                   .mlp = parts_.mlp,
                    .calibration = parts_.calibration};
     if (parts_.voters)
       copy.voters =
@@ -300,6 +318,8 @@ FittedHead fit_head(const LabelledVectors& data, const std::optional<Split>& spl
                     const FitOptions& options, Identity identity) {
   if (needs_texts(options) && texts == nullptr)
     throw Error(ErrorCode::internal, "a head from texts, but there are no texts");
+  if (options.kind == Kind::mlp && !options.train_mlp)
+    throw Error(ErrorCode::internal, "an mlp, but nobody trains it");
   return Fit(data, texts, options).run(split, std::move(identity));
 }
 

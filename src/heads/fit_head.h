@@ -6,6 +6,7 @@
 #include "heads/few_shot.h"
 #include "heads/fitted_head.h"
 #include "heads/labelled.h"
+#include "heads/mlp_problem.h"
 #include "heads/split.h"
 
 namespace mii::heads {
@@ -16,9 +17,10 @@ struct FitOptions {
   /// Of logistic and ridge; absent: chosen by cross-validation.
   std::optional<double> c;
   size_t folds = 5;
-  /// logistic: rare labels count as much as others. ss-text: lambda_k = 1/N.
+  /// logistic, mlp: rare labels count as much as others. ss-text: lambda_k = 1/N.
   bool balanced = false;
-  size_t k = 5;  ///< knn: neighbours that vote
+  size_t k = 5;          ///< knn: neighbours that vote
+  MlpTrainer train_mlp;  ///< mlp: who trains it; a fifth of the patients that it is given tells when to stop
   /// The geometric mean of the head's probabilities and those of the labels' texts.
   bool with_texts = false;
   Calibration::Kind calibration = Calibration::Kind::temperature;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <unordered_set>
 
@@ -11,11 +12,12 @@
 namespace mii::heads {
 namespace {
 
-constexpr std::array<std::pair<const char*, Kind>, 5> kKinds{{{"logistic", Kind::logistic},
+constexpr std::array<std::pair<const char*, Kind>, 6> kKinds{{{"logistic", Kind::logistic},
                                                               {"ridge", Kind::ridge},
                                                               {"knn", Kind::knn},
                                                               {"ss-text", Kind::ss_text},
-                                                              {"lp++", Kind::lp_plus_plus}}};
+                                                              {"lp++", Kind::lp_plus_plus},
+                                                              {"mlp", Kind::mlp}}};
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::invalid_argument, what); }
 
@@ -75,6 +77,11 @@ void expect_points(const std::vector<std::vector<OperatingPoint>>& points, size_
   }
 }
 
+void add(const Rows64& more, Rows64& scores) {
+  for (size_t i = 0; i < scores.rows(); ++i)
+    std::ranges::transform(scores.row(i), more.row(i), scores.row(i).begin(), std::plus<>());
+}
+
 // The scores of votes [K] among k.
 void add_vote_scores(std::span<const double> votes, const Voters& voters, bool several,
                      std::span<double> scores) {
@@ -97,14 +104,14 @@ Kind parse_kind(std::string_view name) {
   for (const auto& [known, kind] : kKinds)
     if (name == known) return kind;
   throw Error(ErrorCode::invalid_argument, "kind of head '" + std::string(name.substr(0, 40)) +
-                                               "', expected logistic, ridge, knn, ss-text or lp++");
+                                               "', expected logistic, ridge, knn, ss-text, lp++ or mlp");
 }
 
 FittedHead::FittedHead(HeadParts parts) : parts_(std::move(parts)) {
   const size_t labels = parts_.labels.size();
   expect_labels(parts_.labels);
   if (parts_.answer == Answer::value && (labels != 1 || parts_.voters)) refuse("a head of several values");
-  if (parts_.coefficients.rows() == 0 && !parts_.voters) refuse("a head without coefficients");
+  if (parts_.coefficients.rows() == 0 && !parts_.voters && !parts_.mlp) refuse("a head without coefficients");
   if (parts_.coefficients.rows() != 0) {
     if (parts_.coefficients.rows() != labels || parts_.coefficients.cols() < 2)
       refuse("a head whose coefficients do not fit its labels");
@@ -118,6 +125,11 @@ FittedHead::FittedHead(HeadParts parts) : parts_(std::move(parts)) {
     voters_ = Rows64(parts_.voters->vectors.rows(), dim_);
     for (size_t i = 0; i < voters_.rows(); ++i)
       std::ranges::copy(parts_.voters->vectors.row(i), voters_.row(i).begin());
+  }
+  if (parts_.mlp) {
+    expect_layers(*parts_.mlp, labels);
+    if (dim_ != 0 && dim_ != parts_.mlp->dim()) refuse("a head of vectors of two lengths");
+    dim_ = parts_.mlp->dim();
   }
   expect_calibration(parts_.calibration, labels);
   expect_points(parts_.points, labels);
@@ -137,6 +149,7 @@ Rows64 FittedHead::raw_scores(const Matrix& vectors) const {
     });
   }
   if (parts_.voters) add_votes(vectors, scores);
+  if (parts_.mlp) add(mlp_scores(*parts_.mlp, vectors), scores);
   return scores;
 }
 

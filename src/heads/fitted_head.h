@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "heads/calibration.h"
+#include "heads/mlp.h"
 #include "heads/operating_points.h"
 #include "heads/products.h"
 #include "mii/head.h"
@@ -15,9 +16,9 @@
 
 namespace mii::heads {
 
-enum class Kind { logistic, ridge, knn, ss_text, lp_plus_plus };
+enum class Kind { logistic, ridge, knn, ss_text, lp_plus_plus, mlp };
 
-/// "logistic", "ridge", "knn", "ss-text", "lp++"
+/// "logistic", "ridge", "knn", "ss-text", "lp++", "mlp"
 const char* to_string(Kind kind);
 /// Throws Error{invalid_argument} for another name.
 Kind parse_kind(std::string_view name);
@@ -54,8 +55,10 @@ struct FitRecord {
   double c = 0;                    ///< 0 where the kind has none
   uint64_t folds = 0;              ///< 0 where C was given
   uint64_t groups = 0;             ///< that the folds were made of
-  std::vector<std::pair<double, double>>
-      losses;  ///< of each C that was tried: the mean loss of held-out rows
+  DataCounts validation;           ///< of an mlp: the fit's rows that told when to stop
+  uint64_t epoch = 0;              ///< of an mlp: after which the layers were taken
+  /// Of each C that was tried, or each epoch of an mlp: the mean loss of rows that were not learnt from.
+  std::vector<std::pair<double, double>> losses;
   bool balanced = false;
   bool with_texts = false;
   std::vector<std::string> templates;
@@ -71,8 +74,9 @@ struct HeadParts {
   Answer answer = Answer::one;
   std::string field;
   std::vector<std::string> labels;  ///< K; of a value: the field's name
-  Rows64 coefficients;              ///< [K, D + 1], the intercept last; no rows where only neighbours vote
+  Rows64 coefficients;  ///< [K, D + 1], the intercept last; no rows where there are only neighbours or layers
   std::optional<Voters> voters;
+  std::optional<Mlp> mlp;
   Calibration calibration;
   std::vector<std::vector<OperatingPoint>> points;  ///< of each label, by rising threshold
   Identity identity;                                ///< by what the vectors were made

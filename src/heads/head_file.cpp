@@ -6,6 +6,8 @@
 
 #include "core/file.h"
 #include "heads/head_json.h"
+#include "heads/mlp_file.h"
+#include "heads/stored_matrix.h"
 #include "mii/error.h"
 #include "weights/safetensors.h"
 
@@ -20,21 +22,6 @@ constexpr const char *kCoefficients = "coefficients", *kVoters = "voters", *kVot
   throw Error(ErrorCode::corrupt_weights, std::string(name) + ": " + what);
 }
 
-// A matrix in the file, of which the number of rows or columns may be given.
-struct StoredMatrix {
-  size_t rows = 0;
-  size_t cols = 0;
-  std::span<const std::byte> data;
-};
-
-StoredMatrix stored(const Safetensors& file, const char* tensor, const char* dtype, std::string_view name) {
-  const auto found = file.tensors.find(tensor);
-  if (found == file.tensors.end() || found->second.dtype != dtype || found->second.shape.size() != 2)
-    refuse(name, std::string("no matrix '") + tensor + "' of " + dtype);
-  const Shape& shape = found->second.shape;
-  return {static_cast<size_t>(shape[0]), static_cast<size_t>(shape[1]), found->second.data};
-}
-
 Rows64 read_coefficients(const StoredMatrix& from, size_t labels, std::string_view name) {
   if (from.rows != labels || from.cols < 2) refuse(name, "its coefficients do not fit its labels");
   Rows64 to(from.rows, from.cols);
@@ -45,7 +32,8 @@ Rows64 read_coefficients(const StoredMatrix& from, size_t labels, std::string_vi
 }
 
 void read_voters(const Safetensors& file, std::string_view name, Voters& voters) {
-  const StoredMatrix vectors = stored(file, kVoters, "F32", name), is = stored(file, kVotersAre, "U8", name);
+  const StoredMatrix vectors = stored_matrix(file, kVoters, "F32", name),
+                     is = stored_matrix(file, kVotersAre, "U8", name);
   if (is.rows != vectors.rows) refuse(name, "its neighbours and their labels do not fit each other");
   if (vectors.rows > kMaxVoters || vectors.cols == 0)
     refuse(name, "it has too many neighbours, or empty ones");
@@ -66,12 +54,11 @@ HeadParts read_parts(const Safetensors& file, std::string_view name) {
   if (parts.labels.size() > kMaxLabels) refuse(name, "it has too many labels");
   if (file.tensors.contains(kCoefficients))
     parts.coefficients =
-        read_coefficients(stored(file, kCoefficients, "F64", name), parts.labels.size(), name);
+        read_coefficients(stored_matrix(file, kCoefficients, "F64", name), parts.labels.size(), name);
   if (parts.voters) read_voters(file, name, *parts.voters);
+  if (parts.mlp) read_layers(file, name, parts.mlp->layers);
   return parts;
 }
-
-Shape shape_of(size_t rows, size_t cols) { return {static_cast<int64_t>(rows), static_cast<int64_t>(cols)}; }
 
 std::string line(const char* format, auto... values) {
   char text[256];
@@ -90,6 +77,10 @@ std::string rate_text(const stats::Estimate& rate) {
 std::string how_chosen(const FitRecord& record) {
   std::string text;
   if (record.c > 0) text += line("C %.4g", record.c);
+  if (record.epoch > 0)
+    text += line("%llu epochs of %zu, chosen by the loss of ", static_cast<unsigned long long>(record.epoch),
+                 record.losses.size()) +
+            counts_text(record.validation);
   if (record.folds > 0)
     text += line(", chosen in %llu folds of %llu patients", static_cast<unsigned long long>(record.folds),
                  static_cast<unsigned long long>(record.groups));
@@ -118,12 +109,14 @@ void write_head(const FittedHead& head, const std::filesystem::path& path) {
     entries.push_back({kVoters, DType::f32, shape_of(n, head.dim())});
     entries.push_back({kVotersAre, DType::u8, shape_of(n, labels)});
   }
+  if (parts.mlp) add_layer_entries(parts.mlp->layers, entries);
   SafetensorsWriter file(path, entries, {{"head", head_json(parts)}, {"card", head_card(parts)}});
   for (size_t k = 0; k < parts.coefficients.rows(); ++k) file.write(std::as_bytes(parts.coefficients.row(k)));
   if (parts.voters) {
     file.write(std::as_bytes(parts.voters->vectors.values()));
     file.write(std::as_bytes(std::span(parts.voters->is)));
   }
+  if (parts.mlp) write_layers(parts.mlp->layers, file);
   file.commit();
 }
 
@@ -151,7 +144,8 @@ std::string head_card(const HeadParts& parts) {
   card += "fitted on     " + counts_text(record.fit) + "\n";
   if (record.calibration.rows > 0)
     card += "held out      " + counts_text(record.calibration) + ", for calibration and operating points\n";
-  if (const std::string how = how_chosen(record); !how.empty()) card += "penalty       " + how + "\n";
+  if (const std::string how = how_chosen(record); !how.empty())
+    card += (parts.kind == Kind::mlp ? "training      " : "penalty       ") + how + "\n";
   if (parts.answer == Answer::value) {
     if (record.calibration.rows > 0)
       card += line("error         %.4g mean absolute, %.4g root mean square, in the images held out\n",

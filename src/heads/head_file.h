@@ -12,6 +12,7 @@
 //   __metadata__   "head": everything but the numbers below as JSON; "card": the same for people
 //   coefficients   F64 [K, D + 1], the intercept last
 //   voters         F32 [n, D] and voters.is U8 [n, K], of a head whose neighbours vote
+//   layers.N       of a head with layers, see mlp_file.h
 
 namespace mii::heads {
 

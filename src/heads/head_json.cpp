@@ -80,6 +80,10 @@ void write(JsonWriter& to, const FitRecord& record) {
   for (const DataCounts& label : record.labels) to.value(std::array{label.rows, label.patients});
   to.end_array();
   to.member("C", record.c).member("folds", record.folds).member("groups", record.groups);
+  if (record.epoch > 0) {
+    to.member("epoch", record.epoch);
+    write(to, "validation", record.validation);
+  }
   to.key("losses").begin_array();
   for (const auto& [c, loss] : record.losses) to.value(std::array{c, loss});
   to.end_array();
@@ -216,6 +220,10 @@ FitRecord read_record(const Reader& from) {
   record.c = from.number("C");
   record.folds = from.count("folds");
   record.groups = from.count("groups");
+  if (from.find("epoch") != nullptr) {
+    record.epoch = from.count("epoch");
+    record.validation = read_counts(from.object("validation"));
+  }
   record.losses = from.pairs(from.list("losses"), "losses");
   record.balanced = from.truth("balanced");
   record.with_texts = from.truth("with_texts");
@@ -225,6 +233,12 @@ FitRecord read_record(const Reader& from) {
   record.root_mean_square_error = from.number("root_mean_square_error");
   record.warnings = from.texts("warnings");
   return record;
+}
+
+Mlp read_mlp(const Reader& from) {
+  Mlp mlp{.weight = from.number("weight")};
+  for (const std::string& then : from.texts("layers")) mlp.layers.push_back({.then = parse_then(then)});
+  return mlp;
 }
 
 Answer read_answer(const Reader& from) {
@@ -243,6 +257,11 @@ std::string head_json(const HeadParts& parts) {
   if (parts.voters) {
     to.key("voters").begin_object();
     to.member("k", parts.voters->k).member("weight", parts.voters->weight).end_object();
+  }
+  if (parts.mlp) {
+    to.key("mlp").begin_object().member("weight", parts.mlp->weight).key("layers").begin_array();
+    for (const MlpLayer& layer : parts.mlp->layers) to.value(to_string(layer.then));
+    to.end_array().end_object();
   }
   write(to, parts.calibration);
   write(to, parts.points);
@@ -268,6 +287,7 @@ void parse_head_json(std::string_view text, HeadParts& parts) {
     parts.voters->k = voters.count("k");
     parts.voters->weight = voters.number("weight");
   }
+  if (from.find("mlp") != nullptr) parts.mlp = read_mlp(from.object("mlp"));
   parts.calibration = read_calibration(from.object("calibration"));
   parts.points = read_points(from);
   const json::value* identity = from.find("identity");

@@ -86,6 +86,18 @@ Truth Truth::some_labels(std::span<const size_t> chosen) const {
   return some;
 }
 
+LabelWeights balanced_weights(const Truth& truth, bool against_the_rest) {
+  LabelWeights weights;
+  const auto rows = static_cast<double>(truth.rows());
+  const double parts = against_the_rest ? 2 : static_cast<double>(truth.labels.size());
+  for (size_t k = 0; k < truth.labels.size(); ++k) {
+    const auto count = static_cast<double>(truth.count(k));
+    weights.yes.push_back(rows / parts / std::max(count, 1.0));
+    weights.no.push_back(rows / 2 / std::max(rows - count, 1.0));
+  }
+  return weights;
+}
+
 LabelledVectors LabelledVectors::some_rows(std::span<const size_t> rows) const {
   return {heads::some_rows(vectors, rows), some(groups, rows), truth.some_rows(rows), some(values, rows)};
 }

@@ -27,6 +27,14 @@ struct Truth {
   Truth some_labels(std::span<const size_t> labels) const;
 };
 
+/// How much a row counts of which a label holds, or does not.
+struct LabelWeights {
+  std::vector<double> yes, no;  ///< [K]
+};
+/// Rare labels count as much as frequent ones, as class_weight="balanced" of scikit-learn: n / (K * rows with
+/// the label); for a label against the rest, n / (2 * rows with it) and n / (2 * rows without).
+LabelWeights balanced_weights(const Truth& truth, bool against_the_rest);
+
 /// Vectors with what is known about them.
 struct LabelledVectors {
   Matrix vectors;                   ///< [n, D]

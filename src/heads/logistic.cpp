@@ -20,11 +20,10 @@ class Loss {
       : truth_(truth), softmax_(softmax), first_(first), yes_(truth.labels.size() - first, 1.0), no_(yes_) {}
 
   void balance() {
-    const auto rows = static_cast<double>(truth_.rows());
+    const LabelWeights weights = balanced_weights(truth_, !softmax_);
     for (size_t k = 0; k < yes_.size(); ++k) {
-      const auto count = static_cast<double>(truth_.count(first_ + k));
-      yes_[k] = rows / (softmax_ ? static_cast<double>(yes_.size()) : 2) / count;
-      no_[k] = rows / 2 / (rows - count);
+      yes_[k] = weights.yes[first_ + k];
+      no_[k] = weights.no[first_ + k];
     }
   }
 

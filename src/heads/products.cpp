@@ -249,16 +249,20 @@ Rows64 gram(const Rows64& features, std::span<const double> factors) {
 
 Rows64 product(const Rows64& a, const Rows64& b) {
   Rows64 c(a.rows(), b.cols());
-  add_product({.m = a.rows(),
-               .n = b.stride(),
-               .k = b.rows(),
-               .a = a.values().data(),
-               .a_row = a.stride(),
-               .a_col = 1,
-               .b = b.values().data(),
-               .b_row = b.stride(),
-               .c = c.values().data(),
-               .c_row = c.stride()});
+#pragma omp parallel for schedule(static) if (worth_threads(a, b.cols()))
+  for (size_t block = 0; block < blocks_of(a); ++block) {
+    const size_t first = block * kBlock;
+    add_product({.m = std::min(kBlock, a.rows() - first),
+                 .n = b.stride(),
+                 .k = b.rows(),
+                 .a = a.values().data() + first * a.stride(),
+                 .a_row = a.stride(),
+                 .a_col = 1,
+                 .b = b.values().data(),
+                 .b_row = b.stride(),
+                 .c = c.values().data() + first * c.stride(),
+                 .c_row = c.stride()});
+  }
   return c;
 }
 

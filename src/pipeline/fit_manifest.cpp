@@ -8,7 +8,7 @@
 #include "heads/products.h"
 #include "mii/error.h"
 #include "pipeline/identity.h"
-#include "pipeline/vector_formats.h"
+#include "pipeline/vector_reader.h"
 
 namespace mii::pipeline {
 namespace {
@@ -115,7 +115,7 @@ heads::FittedHead fit_manifest(const Manifest& manifest, const FitRows& rows, co
                                const Engine* engine, const ManifestFit& options) {
   std::vector<std::string> cells;
   for (const size_t i : encoded.rows) cells.push_back(manifest.at(rows.all[i], options.fit.field));
-  const bool numbers = options.fit.kind == heads::Kind::ridge;
+  const bool numbers = options.numbers || options.fit.kind == heads::Kind::ridge;
   heads::ReadCells read = numbers           ? heads::read_numbers(cells)
                           : options.several ? heads::read_label_lists(cells)
                                             : heads::read_labels(cells);

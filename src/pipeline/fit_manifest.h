@@ -20,6 +20,7 @@ struct ManifestFit {
   /// for them too. None: a fifth of the patients, where there is something to calibrate.
   std::vector<std::string> calibrate_where;
   bool several = false;  ///< cells hold several labels, separated by ';' or '|'
+  bool numbers = false;  ///< cells hold numbers; those of a ridge always do
 };
 
 /// The rows that a head is fitted to, and those that calibrate it: their field is not empty.

@@ -7,6 +7,7 @@
 
 #include "core/file.h"
 #include "mii/error.h"
+#include "pipeline/vector_reader.h"
 
 namespace mii::pipeline {
 namespace {

@@ -38,9 +38,9 @@ struct StoredVectors {
   std::optional<Identity> identity;   ///< absent in files of older versions
 };
 
-/// Throws Error{io} for files that are missing, damaged, or do not fit each other;
-/// Error{invalid_argument} for another extension.
-StoredVectors read_vectors(const std::filesystem::path& path);
+constexpr const char* kVectorTensor = "embeddings";
+std::filesystem::path index_of_vectors(std::filesystem::path path);
+std::filesystem::path identity_of_vectors(std::filesystem::path path);
 
 /// Throws Error{invalid_argument} unless the extension is one of the three.
 void check_vector_extension(const std::filesystem::path& path);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -46,6 +47,15 @@ class Bitmap {
   void flip() {
     for (uint64_t& word : words_) word = ~word;
     clear_beyond_end();
+  }
+
+  /// The rows from first (a multiple of 64) to first + count - 1, as 0 .. count - 1.
+  Bitmap part(size_t first, size_t count) const {
+    Bitmap part(count);
+    std::copy_n(words_.begin() + static_cast<std::ptrdiff_t>(first / 64), part.words_.size(),
+                part.words_.begin());
+    part.clear_beyond_end();
+    return part;
   }
 
   /// Appends the rows of the set from first (a multiple of 64) to first + count - 1.

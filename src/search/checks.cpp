@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <numeric>
 #include <unordered_set>
 
 #include "core/utf8.h"
@@ -45,6 +47,17 @@ void expect_items(std::span<const Item> items) {
   }
 }
 
+// Several sums at once: one after another, each would wait for the one before.
+double squared_length(std::span<const float> vector) {
+  constexpr size_t kSums = 8;
+  double sums[kSums] = {};
+  size_t i = 0;
+  for (; i + kSums <= vector.size(); i += kSums)
+    for (size_t s = 0; s < kSums; ++s) sums[s] += double{vector[i + s]} * vector[i + s];
+  for (; i < vector.size(); ++i) sums[0] += double{vector[i]} * vector[i];
+  return std::accumulate(std::begin(sums), std::end(sums), 0.0);
+}
+
 }  // namespace
 
 void expect_fitting(const Holding& holding, std::span<const Item> items, const Matrix& vectors,
@@ -65,9 +78,7 @@ void expect_fitting(const Holding& holding, std::span<const Item> items, const M
 Matrix unit_vectors(std::span<const Item> items, const Matrix& vectors) {
   Matrix units = vectors.clone();
   for (size_t r = 0; r < units.rows(); ++r) {
-    double squares = 0;
-    for (const float value : units.row(r)) squares += double{value} * value;
-    const double length = std::sqrt(squares);
+    const double length = std::sqrt(squared_length(units.row(r)));
     if (!std::isfinite(length)) refuse("the vector of '" + items[r].id + "' is not finite");
     if (length == 0) refuse("the vector of '" + items[r].id + "' is zero");
     if (std::fabs(length - 1) > kLengthTolerance)

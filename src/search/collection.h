@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -90,11 +91,33 @@ struct AddCounts {
   size_t replaced = 0;
 };
 
+/// What one search asked for and was given.
+struct AuditEntry {
+  std::string time;    ///< UTC, "2026-11-28T04:30:00Z"
+  std::string caller;  ///< in any words
+  std::string query;   ///< SHA-256 of the query's vector, or of those of its slices, float32, little-endian
+  std::string filter;
+  uint64_t version = 0;  ///< of the collection
+  std::vector<std::string> ids;
+};
+
+/// All items of a collection with other vectors, beside those that are there, until finish() swaps at once.
+/// Destroyed without it, it leaves no trace. The collection outlives it.
+class Rebuild {
+ public:
+  virtual ~Rebuild() = default;
+  /// As Collection::add, without replacing.
+  virtual void add(std::span<const Item> items, const Matrix& vectors, const Identity& identity) = 0;
+  /// Throws Error{invalid_argument} unless all items were added, and Error{io} when the collection has
+  /// changed since it was begun. Versions before are then no longer kept.
+  virtual void finish() = 0;
+};
+
 enum class Access { read, write };
 
 /// Vectors with their items, all made by one model. What add and remove have returned from survives the end
 /// of the process and of the machine. Methods may be called by several threads, and then run one after
-/// another. Everything may throw Error{io}.
+/// another. Everything may throw Error{io}, and Error{network} when a database cannot be reached.
 class Collection {
  public:
   virtual ~Collection() = default;
@@ -126,6 +149,8 @@ class Collection {
   /// Drops the rows that were removed, at once. Versions before are then no longer kept.
   virtual void compact() = 0;
 
+  virtual std::unique_ptr<Rebuild> rebuild() = 0;
+
   /// Reads everything; what is wrong, a sentence each.
   virtual std::vector<std::string> verify() = 0;
 
@@ -134,6 +159,12 @@ class Collection {
   /// Looks at a sample of `sample` items at most: at each one's nearest other, of another patient where
   /// patients are known.
   virtual void measure_typical(size_t sample) = 0;
+
+  /// Adds to the table of searches, which stays when the collection is written anew, and holds no image and
+  /// no vector. Durable when it returns. A collection that was opened for reading takes it too.
+  virtual void record(const AuditEntry& search) = 0;
+  /// The searches in the order in which they were recorded.
+  virtual std::vector<AuditEntry> recorded() = 0;
 };
 
 /// How an identity fits that of a collection. Precision and version may differ, with a warning: the vectors

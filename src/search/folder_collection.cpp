@@ -14,6 +14,7 @@
 
 #include "core/file.h"
 #include "mii/error.h"
+#include "search/audit.h"
 #include "search/checks.h"
 #include "search/choice.h"
 #include "search/generation.h"
@@ -28,6 +29,8 @@ constexpr const char* kPointer = "collection.json";
 constexpr const char* kGeneration = "generation-";
 constexpr size_t kMaxPointerBytes = 4096;
 constexpr size_t kCopyItems = 4096;
+constexpr size_t kPartBytes = 64 << 20;  // of vectors that are read once, and not kept in memory
+constexpr size_t kRowsTogether = 1024;
 constexpr int kOpenAttempts = 20;  // a generation may be swapped between two looks
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::invalid_argument, what); }
@@ -83,6 +86,24 @@ void make_folder(const fs::path& to, const Fill& fill) {
   }
 }
 
+/// Rows of a set, as many as are wanted, at even distances.
+std::vector<uint32_t> sample_of(const Bitmap& set, size_t wanted) {
+  const size_t rows = set.count();
+  std::vector<uint32_t> sample, some;
+  for (size_t first = 0, before = 0; sample.size() < wanted; first += kRowsTogether, before += some.size()) {
+    some.clear();
+    set.append_rows(first, kRowsTogether, some);
+    for (size_t at; (at = sample.size() * rows / wanted) < before + some.size() && sample.size() < wanted;)
+      sample.push_back(some[at - before]);
+  }
+  return sample;
+}
+
+VectorRows rows_from(VectorRows rows, size_t first) {
+  for (RowsView* view : {&rows.stored, &rows.int8, &rows.signs}) view->data += first * view->stride;
+  return rows;
+}
+
 std::string joined(const std::vector<std::string>& sentences) {
   std::string text;
   for (const std::string& sentence : sentences) text += (text.empty() ? "" : "; ") + sentence;
@@ -124,7 +145,12 @@ struct FolderCollection::Lock {
   explicit Lock(const fs::path& folder) {
     const fs::path path = folder / "lock";
     fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0) throw Error(ErrorCode::io, path.string() + ": cannot write: " + std::strerror(errno));
+    if (fd < 0) {
+      const int why = errno;
+      const std::string what = path.string() + ": cannot write: " + std::strerror(why);
+      if (why == EACCES || why == EPERM || why == EROFS) throw CollectionForbidden(ErrorCode::io, what);
+      throw Error(ErrorCode::io, what);
+    }
     if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return;
     ::close(fd);
     throw CollectionBusy(ErrorCode::io, folder.string() + ": another process writes to it");
@@ -386,11 +412,22 @@ void FolderCollection::compact() {
   swap_to(std::move(next));
 }
 
-FolderCollection::Rebuild::Rebuild(FolderCollection& collection)
-    : collection_(collection), next_(collection.next_generation()) {}
-FolderCollection::Rebuild::Rebuild(Rebuild&&) noexcept = default;
+class FolderCollection::FolderRebuild final : public Rebuild {
+ public:
+  explicit FolderRebuild(FolderCollection& collection)
+      : collection_(collection), next_(collection.next_generation()) {}
+  FolderRebuild(const FolderRebuild&) = delete;
+  FolderRebuild& operator=(const FolderRebuild&) = delete;
+  ~FolderRebuild() override;
+  void add(std::span<const Item> items, const Matrix& vectors, const Identity& identity) override;
+  void finish() override;
 
-FolderCollection::Rebuild::~Rebuild() {
+ private:
+  FolderCollection& collection_;
+  std::unique_ptr<Generation> next_;
+};
+
+FolderCollection::FolderRebuild::~FolderRebuild() {
   if (!next_) return;
   const fs::path folder = generation_folder(collection_.folder_, collection_.generation_ + 1);
   next_.reset();
@@ -398,8 +435,8 @@ FolderCollection::Rebuild::~Rebuild() {
   fs::remove_all(folder, ignored);
 }
 
-void FolderCollection::Rebuild::add(std::span<const Item> items, const Matrix& vectors,
-                                    const Identity& identity) {
+void FolderCollection::FolderRebuild::add(std::span<const Item> items, const Matrix& vectors,
+                                          const Identity& identity) {
   const TableState& state = next_->state();
   expect_fitting({collection_.folder_.string(), state.dim, state.identity}, items, vectors, identity);
   if (items.empty()) return;
@@ -407,7 +444,7 @@ void FolderCollection::Rebuild::add(std::span<const Item> items, const Matrix& v
   next_->append({without_empty_values(items), units, state.version, identity});
 }
 
-void FolderCollection::Rebuild::finish() {
+void FolderCollection::FolderRebuild::finish() {
   const std::lock_guard guard(collection_.mutex_);
   collection_.read();
   if (const size_t items = collection_.now_.alive.count(); next_->state().rows != items)
@@ -417,11 +454,14 @@ void FolderCollection::Rebuild::finish() {
   collection_.swap_to(std::move(next_));
 }
 
-FolderCollection::Rebuild FolderCollection::rebuild() {
+std::unique_ptr<Rebuild> FolderCollection::rebuild() {
   const std::lock_guard guard(mutex_);
   read();
-  return Rebuild(*this);
+  return std::make_unique<FolderRebuild>(*this);
 }
+
+void FolderCollection::record(const AuditEntry& search) { AuditLog(folder_).add(search); }
+std::vector<AuditEntry> FolderCollection::recorded() { return AuditLog(folder_).entries(); }
 
 std::vector<std::string> FolderCollection::verify() {
   const std::lock_guard guard(mutex_);
@@ -456,16 +496,33 @@ void FolderCollection::measure_typical(size_t sample) {
   current_->table().set_typical(typical);
 }
 
+std::vector<std::vector<ScoredRow>> FolderCollection::nearest_rows(const Matrix& queries, size_t k) {
+  const VectorRows all = current_->rows();
+  const size_t part = std::max<size_t>(kPartBytes / all.stored.stride / 64, 1) * 64;
+  std::vector<std::vector<ScoredRow>> best(queries.rows());
+  for (size_t first = 0; first < now_.alive.size(); first += part) {
+    const size_t count = std::min(part, now_.alive.size() - first);
+    const Scan found =
+        scan(rows_from(all, first), now_.alive.part(first, count), queries, {.k = k, .stage = Stage::exact});
+    current_->release(static_cast<uint32_t>(first), count);
+    for (size_t q = 0; q < queries.rows(); ++q) {
+      for (const ScoredRow& row : found.best[q])
+        best[q].push_back({row.similarity, row.row + static_cast<uint32_t>(first)});
+      std::ranges::stable_sort(best[q], std::greater(), &ScoredRow::similarity);
+      best[q].resize(std::min(best[q].size(), k));
+    }
+  }
+  return best;
+}
+
 std::vector<float> FolderCollection::nearest_of_sample(size_t sample) {
-  std::vector<uint32_t> rows;
-  now_.alive.append_rows(0, now_.alive.size(), rows);
-  if (rows.size() < 2 || sample == 0) return {};
-  const size_t count = std::min(sample, rows.size());
-  Matrix queries(count, current_->state().dim);
-  std::vector<uint32_t> sampled;
-  for (size_t i = 0; i < count; ++i) {
-    sampled.push_back(rows[i * rows.size() / count]);
-    current_->decode(sampled[i], queries.row(i));
+  const size_t rows = now_.alive.count();
+  if (rows < 2 || sample == 0) return {};
+  const std::vector<uint32_t> sampled = sample_of(now_.alive, std::min(sample, rows));
+  Matrix queries(sampled.size(), current_->state().dim);
+  for (size_t q = 0; q < sampled.size(); ++q) {
+    current_->decode(sampled[q], queries.row(q));
+    current_->release(0, now_.alive.size());  // with a row, the system maps much around it
   }
   const std::vector<std::string> columns = current_->table().columns();
   const Column* patient =
@@ -473,16 +530,16 @@ std::vector<float> FolderCollection::nearest_of_sample(size_t sample) {
   std::vector<float> nearest;
   constexpr size_t kMore = 8;
   for (size_t wanted = 16;; wanted *= kMore) {
-    const Scan found = scan(current_->rows(), now_.alive, queries, {.k = wanted});
+    const std::vector<std::vector<ScoredRow>> best = nearest_rows(queries, wanted);
     nearest.clear();
-    for (size_t q = 0; q < count; ++q) {
+    for (size_t q = 0; q < sampled.size(); ++q) {
       const auto own = patient != nullptr ? patient->at(sampled[q]) : std::nullopt;
-      const auto other = std::ranges::find_if(found.best[q], [&](const ScoredRow& row) {
+      const auto other = std::ranges::find_if(best[q], [&](const ScoredRow& row) {
         return row.row != sampled[q] && !(own && patient->at(row.row) == own);
       });
-      if (other != found.best[q].end()) nearest.push_back(other->similarity);
+      if (other != best[q].end()) nearest.push_back(other->similarity);
     }
-    if (nearest.size() == count || wanted >= rows.size()) break;
+    if (nearest.size() == sampled.size() || wanted >= rows) break;
   }
   std::ranges::sort(nearest);
   return nearest;

@@ -10,17 +10,12 @@
 #include "mii/error.h"
 #include "search/choice.h"
 #include "search/collection.h"
+#include "search/errors.h"
 #include "search/item_table.h"
 
 namespace mii::search {
 
 class Generation;
-
-/// The Error{io} of a collection that another process writes to.
-class CollectionBusy : public Error {
- public:
-  using Error::Error;
-};
 
 /// A collection in a folder of its own; docs/search.md describes its files. One process at a time writes, any
 /// number read meanwhile, each search in one version.
@@ -36,7 +31,8 @@ class FolderCollection : public Collection {
   static bool is_in(const std::filesystem::path& folder);
 
   /// Throws Error{io} when there is no collection or it is damaged; CollectionBusy when another process
-  /// writes to it; Error{unsupported} for one of a newer version.
+  /// writes to it; CollectionForbidden when it may not be written; Error{unsupported} for one of a newer
+  /// version.
   explicit FolderCollection(std::filesystem::path folder, Access access = Access::read);
   ~FolderCollection() override;
 
@@ -50,23 +46,7 @@ class FolderCollection : public Collection {
 
   void compact() override;
 
-  /// All items with other vectors, beside those that are there, until finish() swaps at once. Destroyed
-  /// without it, it leaves no trace.
-  class Rebuild {
-   public:
-    Rebuild(Rebuild&&) noexcept;
-    ~Rebuild();
-    /// As Collection::add, without replacing.
-    void add(std::span<const Item> items, const Matrix& vectors, const Identity& identity);
-    void finish();
-
-   private:
-    friend FolderCollection;
-    explicit Rebuild(FolderCollection& collection);
-    FolderCollection& collection_;
-    std::unique_ptr<Generation> next_;
-  };
-  Rebuild rebuild();
+  std::unique_ptr<Rebuild> rebuild() override;
 
   std::vector<std::string> verify() override;
 
@@ -75,9 +55,12 @@ class FolderCollection : public Collection {
 
   std::optional<Typical> typical() override;
   void measure_typical(size_t sample) override;
+  void record(const AuditEntry& search) override;
+  std::vector<AuditEntry> recorded() override;
 
  private:
   struct Lock;
+  class FolderRebuild;
   /// What a search sees.
   struct View {
     uint64_t version = 0;
@@ -95,6 +78,8 @@ class FolderCollection : public Collection {
   std::vector<Chosen> choose(const std::vector<ScoredRow>& rows, const SearchOptions& options);
   std::unique_ptr<Generation> next_generation();
   void swap_to(std::unique_ptr<Generation> next);
+  /// As scan() exactly, in memory for k rows of each query and a part of the vectors.
+  std::vector<std::vector<ScoredRow>> nearest_rows(const Matrix& queries, size_t k);
   std::vector<float> nearest_of_sample(size_t sample);
 
   std::filesystem::path folder_;

@@ -28,11 +28,17 @@ RowFile::Layout signs_layout(size_t dim) { return {"signs", dim, sign_bytes(dim)
 /// The bytes of rows for one of the three files, and their checksum.
 struct EncodedFile {
   size_t row_bytes;
-  std::vector<std::byte> bytes;
+  std::vector<std::byte> made;
+  std::span<const std::byte> bytes;  // what was made, or the vectors themselves
   uint32_t sum = 0;
 
-  EncodedFile(size_t rows, size_t bytes_of_row) : row_bytes(bytes_of_row), bytes(rows * bytes_of_row) {}
-  std::byte* row(size_t r) { return bytes.data() + r * row_bytes; }
+  EncodedFile(size_t rows, size_t bytes_of_row)
+      : row_bytes(bytes_of_row), made(rows * bytes_of_row), bytes(made) {}
+  EncodedFile(const EncodedFile&) = delete;  // bytes may lie in it
+  EncodedFile& operator=(const EncodedFile&) = delete;
+  explicit EncodedFile(const Matrix& vectors)
+      : row_bytes(vectors.cols() * sizeof(float)), bytes(std::as_bytes(vectors.values())) {}
+  std::byte* row(size_t r) { return made.data() + r * row_bytes; }
   uint32_t sum_of(size_t first, size_t end) const {
     return crc32_of({bytes.data() + first * row_bytes, (end - first) * row_bytes});
   }
@@ -43,7 +49,9 @@ struct EncodedRows {
   EncodedFile stored, int8, signs;
 
   EncodedRows(const Matrix& vectors, DType precision)
-      : stored(vectors.rows(), stored_bytes(vectors.cols(), precision)),
+      : stored(precision == DType::f32
+                   ? EncodedFile(vectors)
+                   : EncodedFile(vectors.rows(), stored_bytes(vectors.cols(), precision))),
         int8(vectors.rows(), int8_bytes(vectors.cols())),
         signs(vectors.rows(), sign_bytes(vectors.cols())) {
     constexpr size_t kRowsOfAThread = 256;
@@ -70,10 +78,14 @@ struct EncodedRows {
 
  private:
   void encode(const Matrix& vectors, DType precision, size_t first, size_t end) {
-    std::vector<float> vector(vectors.cols());
+    std::vector<float> rounded(vectors.cols());
     for (size_t r = first; r < end; ++r) {
-      encode_stored(vectors.row(r), precision, stored.row(r));
-      decode_stored(stored.row(r), precision, vector);
+      std::span<const float> vector = vectors.row(r);
+      if (precision != DType::f32) {
+        encode_stored(vector, precision, stored.row(r));
+        decode_stored(stored.row(r), precision, rounded);
+        vector = rounded;
+      }
       encode_int8(vector, int8.row(r));
       encode_signs(vector, signs.row(r));
     }
@@ -122,14 +134,16 @@ AddCounts Generation::append(const Batch& batch) {
     throw Error(ErrorCode::unsupported, folder_.string() + ": more than 2^32 - 1 rows");
   next.rows += static_cast<uint32_t>(batch.items.size());
   if (!files_) files_ = create_files(next.dim);
-  const EncodedRows encoded(batch.vectors, state_.precision);
-  std::future<void> written = std::async(std::launch::async, [&] {
+  std::future<Change> written = std::async(std::launch::async, [&] {
+    const EncodedRows encoded(batch.vectors, state_.precision);
     for (const auto& [file, rows] :
          {std::pair{&files_->stored, &encoded.stored}, std::pair{&files_->int8, &encoded.int8},
           std::pair{&files_->signs, &encoded.signs}}) {
       file->write(state_.rows, rows->bytes);
       file->sync();
     }
+    return Change{
+        .stored_sum = encoded.stored.sum, .int8_sum = encoded.int8.sum, .signs_sum = encoded.signs.sum};
   });
   Transaction transaction = table_.begin(Transaction::Kind::write);
   table_.add_columns(batch.items);
@@ -138,15 +152,13 @@ AddCounts Generation::append(const Batch& batch) {
     table_.remove(batch.items[i].id, batch.version) ? ++counts.replaced : ++counts.added;
     table_.insert(state_.rows + static_cast<uint32_t>(i), batch.items[i]);
   }
-  table_.add_change({.version = batch.version,
-                     .first_row = state_.rows,
-                     .rows = static_cast<uint32_t>(batch.items.size()),
-                     .removed = static_cast<uint32_t>(counts.replaced),
-                     .stored_sum = encoded.stored.sum,
-                     .int8_sum = encoded.int8.sum,
-                     .signs_sum = encoded.signs.sum});
+  Change change = written.get();  // when the table counts the rows, they are on the disk
+  change.version = batch.version;
+  change.first_row = state_.rows;
+  change.rows = static_cast<uint32_t>(batch.items.size());
+  change.removed = static_cast<uint32_t>(counts.replaced);
+  table_.add_change(change);
   table_.set_state(next);
-  written.get();  // when the table counts the rows, they are on the disk
   transaction.commit();
   state_ = next;
   return counts;
@@ -174,6 +186,11 @@ VectorRows Generation::rows() {
           .signs = {files_->signs.map(state_.rows), sign_bytes(state_.dim)},
           .precision = state_.precision,
           .dim = state_.dim};
+}
+
+void Generation::release(uint32_t first, size_t count) {
+  if (!files_) return;
+  for (RowFile* file : {&files_->stored, &files_->int8, &files_->signs}) file->release(first, count);
 }
 
 void Generation::decode(uint32_t row, std::span<float> vector) {

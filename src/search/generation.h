@@ -41,6 +41,8 @@ class Generation {
 
   /// Of state().rows rows.
   VectorRows rows();
+  /// As RowFile::release.
+  void release(uint32_t first, size_t count);
   void decode(uint32_t row, std::span<float> vector);
   /// Of state().rows rows at least.
   const Column& column(const std::string& name);

@@ -124,7 +124,9 @@ std::vector<std::string> ItemTable::columns() {
 }
 
 const std::vector<std::string>& ItemTable::known_columns() {
-  const auto count = static_cast<size_t>(database_.integer("SELECT count(*) FROM columns"));
+  if (!count_columns_) count_columns_ = database_.prepare("SELECT count(*) FROM columns");
+  const auto count = static_cast<size_t>(count_columns_->step() ? count_columns_->integer(0) : 0);
+  count_columns_->reset();
   if (count != columns_.size()) {
     columns_ = columns();
     insert_.reset();

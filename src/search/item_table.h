@@ -92,7 +92,8 @@ class ItemTable {
 
   Database database_;
   std::vector<std::string> columns_;
-  std::optional<Statement> insert_, select_, select_id_, find_, remove_, insert_thumbnail_, select_thumbnail_;
+  std::optional<Statement> count_columns_, insert_, select_, select_id_, find_, remove_, insert_thumbnail_,
+      select_thumbnail_;
 };
 
 }  // namespace mii::search

@@ -6,8 +6,8 @@
 
 namespace mii::search {
 
-std::unique_ptr<Collection> open_collection(const std::string& name, Access access) {
-  if (is_postgres(name)) return std::make_unique<PostgresCollection>(name, access);
+std::unique_ptr<Collection> open_collection(const std::string& name, Access access, int attempts) {
+  if (is_postgres(name)) return std::make_unique<PostgresCollection>(name, access, attempts);
   return std::make_unique<FolderCollection>(name, access);
 }
 

@@ -11,13 +11,13 @@
 
 #include "core/json_writer.h"
 #include "mii/error.h"
+#include "search/errors.h"
 
 namespace mii::search {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kAttempts = 5;
 constexpr auto kFirstWait = 100ms;
 constexpr int kLongerWait = 3;  // times the one before
 constexpr int kBinary = 1;
@@ -136,7 +136,8 @@ std::string CopyData::finish() {
 
 void Postgres::Finish::operator()(pg_conn* connection) const { PQfinish(connection); }
 
-Postgres::Postgres(std::string url) : url_(std::move(url)), name_(shown_name(url_)) {
+Postgres::Postgres(std::string url, int attempts)
+    : url_(std::move(url)), name_(shown_name(url_)), attempts_(attempts) {
   // What libpq says of such a one would have its password in it.
   if (name_ == kNoUrl) throw Error(ErrorCode::invalid_argument, name_ + ": is no URL that PostgreSQL takes");
   connect();
@@ -145,10 +146,12 @@ Postgres::~Postgres() = default;
 
 void Postgres::fail(std::string message, std::string_view state) {
   message = name_ + ": " + trimmed(std::move(message));
+  // 42501: the role has not the right; 25006: the server is one that only reads.
+  if (state == "42501" || state == "25006") throw CollectionForbidden(ErrorCode::io, message);
   // libpq's own messages have no state; 57P01 to 57P03: the server stops, or starts.
   if (!state.empty() && !state.starts_with("57P0")) throw Error(ErrorCode::io, message);
   connection_.reset();
-  throw Lost(ErrorCode::io, message);
+  throw Lost(ErrorCode::network, message);
 }
 
 void Postgres::connect() {
@@ -169,9 +172,9 @@ void Postgres::try_again(const std::function<void()>& work) {
       if (PQstatus(connection_.get()) != CONNECTION_OK) connect();
       return work();
     } catch (const Lost& lost) {
-      if (attempt == kAttempts)
-        throw Error(ErrorCode::io,
-                    std::string(lost.what()) + " (after " + std::to_string(kAttempts) + " attempts)");
+      if (attempt == attempts_)
+        throw Error(lost.code(),
+                    std::string(lost.what()) + " (after " + std::to_string(attempts_) + " attempts)");
     }
     std::this_thread::sleep_for(wait);
     wait *= kLongerWait;
@@ -198,8 +201,8 @@ void Postgres::write(const std::function<void()>& work) {
   try {
     commit_unless_it_throws("BEGIN", work);
   } catch (const Lost& lost) {
-    throw Error(ErrorCode::io, std::string(lost.what()) +
-                                   ": the change was not acknowledged; it is there as a whole or not at all");
+    throw Error(lost.code(), std::string(lost.what()) +
+                                 ": the change was not acknowledged; it is there as a whole or not at all");
   }
 }
 

@@ -69,23 +69,26 @@ class CopyData {
   std::string data_;
 };
 
+/// How often a server is asked that cannot be reached, with growing waits: some four seconds.
+constexpr int kManyAttempts = 5;
+
 /// A connection to a PostgreSQL server. What a server says is thrown as Error{io}, without the values that it
-/// was about. Not for several threads at once.
+/// was about, and Error{network} when it cannot be reached. Not for several threads at once.
 class Postgres {
  public:
-  /// url: postgresql://user@host:port/database?option=value, as libpq takes it. Throws Error{io} when no
-  /// connection comes about.
-  explicit Postgres(std::string url);
+  /// url: postgresql://user@host:port/database?option=value, as libpq takes it. attempts: of read and write.
+  /// Throws Error{network} when no connection comes about.
+  explicit Postgres(std::string url, int attempts = kManyAttempts);
   ~Postgres();
 
   /// The URL without its password and options.
   const std::string& name() const { return name_; }
 
   /// Calls work in a transaction that sees one version and writes nothing. When the connection is lost, it
-  /// connects again, waits longer each time, and calls it anew; throws Error{io} after the last attempt.
+  /// connects again, waits longer each time, and calls it anew; throws after the last attempt.
   void read(const std::function<void()>& work);
   /// Calls work in a transaction, all of which is kept, or nothing. A connection that was lost before it
-  /// began is made again; one that is lost in it is an Error{io}.
+  /// began is made again; one that is lost in it is an error.
   void write(const std::function<void()>& work);
 
   /// Within work.
@@ -109,6 +112,7 @@ class Postgres {
   };
   std::string url_;
   std::string name_;
+  int attempts_;
   std::unique_ptr<pg_conn, Finish> connection_;
 };
 

@@ -18,7 +18,7 @@ constexpr size_t kMaxIndexedDim = 4000;
 //
 // mii_items is narrow, so that filters read little. Its rows never change, but for the version that removed
 // them. Vectors stand in their table's own pages where a page has room for one.
-constexpr std::array<const char*, 1> kMigrations{R"(
+constexpr std::array<const char*, 2> kMigrations{R"(
   CREATE TABLE mii_state (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     dim bigint NOT NULL DEFAULT 0,
@@ -44,6 +44,16 @@ constexpr std::array<const char*, 1> kMigrations{R"(
     embedding vector NOT NULL) WITH (toast_tuple_target = 8160);
   CREATE TABLE mii_thumbnails (number bigint PRIMARY KEY REFERENCES mii_items ON DELETE CASCADE, jpeg bytea NOT NULL);
   CREATE TABLE mii_typical (one boolean PRIMARY KEY DEFAULT true CHECK (one), version bigint, nearest jsonb);
+)",
+                                                 R"(
+  CREATE TABLE mii_audit (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    time timestamptz NOT NULL,
+    caller text NOT NULL,
+    query text NOT NULL,
+    filter text NOT NULL,
+    version bigint NOT NULL,
+    ids jsonb NOT NULL);
 )"};
 constexpr auto kFormat = static_cast<int64_t>(kMigrations.size());
 
@@ -70,7 +80,10 @@ std::string numbers_json(const Item& item) {
   return json.end_object().finish();
 }
 
-void expect_keepable(std::span<const Item> items) {
+void expect_keepable(std::span<const Item> items, size_t dim) {
+  if (dim > kMaxStoredDim)
+    refuse("vectors of " + std::to_string(dim) + " values; PostgreSQL keeps at most " +
+           std::to_string(kMaxStoredDim));
   for (const Item& item : items) {
     expect_no_zero_byte(item.id);
     expect_no_zero_byte(item.state);
@@ -103,7 +116,8 @@ void PostgresCollection::create(const std::string& url) {
   PostgresCollection(url, Access::write);
 }
 
-PostgresCollection::PostgresCollection(std::string url, Access access) : database_(std::move(url)) {
+PostgresCollection::PostgresCollection(std::string url, Access access, int attempts)
+    : database_(std::move(url), attempts) {
   int64_t format = 0;
   database_.read([&] {
     if (!database_.run("SELECT " + is_there("mii_format")).truth(0, 0))
@@ -148,8 +162,8 @@ PostgresCollection::State PostgresCollection::state(const char* lock) {
   return state;
 }
 
-std::vector<std::string> PostgresCollection::columns() {
-  const PostgresRows rows = database_.run("SELECT name FROM mii_columns ORDER BY number");
+std::vector<std::string> PostgresCollection::columns(const std::string& tables) {
+  const PostgresRows rows = database_.run("SELECT name FROM " + tables + "columns ORDER BY number");
   std::vector<std::string> names;
   for (size_t r = 0; r < rows.rows(); ++r) names.emplace_back(rows.bytes(r, 0));
   return names;
@@ -173,12 +187,8 @@ AddCounts PostgresCollection::add(std::span<const Item> items, const Matrix& vec
     State now = state(" FOR UPDATE");
     expect_fitting({database_.name(), now.dim, now.identity}, items, vectors, identity);
     if (items.empty()) return;
-    if (vectors.cols() > kMaxStoredDim)
-      refuse("vectors of " + std::to_string(vectors.cols()) + " values; PostgreSQL keeps at most " +
-             std::to_string(kMaxStoredDim));
     const Matrix units = unit_vectors(items, vectors);
     const std::vector<Item> kept = without_empty_values(items);
-    expect_keepable(kept);
     now.dim = vectors.cols();
     if (!now.identity) now.identity = identity;
     ++now.version;
@@ -186,7 +196,7 @@ AddCounts PostgresCollection::add(std::span<const Item> items, const Matrix& vec
     for (const Item& item : kept) ids.push_back(item.id);
     counts.replaced = mark_removed(ids, now.version);
     counts.added = kept.size() - counts.replaced;
-    insert(kept, units, now);
+    insert({kept, units, now.next_number, now.version});
     Sql sql;
     sql.text = "UPDATE mii_state SET dim = " + std::to_string(now.dim) +
                ", identity = " + sql.value(now.identity->json()) +
@@ -206,18 +216,19 @@ size_t PostgresCollection::mark_removed(std::span<const std::string> ids, uint64
   return static_cast<size_t>(database_.run(sql).integer(0, 0));
 }
 
-void PostgresCollection::insert(std::span<const Item> items, const Matrix& vectors, const State& state) {
-  std::vector<std::string> known = columns();
+void PostgresCollection::insert(const Rows& rows, const std::string& tables) {
+  expect_keepable(rows.items, rows.vectors.cols());
+  std::vector<std::string> known = columns(tables);
   const size_t before = known.size();
   CopyData item_rows, vector_rows, thumbnail_rows, column_rows;
-  for (size_t i = 0; i < items.size(); ++i) {
-    const Item& item = items[i];
-    const int64_t number = state.next_number + static_cast<int64_t>(i);
+  for (size_t i = 0; i < rows.items.size(); ++i) {
+    const Item& item = rows.items[i];
+    const int64_t number = rows.first_number + static_cast<int64_t>(i);
     for (const Attribute& attribute : item.attributes)
       if (std::ranges::find(known, attribute.column) == known.end()) known.push_back(attribute.column);
     item_rows.begin_row(6).integer(number).bytes(item.id).json(attributes_json(item));
-    item_rows.json(numbers_json(item)).bytes(item.state).integer(static_cast<int64_t>(state.version));
-    vector_rows.begin_row(2).integer(number).vector(vectors.row(i));
+    item_rows.json(numbers_json(item)).bytes(item.state).integer(static_cast<int64_t>(rows.version));
+    vector_rows.begin_row(2).integer(number).vector(rows.vectors.row(i));
     if (item.thumbnail.empty()) continue;
     thumbnail_rows.begin_row(2).integer(number).bytes(
         {reinterpret_cast<const char*>(item.thumbnail.data()), item.thumbnail.size()});
@@ -225,10 +236,10 @@ void PostgresCollection::insert(std::span<const Item> items, const Matrix& vecto
   expect_columns(database_.name(), known.size());
   for (size_t i = before; i < known.size(); ++i)
     column_rows.begin_row(2).integer(static_cast<int64_t>(i)).bytes(known[i]);
-  database_.copy("mii_columns (number, name)", column_rows.finish());
-  database_.copy("mii_items (number, id, attributes, numbers, state, added)", item_rows.finish());
-  database_.copy("mii_vectors (number, embedding)", vector_rows.finish());
-  database_.copy("mii_thumbnails (number, jpeg)", thumbnail_rows.finish());
+  database_.copy(tables + "columns (number, name)", column_rows.finish());
+  database_.copy(tables + "items (number, id, attributes, numbers, state, added)", item_rows.finish());
+  database_.copy(tables + "vectors (number, embedding)", vector_rows.finish());
+  database_.copy(tables + "thumbnails (number, jpeg)", thumbnail_rows.finish());
 }
 
 size_t PostgresCollection::remove(std::span<const std::string> ids) {
@@ -419,6 +430,37 @@ void PostgresCollection::measure_typical(size_t sample) {
         "::jsonb) ON CONFLICT (one) DO UPDATE SET version = excluded.version, nearest = excluded.nearest";
     database_.run(sql);
   });
+}
+
+void PostgresCollection::record(const AuditEntry& search) {
+  const std::lock_guard guard(mutex_);
+  database_.write([&] {
+    Sql sql;
+    sql.text = "INSERT INTO mii_audit (time, caller, query, filter, version, ids) VALUES (";
+    for (const std::string& text : {search.time, search.caller, search.query, search.filter})
+      sql.text += sql.value(text) + ", ";
+    sql.text += std::to_string(search.version) + ", " +
+                sql.value(JsonWriter(JsonWriter::Style::compact).value(search.ids).finish()) + "::jsonb)";
+    database_.run(sql);
+  });
+}
+
+std::vector<AuditEntry> PostgresCollection::recorded() {
+  const std::lock_guard guard(mutex_);
+  std::vector<AuditEntry> entries;
+  database_.read([&] {
+    entries.clear();
+    const PostgresRows rows = database_.run(
+        "SELECT to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), caller, query, filter, "
+        "version, ids::text FROM mii_audit ORDER BY number");
+    for (size_t r = 0; r < rows.rows(); ++r) {
+      const auto text = [&](int column) { return std::string(rows.bytes(r, column)); };
+      entries.push_back({text(0), text(1), text(2), text(3), static_cast<uint64_t>(rows.integer(r, 4)), {}});
+      const boost::json::value ids = boost::json::parse(rows.bytes(r, 5));
+      for (const boost::json::value& id : ids.as_array()) entries.back().ids.emplace_back(id.as_string());
+    }
+  });
+  return entries;
 }
 
 }  // namespace mii::search

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -21,9 +22,9 @@ class PostgresCollection : public Collection {
   /// has no pgvector.
   static void create(const std::string& url);
 
-  /// Throws Error{io} when there is no connection or no collection; Error{unsupported} for one of a newer
+  /// Throws as Postgres does, Error{io} when there is no collection; Error{unsupported} for one of a newer
   /// version of this program, and for reading one of an older version: opened for writing, it is migrated.
-  explicit PostgresCollection(std::string url, Access access = Access::read);
+  explicit PostgresCollection(std::string url, Access access = Access::read, int attempts = kManyAttempts);
 
   CollectionInfo info() override;
   AddCounts add(std::span<const Item> items, const Matrix& vectors, const Identity& identity) override;
@@ -36,12 +37,21 @@ class PostgresCollection : public Collection {
   std::vector<std::string> verify() override;
   std::optional<Typical> typical() override;
   void measure_typical(size_t sample) override;
+  /// Needs no right but INSERT on mii_audit.
+  void record(const AuditEntry& search) override;
+  std::vector<AuditEntry> recorded() override;
+  /// Its vectors lie in temporary tables meanwhile: a lost connection ends it. Others may change the
+  /// collection, and then it cannot be finished. Where vectors get another length, the index of Stage::hnsw
+  /// goes.
+  std::unique_ptr<Rebuild> rebuild() override;
 
   /// Makes the index of Stage::hnsw, which later changes keep. Others wait with their changes meanwhile.
   /// Throws Error{unsupported} for vectors of more than 4000 values.
   void create_index();
 
  private:
+  static constexpr const char* kTables = "mii_";  // what their names begin with
+
   /// What a transaction sees of the collection as a whole.
   struct State {
     size_t dim = 0;
@@ -54,20 +64,33 @@ class PostgresCollection : public Collection {
     bool has_index = false;
   };
   struct Candidates;
+  struct Ask {
+    Stage stage;
+    size_t wanted;
+    size_t searched;  ///< items that may be hits
+  };
+  class PostgresRebuild;
 
   void migrate();
   State state(const char* lock = "");
-  std::vector<std::string> columns();
+  std::vector<std::string> columns(const std::string& tables = kTables);
   Sql live_items(const State& state, const SearchOptions& options);
   size_t count(const State& state, const SearchOptions& options);
   Stage stage_of(const State& state, const SearchOptions& options, size_t searched);
   Candidates candidates(const State& state, std::span<const float> query, const SearchOptions& options,
-                        Stage stage, size_t wanted);
+                        const Ask& ask);
   Answer search_one(const State& state, std::span<const float> query, const SearchOptions& options,
                     size_t searched);
   std::vector<Item> items_where(Sql sql, const std::string& condition);
   size_t mark_removed(std::span<const std::string> ids, uint64_t version);
-  void insert(std::span<const Item> items, const Matrix& vectors, const State& state);
+  /// What is appended, and from which number and version on.
+  struct Rows {
+    std::span<const Item> items;
+    const Matrix& vectors;
+    int64_t first_number = 0;
+    uint64_t version = 0;
+  };
+  void insert(const Rows& rows, const std::string& tables = kTables);
 
   std::mutex mutex_;
   Postgres database_;

@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t kExactItems = 20'000;  // below, reading every vector is as fast as the index
 constexpr size_t kMaxIndexHits = 1000;  // beyond, the index is no faster
+constexpr size_t kFewShare = 4;         // of the items: fewer are looked up one by one
 constexpr size_t kMore = 4;             // times as many candidates, while there are too few hits
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::invalid_argument, what); }
@@ -30,6 +31,13 @@ std::string vector_text(std::span<const float> values) {
     text.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr);
   }
   return text + "]";
+}
+
+// Columns of another table, by the numbers of this one. How few rows a filter leaves, PostgreSQL does not
+// know: from a plain join it would read all of the other table. OFFSET 0 keeps it from making one of this.
+std::string looked_up(const std::string& by, const std::string& table, const std::string& columns) {
+  return " CROSS JOIN LATERAL (SELECT " + columns + " FROM mii_" + table + " WHERE number = " + by +
+         ".number OFFSET 0) AS " + table;
 }
 
 void expect_column(const std::string& name, const std::vector<std::string>& columns) {
@@ -83,8 +91,7 @@ Stage PostgresCollection::stage_of(const State& now, const SearchOptions& option
 }
 
 PostgresCollection::Candidates PostgresCollection::candidates(const State& now, std::span<const float> query,
-                                                              const SearchOptions& options, Stage stage,
-                                                              size_t wanted) {
+                                                              const SearchOptions& options, const Ask& ask) {
   Sql sql = live_items(now, options);
   const std::string vector = sql.value(vector_text(query));
   const std::string group = options.one_per.empty() ? "NULL"
@@ -92,27 +99,32 @@ PostgresCollection::Candidates PostgresCollection::candidates(const State& now, 
                                 ? "id"
                                 : "attributes ->> " + sql.value(options.one_per) + "::text";
   std::string best;
-  if (stage == Stage::hnsw) {
+  if (ask.stage == Stage::hnsw) {
     const std::string dim = std::to_string(now.dim);
     best = "WITH best AS MATERIALIZED (SELECT number FROM mii_vectors JOIN mii_items USING (number) WHERE " +
            sql.text + " ORDER BY embedding::halfvec(" + dim + ") <#> " + vector + "::halfvec(" + dim +
-           ") LIMIT " + std::to_string(wanted) + ")";
+           ") LIMIT " + std::to_string(ask.wanted) + ")";
     database_.run("SET LOCAL hnsw.iterative_scan = relaxed_order");
-    database_.run("SET LOCAL hnsw.ef_search = " + std::to_string(std::clamp<size_t>(4 * wanted, 100, 1000)));
+    database_.run("SET LOCAL hnsw.ef_search = " +
+                  std::to_string(std::clamp<size_t>(40 * ask.wanted, 400, 1000)));
     // Only the index gives this order; the other tables are looked into by numbers.
     for (const char* other : {"seqscan", "bitmapscan", "hashjoin", "mergejoin", "sort"})
       database_.run(std::string("SET LOCAL enable_") + other + " = off");
   } else {
     // All that PostgreSQL's sums, which are not of one order, do not rule out.
     const std::string margin = number_text(4.0 * rounding_error(now.dim));
+    const bool few = ask.searched < now.items / kFewShare;
+    const std::string tables = few ? "(SELECT number FROM mii_items WHERE " + sql.text + ") AS few" +
+                                         looked_up("few", "vectors", "embedding")
+                                   : "mii_items JOIN mii_vectors USING (number) WHERE " + sql.text;
     best = "WITH scored AS MATERIALIZED (SELECT number, embedding <#> " + vector +
-           "::vector AS distance FROM mii_items JOIN mii_vectors USING (number) WHERE " + sql.text +
+           "::vector AS distance FROM " + tables +
            "), best AS (SELECT number FROM scored WHERE distance <= coalesce((SELECT distance FROM scored "
            "ORDER BY distance LIMIT 1 OFFSET " +
-           std::to_string(wanted - 1) + ") + " + margin + ", 'Infinity'))";
+           std::to_string(ask.wanted - 1) + ") + " + margin + ", 'Infinity'))";
   }
-  sql.text = best + " SELECT number, id, " + group +
-             ", embedding FROM best JOIN mii_items USING (number) JOIN mii_vectors USING (number)";
+  sql.text = best + " SELECT number, id, " + group + ", embedding FROM best" +
+             looked_up("best", "items", "id, attributes") + looked_up("best", "vectors", "embedding");
   const PostgresRows rows = database_.run(sql);
 
   std::vector<size_t> order(rows.rows());
@@ -140,11 +152,11 @@ Answer PostgresCollection::search_one(const State& now, std::span<const float> q
   std::ranges::copy(query, queries.row(0).begin());
   for (size_t wanted = options.k + options.leave_out.size();; wanted *= kMore) {
     if (wanted > kMaxIndexHits) answer.stage = Stage::exact;
-    found = candidates(now, query, options, answer.stage, wanted);
+    found = candidates(now, query, options, {answer.stage, wanted, searched});
     // Behind a filter, the index gives up at some time.
     if (answer.stage == Stage::hnsw && found.ids.size() < std::min(wanted, searched)) {
       answer.stage = Stage::exact;
-      found = candidates(now, query, options, answer.stage, wanted);
+      found = candidates(now, query, options, {answer.stage, wanted, searched});
     }
     const VectorRows rows{.stored = {reinterpret_cast<const std::byte*>(found.vectors.values().data()),
                                      now.dim * sizeof(float)},

@@ -147,6 +147,13 @@ const std::byte* RowFile::map(uint64_t rows) {
   return mapped_ + kHeaderBytes;
 }
 
+void RowFile::release(uint64_t first, uint64_t count) {
+  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t begin = (kHeaderBytes + first * layout_.row_bytes) / page * page;
+  const uint64_t end = std::min<uint64_t>(kHeaderBytes + (first + count) * layout_.row_bytes, mapped_bytes_);
+  if (begin < end) ::madvise(mapped_ + begin, end - begin, MADV_DONTNEED);  // what is read again comes again
+}
+
 void RowFile::write(uint64_t first, std::span<const std::byte> rows) {
   write_at(fd_, path_, rows, kHeaderBytes + first * layout_.row_bytes);
 }

@@ -32,6 +32,10 @@ class RowFile {
   /// more rows than ever. Throws Error{io}.
   const std::byte* map(uint64_t rows);
 
+  /// Rows that were read through the map and are not soon again: they no longer count as this process's
+  /// memory.
+  void release(uint64_t first, uint64_t count);
+
   /// Writes rows from number `first` on. They count for nothing before sync() has returned. Throws Error{io}.
   void write(uint64_t first, std::span<const std::byte> rows);
   void sync();

@@ -33,6 +33,7 @@ constexpr size_t kSignsRows = 4'000'000;
 constexpr double kRescoredShare = 0.02;
 constexpr double kRescoredShareHamming = 0.05;
 constexpr size_t kLeastRescored = 2000;
+constexpr size_t kInt8Candidates = 1000;  // more are looked at as integers first
 constexpr float kUnitRoundoff = 0x1p-24f;
 constexpr float kLongest = 1.01f;  // a stored vector; bf16 rounds by at most 1 / 256
 
@@ -141,7 +142,8 @@ void rank_exactly(const VectorRows& rows, const Place& place, const Matrix& quer
 }
 
 /// By the integers, whose distance from the stored vectors is known.
-void rank_by_int8(const VectorRows& rows, const Bitmap& allowed, const Matrix& queries, int threads,
+template <typename Place>
+void rank_by_int8(const VectorRows& rows, const Place& place, const Matrix& queries, int threads,
                   Rankings& rankings) {
   std::vector<Int8Query> integers;
   for (size_t q = 0; q < queries.rows(); ++q) integers.emplace_back(queries.row(q));
@@ -157,7 +159,7 @@ void rank_by_int8(const VectorRows& rows, const Bitmap& allowed, const Matrix& q
       ranking.offer(dot - bound, dot + bound, numbers[i]);
     }
   };
-  look_at(allowed, threads, looks(rankings, queries.rows(), score));
+  look_at(place, threads, looks(rankings, queries.rows(), score));
 }
 
 void rank_by_signs(const VectorRows& rows, const Bitmap& allowed, const Matrix& queries, size_t bits,
@@ -181,7 +183,6 @@ class ProductLook {
  public:
   ProductLook(const VectorRows& rows, const Matrix& queries, Rankings& rankings)
       : rows_(rows),
-        gemm_(rows.precision),
         rankings_(rankings),
         mine_(rankings.begin()),
         bounds_(queries.rows()),
@@ -267,14 +268,24 @@ Matrix part_of(const Matrix& matrix, size_t first, size_t count) {
   return part;
 }
 
+std::vector<uint32_t> numbers_of(const std::vector<Ranking::Candidate>& candidates) {
+  std::vector<uint32_t> numbers;
+  for (const Ranking::Candidate& c : candidates) numbers.push_back(c.row);
+  return numbers;
+}
+
 /// The rows that were found for one query, in their order by the stored vectors.
 std::vector<ScoredRow> rescored(const VectorRows& rows, std::span<const float> query,
                                 const std::vector<Ranking::Candidate>& candidates,
                                 const ScanOptions& options) {
-  std::vector<uint32_t> numbers;
-  for (const Ranking::Candidate& c : candidates) numbers.push_back(c.row);
   Matrix one(1, rows.dim);
   std::ranges::copy(query, one.row(0).begin());
+  std::vector<uint32_t> numbers = numbers_of(candidates);
+  if (numbers.size() > kInt8Candidates) {  // what the integers rule out needs no look at the stored vectors
+    Rankings possible(1, options.k);
+    rank_by_int8(rows, Numbers(numbers), one, options.threads, possible);
+    numbers = numbers_of(possible.finish(0));
+  }
   Rankings rankings(1, options.k);
   rank_exactly(rows, Numbers(numbers), one, options.threads, rankings);
   std::vector<ScoredRow> best;

@@ -137,6 +137,11 @@ HWY_INLINE void DotsSignsOf(const BitPlanes& query, RowsView rows, std::span<con
 }
 
 void DotsSigns(const BitPlanes& query, RowsView rows, std::span<const uint32_t> numbers, int32_t* dots) {
+#if HWY_TARGET == HWY_AVX3
+  static const bool can_count = can_count_bits_of_vectors();
+  if (can_count && query.count == 1) return dots_signs_by_vectors<1>(query, rows, numbers, dots);
+  if (can_count) return dots_signs_by_vectors<4>(query, rows, numbers, dots);
+#endif
   if (query.count == 1)
     DotsSignsOf<1>(query, rows, numbers, dots);
   else
@@ -167,14 +172,7 @@ void dots_int8(const int16_t* query, size_t dim, RowsView rows, std::span<const 
   HWY_DYNAMIC_DISPATCH(DotsInt8)(query, dim, rows, numbers, dots);
 }
 void dots_signs(const BitPlanes& query, RowsView rows, std::span<const uint32_t> numbers, int32_t* dots) {
-  // Tests ask for other instructions by what Highway is allowed to use.
-  static const bool can_count = can_count_bits_of_vectors();
-  if (!can_count || (hwy::SupportedTargets() & HWY_AVX3) == 0)
-    HWY_DYNAMIC_DISPATCH(DotsSigns)(query, rows, numbers, dots);
-  else if (query.count == 1)
-    dots_signs_by_vectors<1>(query, rows, numbers, dots);
-  else
-    dots_signs_by_vectors<4>(query, rows, numbers, dots);
+  HWY_DYNAMIC_DISPATCH(DotsSigns)(query, rows, numbers, dots);
 }
 
 }  // namespace mii::search

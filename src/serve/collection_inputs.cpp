@@ -6,11 +6,11 @@
 #include <cstring>
 
 #include "core/base64.h"
-#include "mii/error.h"
 #include "pipeline/origin.h"
 #include "search/codes.h"
 #include "search/query.h"
 #include "serve/json.h"
+#include "serve/refuse.h"
 
 namespace mii::serve {
 
@@ -19,8 +19,6 @@ namespace bj = boost::json;
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "vectors in base64 are little-endian");
-
-[[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::invalid_argument, what); }
 
 std::vector<float> vector_of_base64(const bj::string& text, const std::string& place) {
   const std::vector<std::byte> bytes = decode_base64(text);

@@ -3,17 +3,18 @@
 #include <boost/json.hpp>
 
 #include "core/json_writer.h"
-#include "mii/error.h"
 #include "search/evidence.h"
+#include "search/folder_collection.h"
 #include "serve/collection_inputs.h"
 #include "serve/collection_routes.h"
+#include "serve/refuse.h"
 
 namespace mii::serve {
 namespace {
 
-using search::FolderCollection;
+using search::Collection;
 using search::Item;
-using Shared = CollectionFolder::Shared;
+using Shared = ServedCollections::Shared;
 
 constexpr size_t kMaxPage = 1000;
 constexpr size_t kStepItems = 64;
@@ -60,6 +61,9 @@ const Field kDeleteQuery[] = {
      .description = "May be given several times; ids that are not there are passed over",
      .schema = R"({"type":"string"})"}};
 
+const Field kThumbnailQuery[] = {
+    {.name = "id", .required = true, .description = "An item", .schema = R"({"type":"string"})"}};
+
 constexpr std::string_view kItem =
     R"({"type":"object","required":["id","path","attributes"],"properties":{"id":{"type":"string"},
     "path":{"type":"string"},"attributes":{"type":"object","additionalProperties":{"type":"string"}}}})";
@@ -73,8 +77,6 @@ constexpr std::string_view kAdded =
 constexpr std::string_view kRemoved =
     R"({"type":"object","required":["removed"],"properties":{"removed":{"type":"integer"}}})";
 
-[[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::invalid_argument, what); }
-
 void write_item(JsonWriter& json, const Item& item) {
   json.begin_object().member("id", item.id).member("path", item.value("path"));
   search::write_attributes(json.key("attributes"), item);
@@ -82,12 +84,11 @@ void write_item(JsonWriter& json, const Item& item) {
 }
 
 // Changes a collection and answers, or says that it cannot be changed now.
-Response changed(ServedCollection& collection,
-                 const std::function<void(FolderCollection&, JsonWriter&)>& change) {
+Response changed(ServedCollection& collection, const std::function<void(Collection&, JsonWriter&)>& change) {
   JsonWriter json(JsonWriter::Style::compact);
   json.begin_object();
   try {
-    collection.write([&](FolderCollection& writer) { change(writer, json); });
+    collection.write([&](Collection& writer) { change(writer, json); });
   } catch (const search::CollectionBusy&) {
     return detail_error(409, "another process writes to the collection: try again later");
   }
@@ -168,10 +169,20 @@ Response item_response(ServedCollection& collection, const Request& request) {
   return json_response(json.finish());
 }
 
+Response thumbnail_response(ServedCollection& collection, const Request& request) {
+  const PageQuery query = read_page_query(request.query);
+  if (query.ids.size() != 1) refuse("which item? id=...");
+  const std::optional<Item> item = collection.reader().find(query.ids).front();
+  if (!item || item->thumbnail.empty()) return detail_error(404, "Not Found");
+  Response response;
+  response.content_type = "image/jpeg";
+  response.body.assign(reinterpret_cast<const char*>(item->thumbnail.data()), item->thumbnail.size());
+  return response;
+}
+
 Response remove_items(ServedCollection& collection, const std::vector<std::string>& ids) {
-  return changed(collection, [&](FolderCollection& writer, JsonWriter& json) {
-    json.member("removed", writer.remove(ids));
-  });
+  return changed(collection,
+                 [&](Collection& writer, JsonWriter& json) { json.member("removed", writer.remove(ids)); });
 }
 
 Response remove_listed(ServedCollection& collection, const Request& request) {
@@ -193,7 +204,7 @@ struct Addition {
 };
 
 Response add(const Addition& addition, const Matrix& vectors) {
-  return changed(*addition.collection, [&](FolderCollection& writer, JsonWriter& json) {
+  return changed(*addition.collection, [&](Collection& writer, JsonWriter& json) {
     std::vector<std::string> ids;
     for (const Item& item : addition.items) ids.push_back(item.id);
     const std::vector<std::optional<Item>> there = writer.find(ids);
@@ -297,6 +308,17 @@ std::vector<Route> CollectionItemsApi::routes() const {
        .handle = on_collection(
            service_,
            [](const Shared& collection, Request& request) { return item_response(*collection, request); })},
+      {.method = "GET",
+       .path = "/collections/{name}/thumbnail",
+       .summary = "The small image of an item, where it has one",
+       .computes = true,
+       .needs_key = true,
+       .query = kThumbnailQuery,
+       .content_type = "image/jpeg",
+       .handle = on_collection(service_,
+                               [](const Shared& collection, Request& request) {
+                                 return thumbnail_response(*collection, request);
+                               })},
       {.method = "DELETE",
        .path = "/collections/{name}/items/{id...}",
        .summary = "Remove an item",

@@ -12,7 +12,7 @@ namespace mii::serve {
 template <typename Handle>
 std::function<Outcome(Request&)> on_collection(Service& service, Handle handle) {
   return [&service, handle = std::move(handle)](Request& request) -> Outcome {
-    const CollectionFolder::Shared collection = service.collections()->find(request.parameter("name"));
+    const ServedCollections::Shared collection = service.collections()->find(request.parameter("name"));
     if (!collection) return detail_error(404, "Not Found");
     return handle(collection, request);
   };

@@ -3,19 +3,19 @@
 #include <boost/json.hpp>
 #include <set>
 
-#include "mii/error.h"
 #include "search/audit.h"
 #include "search/evidence.h"
 #include "search/query.h"
 #include "serve/collection_inputs.h"
 #include "serve/collection_routes.h"
+#include "serve/refuse.h"
 
 namespace mii::serve {
 namespace {
 
-using search::FolderCollection;
+using search::Collection;
 using search::Item;
-using Shared = CollectionFolder::Shared;
+using Shared = ServedCollections::Shared;
 
 // Folding compares every hit with every better one.
 constexpr size_t kMaxFoldedHits = 1000;
@@ -92,8 +92,6 @@ constexpr std::string_view kHits =
     "near_duplicates":{"type":"integer"},"attributes":{"type":"object","additionalProperties":{"type":"string"}}}}},
     "evidence":{"type":"object","required":["stage","exact","searched","version","votes","typical"]},
     "identity":{"type":["object","null"]},"warnings":{"type":"array","items":{"type":"string"}}}})";
-[[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::invalid_argument, what); }
-
 // What hits are to be like, or not to be like. Images and texts are on their way through the model.
 struct Examples {
   size_t images = 0;
@@ -114,7 +112,7 @@ struct Query {
 };
 
 // The vectors of examples; what is taken of images and texts before them is counted on.
-Matrix vectors_of(const Examples& examples, FolderCollection& collection, const Matrix& images, size_t& image,
+Matrix vectors_of(const Examples& examples, Collection& collection, const Matrix& images, size_t& image,
                   const Matrix& texts, size_t& text) {
   const Matrix stored = examples.ids.empty() ? Matrix() : collection.vectors(examples.ids);
   std::vector<std::span<const float>> rows;
@@ -126,7 +124,7 @@ Matrix vectors_of(const Examples& examples, FolderCollection& collection, const 
 }
 
 Response answer(const Query& query, const Matrix& images, const Matrix& texts) {
-  FolderCollection& collection = query.collection->reader();
+  Collection& collection = query.collection->reader();
   size_t image = 0, text = 0;
   const Matrix like = vectors_of(query.like, collection, images, image, texts, text);
   const Matrix unlike = vectors_of(query.unlike, collection, images, image, texts, text);
@@ -135,8 +133,7 @@ Response answer(const Query& query, const Matrix& images, const Matrix& texts) {
   search::Evidence evidence = search_with_evidence(collection, vector, query.options, query.votes);
   evidence.warnings = query.warnings;
   if (!query.caller.empty())
-    search::AuditLog(query.collection->folder())
-        .add(audit_entry(query.caller, vector.row(0), query.options, evidence.answer));
+    collection.record(audit_entry(query.caller, vector.row(0), query.options, evidence.answer));
   return json_response(search::EvidenceWriter(std::move(evidence)));
 }
 
@@ -164,11 +161,8 @@ Examples read_examples(const ExampleFields& fields, FieldValues& values, const L
 }
 
 search::SearchOptions read_options(FieldValues& values) {
-  const int64_t k = FieldValues::take(values.integers, "k", int64_t{10});
   const size_t most = values.numbers.contains("fold") ? kMaxFoldedHits : search::kMaxHits;
-  if (k < 1 || k > static_cast<int64_t>(most))
-    refuse("k is " + std::to_string(k) + ", expected 1 to " + std::to_string(most));
-  search::SearchOptions options{.k = static_cast<size_t>(k),
+  search::SearchOptions options{.k = take_within(values, "k", static_cast<int64_t>(most)).value_or(10),
                                 .one_per = FieldValues::take(values.texts, "one_per")};
   if (const std::string filter = FieldValues::take(values.texts, "filter"); !filter.empty())
     options.filter = search::parse_filter(filter);
@@ -182,7 +176,7 @@ search::SearchOptions read_options(FieldValues& values) {
 }
 
 std::set<std::string> patients_of(const Examples& like, std::span<const EncodedImage> images,
-                                  FolderCollection& collection) {
+                                  Collection& collection) {
   std::set<std::string> patients;
   for (const std::optional<Item>& item : collection.find(like.ids))
     if (item) patients.emplace(item->value("patient"));

@@ -1,6 +1,8 @@
 #include "serve/collections_api.h"
 
 #include "core/json_writer.h"
+#include "core/number_text.h"
+#include "mii/error.h"
 #include "serve/collection_routes.h"
 
 namespace mii::serve {
@@ -28,10 +30,19 @@ void write_info(JsonWriter& json, const std::string& name, const search::Collect
   json.member("version", info.version).member("columns", info.columns).end_object();
 }
 
-Response collections_response(const CollectionFolder& folder) {
+// A database that is away is left out, so that the others can be used; the log says why.
+Response collections_response(Service& service) {
   JsonWriter json(JsonWriter::Style::compact);
   json.begin_object().key("collections").begin_array();
-  for (const auto& [name, collection] : folder.all()) write_info(json, name, collection->reader().info());
+  for (const auto& [name, collection] : service.collections()->all()) {
+    try {
+      const search::CollectionInfo info = collection->reader().info();
+      write_info(json, name, info);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::network) throw;
+      service.log().write("error", "database_unreachable", {{"reason", json_text(error.what())}});
+    }
+  }
   return json_response(json.end_array().end_object().finish());
 }
 
@@ -51,7 +62,7 @@ std::vector<Route> CollectionsApi::routes() const {
        .computes = true,
        .needs_key = true,
        .response_schema = kCollections,
-       .handle = [this](Request&) -> Outcome { return collections_response(*service_.collections()); }},
+       .handle = [this](Request&) -> Outcome { return collections_response(service_); }},
       {.method = "GET",
        .path = "/collections/{name}",
        .summary = "What a collection holds",
@@ -59,7 +70,7 @@ std::vector<Route> CollectionsApi::routes() const {
        .needs_key = true,
        .response_schema = kCollection,
        .handle = on_collection(service_,
-                               [](const CollectionFolder::Shared& collection, Request& request) {
+                               [](const ServedCollections::Shared& collection, Request& request) {
                                  return collection_response(std::string(request.parameter("name")),
                                                             *collection);
                                })},

@@ -283,7 +283,7 @@ class Connection {
     if (keep != (version >= 11)) head.set(http::field::connection, keep ? "keep-alive" : "close");
     if (response.more && version >= 11)
       head.set(http::field::transfer_encoding, "chunked");
-    else if (!response.more && response.status != 204)
+    else if (!response.more && response.status != 204 && response.status != 304)
       head.set(http::field::content_length, std::to_string(response.body.size()));
     std::ostringstream text;
     text << head;

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <boost/asio/this_coro.hpp>
 
+#include "core/number_text.h"
+#include "search/errors.h"
 #include "serve/asio_event.h"
 
 namespace mii::serve {
@@ -11,6 +13,7 @@ namespace {
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
+constexpr int kDatabaseRetrySeconds = 5;
 constexpr auto kGoneCheckEvery = std::chrono::milliseconds(100);
 
 // What this coroutine and the workers share of one request: either may be done with it first.
@@ -45,13 +48,40 @@ bool is_the_clients_fault(ErrorCode code) {
   }
 }
 
+// Another try, later or of another instance, may do.
+bool may_pass(ErrorCode code) {
+  return code == ErrorCode::cancelled || code == ErrorCode::out_of_memory || code == ErrorCode::device_lost;
+}
+
+// Where a database is, and what it says, goes into the log alone.
+Response database_away(Service& service, const Api& api, const Error& error) {
+  service.log().write("error", "database_unreachable", {{"reason", json_text(error.what())}});
+  Response response = api.error(503, "the collection's database cannot be reached: try again later");
+  response.headers.emplace_back("Retry-After", std::to_string(kDatabaseRetrySeconds));
+  return response;
+}
+
+// The key may, and the service itself may not: by a role in a database, or a folder's permissions.
+Response collection_forbidden(Service& service, const Api& api, const Error& error) {
+  service.log().write("error", "collection_forbidden", {{"reason", json_text(error.what())}});
+  return api.error(403, "the service has not the right to do this to the collection");
+}
+
+Response error_response(Service& service, const Api& api, const Error& error) {
+  if (is_the_clients_fault(error.code())) return api.error(400, error.what());
+  if (error.code() == ErrorCode::network) return database_away(service, api, error);
+  return api.error(500, "Internal Server Error");
+}
+
 // What throws becomes an answer.
-void carry_out(Exchange& exchange, void (*task)(Exchange&, const Route&), const Route& route) {
+void carry_out(Service& service, Exchange& exchange, void (*task)(Exchange&, const Route&),
+               const Route& route) {
   try {
     task(exchange, route);
+  } catch (const search::CollectionForbidden& error) {
+    exchange.outcome = collection_forbidden(service, *route.api, error);
   } catch (const Error& error) {
-    exchange.outcome = is_the_clients_fault(error.code()) ? route.api->error(400, error.what())
-                                                          : route.api->error(500, "Internal Server Error");
+    exchange.outcome = error_response(service, *route.api, error);
   } catch (const std::exception&) {
     exchange.outcome = route.api->error(500, "Internal Server Error");
   }
@@ -85,7 +115,7 @@ Response without_answer(Ending ending, const Api& api) {
 }
 
 Response failure_response(const Job::Failure& failure, const Api& api, size_t images) {
-  if (failure.code == ErrorCode::cancelled) return api.error(503, failure.message);
+  if (may_pass(failure.code)) return api.error(503, failure.message);
   if (!is_the_clients_fault(failure.code))
     return api.error(500, "the engine failed: " + std::string(to_string(failure.code)));
   if (!failure.image) return api.error(400, failure.message);
@@ -110,12 +140,12 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
   exchange->request = std::move(request);
   exchange->held = std::move(held);
   if (!route.computes) {
-    carry_out(*exchange, parse, route);
+    carry_out(service, *exchange, parse, route);
     co_return std::get<Response>(std::move(exchange->outcome));
   }
 
   auto parsing = on_worker(
-      service, [exchange, &route] { carry_out(*exchange, parse, route); }, patience);
+      service, [&service, exchange, &route] { carry_out(service, *exchange, parse, route); }, patience);
   const Ending parsed = co_await std::move(parsing);
   if (parsed != Ending::done) co_return without_answer(parsed, *route.api);
   if (auto* response = std::get_if<Response>(&exchange->outcome)) co_return std::move(*response);
@@ -139,7 +169,8 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
 
   exchange->job = job;
   auto writing = on_worker(
-      service, [exchange, &route] { carry_out(*exchange, write_answer, route); }, patience);
+      service, [&service, exchange, &route] { carry_out(service, *exchange, write_answer, route); },
+      patience);
   const Ending written = co_await std::move(writing);
   if (written != Ending::done) co_return without_answer(written, *route.api);
   if (Clock::now() >= patience.deadline) co_return deadline_passed(*route.api);

@@ -8,17 +8,19 @@
 namespace mii::serve {
 namespace {
 
+// Tokens of an image are megabytes, which its job keeps until they are answered.
+constexpr size_t kQueueWithTokens = 64;
+
 size_t image_batch(const Model& model, const Batching& batching) {
   return batching.max_batch == 0 ? model.image_batch() : batching.max_batch;
 }
 
-Image decode(const EncodedImage& image, const ServeOptions& serve) {
-  const DecodeOptions options = decode_options(serve, image.standardisation);
+}  // namespace
+
+Image decode(const EncodedImage& image, const DecodeOptions& options) {
   return image.base64 ? Image::decode(decode_base64(image.data), options)
                       : Image::decode(std::as_bytes(std::span(image.data)), options);
 }
-
-}  // namespace
 
 DecodeOptions decode_options(const ServeOptions& options,
                              const std::optional<AzureStandardisation>& standardisation) {
@@ -36,11 +38,11 @@ Encoder::Encoder(const Model& model, const ServeOptions& options, Workers& worke
       metrics_(metrics),
       images_(
           {Job::Kind::image, image_batch(model, options.batching), options.batching.wait},
-          [this](std::span<const Image> images) { return model_.encode_images(images); },
-          [this](size_t size, Seconds seconds, std::span<const Seconds> waits) {
-            note_answer(size, seconds);
-            metrics_.batch("image", size, seconds, waits);
-          }),
+          [this](std::span<const Image> images) { return model_.encode_images(images); }, image_observer()),
+      tokens_({Job::Kind::image, image_batch(model, options.batching), options.batching.wait},
+              tokens_of(TokenStage::last), image_observer()),
+      earlier_tokens_({Job::Kind::image, image_batch(model, options.batching), options.batching.wait},
+                      tokens_of(TokenStage::before_last), image_observer()),
       texts_(
           {Job::Kind::text, options.batching.max_text_batch, options.batching.wait},
           [this](std::span<const std::string> texts) { return model_.encode_texts(texts); },
@@ -49,58 +51,90 @@ Encoder::Encoder(const Model& model, const ServeOptions& options, Workers& worke
             metrics_.batch("text", size, seconds, waits);
           }) {}
 
-bool Encoder::admit(size_t images, size_t texts) {
+Batcher<Image>::Compute Encoder::tokens_of(TokenStage stage) const {
+  return [this, stage](std::span<const Image> images) { return model_.encode_image_tokens(images, stage); };
+}
+
+Batcher<Image>& Encoder::batcher_of(const Work& work) {
+  if (work.token_values == 0) return images_;
+  return work.stage == TokenStage::last ? tokens_ : earlier_tokens_;
+}
+
+Batcher<Image>::Observer Encoder::image_observer() {
+  return [this](size_t size, Seconds seconds, std::span<const Seconds> waits) {
+    note_answer(size, seconds);
+    metrics_.batch("image", size, seconds, waits);
+  };
+}
+
+bool Encoder::admit(const Amount& amount) {
   const std::lock_guard lock(admission_);
   // An empty queue takes any request that the limits let through.
-  const bool images_fit =
-      admitted_images_ == 0 || admitted_images_ + images <= options_.batching.queue_images;
-  const bool texts_fit = admitted_texts_ == 0 || admitted_texts_ + texts <= options_.batching.queue_texts;
-  if ((images > 0 && !images_fit) || (texts > 0 && !texts_fit)) return false;
-  admitted_images_ += images;
-  admitted_texts_ += texts;
+  const auto fits = [](size_t admitted, size_t more, size_t most) {
+    return more == 0 || admitted == 0 || admitted + more <= most;
+  };
+  if (!fits(admitted_images_, amount.images, options_.batching.queue_images) ||
+      !fits(admitted_with_tokens_, amount.with_tokens, kQueueWithTokens) ||
+      !fits(admitted_texts_, amount.texts, options_.batching.queue_texts))
+    return false;
+  admitted_images_ += amount.images;
+  admitted_with_tokens_ += amount.with_tokens;
+  admitted_texts_ += amount.texts;
   return true;
 }
 
+void Encoder::release(const Amount& amount) {
+  const std::lock_guard lock(admission_);
+  admitted_images_ -= amount.images;
+  admitted_with_tokens_ -= amount.with_tokens;
+  admitted_texts_ -= amount.texts;
+}
+
+std::shared_ptr<Job> Encoder::make_job(const Work& work, std::function<void()> done) const {
+  const size_t dim = model_.info().embedding_dim;
+  return std::make_shared<Job>(Matrix(work.images.size(), work.token_values > 0 ? work.token_values : dim),
+                               Matrix(work.texts.size(), dim), std::move(done));
+}
+
 std::shared_ptr<Job> Encoder::submit(Work& work, std::function<void()> done) {
-  const size_t images = work.images.size(), texts = work.texts.size();
-  if (!admit(images, texts)) return nullptr;
-  auto job = std::make_shared<Job>(images, texts, model_.info().embedding_dim,
-                                   [this, images, texts, done = std::move(done)] {
-                                     {
-                                       const std::lock_guard lock(admission_);
-                                       admitted_images_ -= images;
-                                       admitted_texts_ -= texts;
-                                     }
-                                     done();
-                                   });
+  const Amount amount{work.images.size(), work.token_values > 0 ? work.images.size() : 0, work.texts.size()};
+  if (!admit(amount)) return nullptr;
+  auto job = make_job(work, [this, amount, done = std::move(done)] {
+    release(amount);
+    done();
+  });
   enqueue(job, work);
   return job;
 }
 
 void Encoder::enqueue(const std::shared_ptr<Job>& job, Work& work) {
-  images_.expect(work.images.size());
+  Batcher<Image>& batcher = batcher_of(work);
+  batcher.expect(work.images.size());
   texts_.expect(work.texts.size());
   for (size_t t = 0; t < work.texts.size(); ++t) texts_.push({job, t, std::move(work.texts[t])});
-  for (size_t i = 0; i < work.images.size(); ++i)
-    workers_.post(Workers::Lane::second,
-                  [this, job, i, image = std::make_shared<EncodedImage>(std::move(work.images[i]))] {
-                    prepare(job, i, *image);
-                  });
+  for (size_t i = 0; i < work.images.size(); ++i) {
+    const auto coming =
+        std::make_shared<Coming>(Coming{job, i, std::move(work.images[i]), work.observer, batcher});
+    workers_.post(Workers::Lane::second, [this, coming] { prepare(*coming); });
+  }
 }
 
-void Encoder::prepare(const std::shared_ptr<Job>& job, size_t row, const EncodedImage& image) {
+void Encoder::prepare(const Coming& coming) {
+  const auto& [job, row, image, observer, batcher] = coming;
   if (job->cancelled()) {
-    images_.forget();
+    batcher.forget();
     job->drop();
     return;
   }
   const auto start = std::chrono::steady_clock::now();
   Job::Failure failure{.image = row};
   try {
-    Image ready = model_.prepare(decode(image, options_));
+    const Image decoded = decode(image, decode_options(options_, image.standardisation));
+    if (observer) observer(row, decoded);
+    Image ready = model_.prepare(decoded);
     metrics_.preprocessed(std::chrono::steady_clock::now() - start);
     job->note_prepared();
-    images_.push({job, row, std::move(ready)});
+    batcher.push({job, row, std::move(ready)});
     return;
   } catch (const Error& error) {
     failure.code = error.code();
@@ -108,7 +142,7 @@ void Encoder::prepare(const std::shared_ptr<Job>& job, size_t row, const Encoded
   } catch (const std::exception&) {
     failure.message = "out of memory or another failure of the machine";
   }
-  images_.forget();
+  batcher.forget();
   job->fail(std::move(failure));
 }
 
@@ -116,7 +150,7 @@ std::shared_ptr<Job> Encoder::probe(std::string text, std::function<void()> done
   Work work;
   work.images.push_back({.data = "P5 1 1 255\nx"});  // one grey pixel
   work.texts.push_back(std::move(text));
-  auto job = std::make_shared<Job>(1, 1, model_.info().embedding_dim, std::move(done));
+  auto job = make_job(work, std::move(done));
   enqueue(job, work);
   return job;
 }

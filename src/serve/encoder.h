@@ -18,11 +18,15 @@
 namespace mii::serve {
 
 /// How the service decodes an image that a client sent.
+/// The image that a client sent. Throws as Image::decode does, and for what is no base64.
+Image decode(const EncodedImage& image, const DecodeOptions& options);
+
 DecodeOptions decode_options(const ServeOptions& options,
                              const std::optional<AzureStandardisation>& standardisation = {});
 
-/// From encoded images and texts to vectors: decoding on the workers, then batches, separate for images and
-/// texts. The amount of work admitted and not yet settled is limited.
+/// From encoded images and texts to vectors: decoding on the workers, then batches, separate for images,
+/// images whose tokens of a stage are wanted, and texts. The amount of work admitted and not yet settled is
+/// limited.
 class Encoder {
  public:
   Encoder(const Model& model, const ServeOptions& options, Workers& workers, Metrics& metrics);
@@ -39,18 +43,39 @@ class Encoder {
 
   size_t admitted_images() const { return admitted_images_; }
   size_t admitted_texts() const { return admitted_texts_; }
-  size_t queued_images() const { return images_.queued(); }
+  size_t queued_images() const { return images_.queued() + tokens_.queued() + earlier_tokens_.queued(); }
   size_t queued_texts() const { return texts_.queued(); }
-  Seconds computing_for() const { return std::max(images_.computing_for(), texts_.computing_for()); }
+  Seconds computing_for() const {
+    return std::max({images_.computing_for(), tokens_.computing_for(), earlier_tokens_.computing_for(),
+                     texts_.computing_for()});
+  }
   /// When a computation last finished.
   std::chrono::steady_clock::time_point last_answer() const { return last_answer_; }
 
   const Model& model() const { return model_; }
 
  private:
-  bool admit(size_t images, size_t texts);
+  /// What a request asks for. Images whose tokens are wanted count among the images, too.
+  struct Amount {
+    size_t images = 0, with_tokens = 0, texts = 0;
+  };
+  /// An image on its way to a batch.
+  struct Coming {
+    std::shared_ptr<Job> job;
+    size_t row = 0;
+    EncodedImage image;
+    std::function<void(size_t image, const Image& decoded)> observer;
+    Batcher<Image>& batcher;
+  };
+
+  bool admit(const Amount& amount);
+  void release(const Amount& amount);
+  std::shared_ptr<Job> make_job(const Work& work, std::function<void()> done) const;
   void enqueue(const std::shared_ptr<Job>& job, Work& work);
-  void prepare(const std::shared_ptr<Job>& job, size_t row, const EncodedImage& image);
+  void prepare(const Coming& coming);
+  Batcher<Image>& batcher_of(const Work& work);
+  Batcher<Image>::Compute tokens_of(TokenStage stage) const;
+  Batcher<Image>::Observer image_observer();
   void note_answer(size_t images, Seconds seconds);
 
   const Model& model_;
@@ -59,9 +84,12 @@ class Encoder {
   Metrics& metrics_;
   std::mutex admission_;
   std::atomic<size_t> admitted_images_ = 0, admitted_texts_ = 0;
+  size_t admitted_with_tokens_ = 0;  // guarded by admission_
   std::atomic<double> seconds_per_image_ = 0.01;
   std::atomic<std::chrono::steady_clock::time_point> last_answer_ = std::chrono::steady_clock::now();
   Batcher<Image> images_;
+  Batcher<Image> tokens_;
+  Batcher<Image> earlier_tokens_;  // of the stage before the last
   Batcher<std::string> texts_;
 };
 

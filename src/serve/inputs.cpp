@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "mii/error.h"
+#include "serve/refuse.h"
+
 namespace mii::serve {
 
 namespace bj = boost::json;
@@ -188,6 +191,15 @@ std::string beyond_limits(const FieldValues& values, const Limits& limits) {
 
 }  // namespace
 
+std::optional<size_t> take_within(FieldValues& values, std::string_view name, int64_t most) {
+  const auto found = values.integers.find(name);
+  if (found == values.integers.end()) return std::nullopt;
+  if (found->second < 1 || found->second > most)
+    refuse(std::string(name) + " is " + std::to_string(found->second) + ", expected 1 to " +
+           std::to_string(most));
+  return static_cast<size_t>(found->second);
+}
+
 std::string beyond_limits(const std::vector<EncodedImage>& images, const std::vector<std::string>& texts,
                           const Limits& limits) {
   if (images.size() > limits.images)
@@ -199,6 +211,33 @@ std::string beyond_limits(const std::vector<EncodedImage>& images, const std::ve
       return "text " + std::to_string(t) + " has " + std::to_string(texts[t].size()) + " bytes, at most " +
              std::to_string(limits.text_bytes);
   return {};
+}
+
+Work image_work(std::vector<std::string> base64, const Limits& limits) {
+  Work work;
+  for (std::string& image : base64)
+    work.images.push_back({.data = std::move(image), .base64 = true, .standardisation = {}});
+  if (const std::string reason = beyond_limits(work.images, {}, limits); !reason.empty()) refuse(reason);
+  return work;
+}
+
+Work text_work(std::vector<std::string> texts, const Limits& limits) {
+  Work work;
+  work.texts = std::move(texts);
+  if (const std::string reason = beyond_limits({}, work.texts, limits); !reason.empty()) refuse(reason);
+  return work;
+}
+
+std::variant<Response, HeadFolder::Shared> usable_head(const std::string& name, const ApiContext& context) {
+  HeadFolder::Shared head = context.fitted ? context.fitted->find(name) : nullptr;
+  if (!head) return detail_error(400, "there is no head of this name: GET /heads lists them");
+  if (!context.identity) return identity_not_known_yet();
+  try {
+    head->expect_made_alike(*context.identity);
+  } catch (const Error& error) {
+    return detail_error(400, error.what());
+  }
+  return head;
 }
 
 Response identity_not_known_yet() {

@@ -51,6 +51,10 @@ struct FieldValues {
   }
 };
 
+/// Gives a whole number from 1 to `most` up; absent where it is not given. Throws Error{invalid_argument} for
+/// another.
+std::optional<size_t> take_within(FieldValues& values, std::string_view name, int64_t most);
+
 /// Reads JSON, multipart/form-data, or one image as the whole body (the other fields then come by the query;
 /// one of type any is JSON there and in a form). The image becomes the field "images". Consumes the request's
 /// body. Returns the answer that refuses what is wrong or beyond the limits.
@@ -70,11 +74,18 @@ struct Inputs {
 std::variant<Response, Inputs> read_inputs(Request& request, const ApiContext& context,
                                            std::span<const Field> fields);
 
+/// A head that may score the vectors of the service's model, or the answer that refuses it: 400, 503.
+std::variant<Response, HeadFolder::Shared> usable_head(const std::string& name, const ApiContext& context);
+
 /// 503: by what the model makes vectors is not known yet.
 Response identity_not_known_yet();
 
 /// Empty when the counts and lengths are within the limits, else the reason.
 std::string beyond_limits(const std::vector<EncodedImage>& images, const std::vector<std::string>& texts,
                           const Limits& limits);
+
+/// Work for images in base64, or for texts. Throws Error{invalid_argument} when they are beyond the limits.
+Work image_work(std::vector<std::string> base64, const Limits& limits);
+Work text_work(std::vector<std::string> texts, const Limits& limits);
 
 }  // namespace mii::serve

@@ -5,8 +5,11 @@
 
 namespace mii::serve {
 
-Job::Job(size_t images, size_t texts, size_t dim, std::function<void()> done)
-    : left_(images + texts), images_(images, dim), texts_(texts, dim), done_(std::move(done)) {}
+Job::Job(Matrix images, Matrix texts, std::function<void()> done)
+    : left_(images.rows() + texts.rows()),
+      images_(std::move(images)),
+      texts_(std::move(texts)),
+      done_(std::move(done)) {}
 
 void Job::set_row(Kind kind, size_t row, std::span<const float> vector) {
   {

@@ -26,7 +26,8 @@ class Job {
     std::optional<size_t> image;  ///< index of the image that failed
   };
 
-  Job(size_t images, size_t texts, size_t dim, std::function<void()> done);
+  /// images, texts: the rows to be filled.
+  Job(Matrix images, Matrix texts, std::function<void()> done);
 
   void set_row(Kind kind, size_t row, std::span<const float> vector);
   /// Of several failures, that of the first image is kept. Cancels the rest.

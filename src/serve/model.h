@@ -16,6 +16,19 @@ class Model {
   virtual ~Model() = default;
   virtual Image prepare(const Image& image) const = 0;
   virtual Matrix encode_images(std::span<const Image> images) const = 0;
+  /// Rows of token_values(): all tokens of the stage, then the vector.
+  virtual Matrix encode_image_tokens(std::span<const Image> images, TokenStage stage) const = 0;
+  /// Throws Error{unsupported} for a model that lacks this stage or has one token there.
+  virtual size_t token_values(TokenStage stage) const = 0;
+  /// What splits the scores of such a row of the last stage in these directions, [K, D].
+  using Splitter = std::function<TokenMaps(std::span<const float> row)>;
+  virtual Splitter splitter(const Matrix& directions) const = 0;
+  /// Of such a row of the stage before the last; see Engine::gradient_maps. Computes.
+  virtual TokenMaps gradient_maps(std::span<const float> row, const Matrix& directions) const = 0;
+  /// A report by such a row. Throws as Engine::begin_report does, and like a model without a decoder.
+  virtual ReportInProgress begin_report(std::span<const float> row, const ReportOptions& options) const;
+  virtual ReportModelInfo report_model_info() const;
+  virtual void check_report_options(const ReportOptions& options) const;
   virtual Matrix encode_texts(std::span<const std::string> texts) const = 0;
   virtual size_t count_tokens(std::string_view text) const = 0;
   virtual TextCacheCounts text_cache_counts() const = 0;
@@ -32,6 +45,15 @@ class EngineModel final : public Model {
 
   Image prepare(const Image& image) const override { return engine_.prepare(image); }
   Matrix encode_images(std::span<const Image> images) const override { return engine_.encode_images(images); }
+  Matrix encode_image_tokens(std::span<const Image> images, TokenStage stage) const override;
+  size_t token_values(TokenStage stage) const override;
+  Splitter splitter(const Matrix& directions) const override;
+  TokenMaps gradient_maps(std::span<const float> row, const Matrix& directions) const override;
+  ReportInProgress begin_report(std::span<const float> row, const ReportOptions& options) const override;
+  ReportModelInfo report_model_info() const override { return engine_.report_model_info(); }
+  void check_report_options(const ReportOptions& options) const override {
+    engine_.check_report_options(options);
+  }
   Matrix encode_texts(std::span<const std::string> texts) const override {
     return engine_.encode_texts(texts);
   }

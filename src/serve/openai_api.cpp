@@ -2,9 +2,10 @@
 
 #include <boost/json.hpp>
 
-#include "core/base64.h"
 #include "core/json_writer.h"
+#include "serve/refuse.h"
 #include "serve/service.h"
+#include "serve/vector_forms.h"
 
 namespace mii::serve {
 
@@ -23,12 +24,13 @@ const Field kFields[] = {
      .description = "As /v1/models names it",
      .schema = R"({"type":"string"})"},
     {.name = "encoding_format",
-     .description = "base64: little-endian float32",
+     .description =
+         "base64: little-endian float32; binary, ubinary: eight signs a number; int8, uint8: scaled integers",
      .default_json = "\"float\"",
-     .schema = R"({"enum":["float","base64",null]})"},
+     .schema = R"({"enum":["float","base64","int8","uint8","binary","ubinary",null]})"},
     {.name = "modality", .default_json = "\"text\"", .schema = R"({"enum":["text","image",null]})"},
     {.name = "dimensions",
-     .description = "The model's own number, or absent",
+     .description = "Keep so many of the first values, and divide them by their norm",
      .schema = R"({"type":["integer","null"],"minimum":1})"},
     {.name = "user", .description = "Not used", .schema = R"({"type":["string","null"]})"}};
 
@@ -38,7 +40,7 @@ std::string error_type(int status) {
   return status < 500 ? "invalid_request_error" : "server_error";
 }
 
-Response refuse(const std::string& message, const std::string& code = "", int status = 400) {
+Response error_response(int status, const std::string& message, const std::string& code = "") {
   JsonWriter json(JsonWriter::Style::compact);
   json.begin_object().key("error").begin_object();
   json.member("message", message).member("type", error_type(status)).member("param", nullptr).key("code");
@@ -46,79 +48,42 @@ Response refuse(const std::string& message, const std::string& code = "", int st
   return json_response(json.end_object().end_object().finish(), status);
 }
 
-struct Options {
-  std::vector<std::string> input;
-  bool base64 = false;
-  bool images = false;
-};
-
-// Empty when all is well.
-std::string read_input(const bj::value& value, std::vector<std::string>& input) {
-  if (value.is_string()) {
-    input.emplace_back(value.get_string());
-    return "";
-  }
-  if (!value.is_array()) return "'input' must be a string or a list of strings";
-  for (const bj::value& element : value.get_array()) {
-    if (!element.is_string()) return "'input' must hold strings only; lists of token ids are not supported";
-    input.emplace_back(element.get_string());
-  }
-  return input.empty() ? "'input' must not be empty" : "";
+std::vector<std::string> read_input(const bj::object& body) {
+  const bj::value* input = given(body, "input");
+  if (input == nullptr) refuse("'input' is missing");
+  if (input->is_string()) return {std::string(input->get_string())};
+  if (!input->is_array()) refuse("'input' must be a string or a list of strings");
+  const bj::array& list = input->get_array();
+  if (!list.empty() && (list[0].is_int64() || list[0].is_array()))
+    refuse("'input' must hold strings only; lists of token ids are not supported");
+  return read_texts(*input, "input");
 }
 
-// One of two words, the first by default. Empty when all is well.
-std::string read_choice(const bj::object& body, std::string_view name, std::string_view first,
-                        std::string_view second, bool& is_second) {
-  const bj::value* value = body.if_contains(name);
-  if (value == nullptr || value->is_null()) return "";
-  if (value->is_string() && (value->get_string() == first || value->get_string() == second)) {
-    is_second = value->get_string() == second;
-    return "";
-  }
-  std::string reason(name);
-  reason.append(" must be '").append(first).append("' or '").append(second).append("'");
-  return reason;
+VectorForm read_form(const bj::object& body) {
+  const bj::string* name = given_text(body, "encoding_format");
+  return name == nullptr ? VectorForm::floats : vector_form(*name, "encoding_format");
 }
 
-std::optional<Response> read_options(const bj::value& value, const ApiContext& context, Options& options) {
-  const bj::object* body = value.if_object();
-  if (body == nullptr) return refuse("the body must be a JSON object");
-  const bj::value* model = body->if_contains("model");
-  if (model == nullptr || !model->is_string()) return refuse("'model' must be a string");
-  const bj::value* input = body->if_contains("input");
-  if (input == nullptr) return refuse("'input' is missing");
-  for (const std::string& reason : {read_input(*input, options.input),
-                                    read_choice(*body, "encoding_format", "float", "base64", options.base64),
-                                    read_choice(*body, "modality", "text", "image", options.images)})
-    if (!reason.empty()) return refuse(reason);
-  const size_t dim = context.model.info().embedding_dim;
-  if (const bj::value* wanted = body->if_contains("dimensions"); wanted != nullptr && !wanted->is_null())
-    if (!wanted->is_int64() || wanted->get_int64() != static_cast<int64_t>(dim))
-      return refuse("'dimensions' must be " + std::to_string(dim) +
-                    " or absent: this model cannot be shortened");
-  if (const bj::value* user = body->if_contains("user");
-      user != nullptr && !user->is_null() && !user->is_string())
-    return refuse("'user' must be a string");
-  if (model->get_string() != context.model_name)
-    return refuse("The model does not exist here; this service has '" + context.model_name + "'",
-                  "model_not_found", 404);
-  return std::nullopt;
+bool wants_images(const bj::object& body) {
+  const bj::string* modality = given_text(body, "modality");
+  if (modality == nullptr || *modality == "text") return false;
+  if (*modality != "image") refuse("'modality' must be 'text' or 'image'");
+  return true;
 }
 
 // The answer of /v1/embeddings, a row at a step.
 class EmbeddingListWriter {
  public:
-  EmbeddingListWriter(Matrix rows, bool base64, size_t tokens, std::string model_name)
+  EmbeddingListWriter(Matrix rows, VectorForm form, size_t tokens, std::string model_name)
       : rows_(std::make_shared<const Matrix>(std::move(rows))),
-        base64_(base64),
+        form_(form),
         tokens_(tokens),
         model_name_(std::move(model_name)) {}
 
   bool operator()(JsonWriter& json) {
     if (row_ == 0) json.begin_object().member("object", "list").key("data").begin_array();
-    const std::span<const float> row = rows_->row(row_);
     json.begin_object().member("object", "embedding").member("index", row_).key("embedding");
-    base64_ ? json.value(encode_base64(std::as_bytes(row))) : json.value(row);
+    write_vector(json, rows_->row(row_), form_);
     json.end_object();
     if (++row_ < rows_->rows()) return true;
     json.end_array().member("model", model_name_).key("usage").begin_object();
@@ -128,7 +93,7 @@ class EmbeddingListWriter {
 
  private:
   std::shared_ptr<const Matrix> rows_;
-  bool base64_;
+  VectorForm form_;
   size_t tokens_;
   std::string model_name_;
   size_t row_ = 0;
@@ -151,26 +116,26 @@ constexpr std::string_view kOpenaiModels =
 }  // namespace
 
 Outcome embeddings(Request& request, const ApiContext& context) {
-  const JsonBody body = read_json(request, context.limits);
-  if (body.refusal) return refuse("the body is not JSON, or has more levels or values than the limits allow");
-  Options options;
-  if (auto refusal = read_options(body.value, context, options)) return std::move(*refusal);
+  const bj::object body = read_object(request, context.limits);
+  const bj::string* model = given_text(body, "model");
+  if (model == nullptr) refuse("'model' is missing");
+  std::vector<std::string> input = read_input(body);
+  const VectorForm form = read_form(body);
+  const size_t dimensions = read_dimensions(body, "dimensions", context.model.info().embedding_dim);
+  const bool images = wants_images(body);
+  given_text(body, "user");
+  if (*model != context.model_name)
+    return error_response(404, "The model does not exist here; this service has '" + context.model_name + "'",
+                          "model_not_found");
 
-  Work work;
+  Work work =
+      images ? image_work(std::move(input), context.limits) : text_work(std::move(input), context.limits);
   size_t tokens = 0;
-  if (options.images) {
-    for (std::string& image : options.input)
-      work.images.push_back({.data = std::move(image), .base64 = true});
-  } else {
-    work.texts = std::move(options.input);
-  }
-  const std::string reason = beyond_limits(work.images, work.texts, context.limits);
-  if (!reason.empty()) return refuse(reason);
   for (const std::string& text : work.texts) tokens += context.model.count_tokens(text);
-  work.answer = [base64 = options.base64, images = options.images, tokens, name = context.model_name](
-                    Matrix image_vectors, Matrix text_vectors) {
-    return json_response(
-        EmbeddingListWriter(std::move(images ? image_vectors : text_vectors), base64, tokens, name));
+  work.answer = [form, dimensions, images, tokens, name = context.model_name](Matrix image_vectors,
+                                                                              Matrix text_vectors) {
+    Matrix rows = shortened(std::move(images ? image_vectors : text_vectors), dimensions);
+    return json_response(EmbeddingListWriter(std::move(rows), form, tokens, name));
   };
   return work;
 }
@@ -207,7 +172,7 @@ std::vector<Route> OpenaiApi::routes() const {
 }
 
 Response OpenaiApi::error(int status, const std::string& message) const {
-  return refuse(message, "", status);
+  return error_response(status, message);
 }
 
 }  // namespace mii::serve

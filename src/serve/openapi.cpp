@@ -115,7 +115,7 @@ bj::object request_body(const Route& route, const ServeOptions& options) {
 }
 
 bj::object responses(const Route& route) {
-  const bool openai = route.api->error_schema() == std::string_view("OpenAIError");
+  const bool own_words = route.api->error_schema() != std::string_view("Error");
   const auto error = [&](const char* description) {
     return response(description, content("application/json", reference(route.api->error_schema())));
   };
@@ -127,18 +127,22 @@ bj::object responses(const Route& route) {
   if (!route.query.empty()) all["400"] = error("A parameter has a value that is none");
   if (!route.fields.empty()) {
     all["400"] = error("The request cannot be carried out as it stands");
+    all["403"] = error("Pages of another origin may not call");
     all["413"] = error("The body is larger than this service takes");
-    all["415"] = error("Another kind of body is expected");
+    all["421"] = error("This service does not answer to that Host");
     all["429"] = error("The queue is full: try again after Retry-After seconds");
+    all["500"] = error("The service failed");
     all["504"] = error("The deadline passed");
-    if (openai)
+    if (own_words) {
       all["404"] = error("Another model is asked for");
-    else
+    } else {
+      all["415"] = error("Another kind of body is expected");
       all["422"] =
           response("The body does not fit", content("application/json", reference("ValidationErrors")));
+    }
   }
   if (route.writes) {
-    all["403"] = error("The key may not write");
+    all["403"] = error("The key or the service may not write, or a page of another origin calls");
     all["409"] = error("Another process is writing");
   }
   if (route.path.find('{') != std::string_view::npos) all["404"] = error("There is none of this name");
@@ -213,7 +217,8 @@ bj::object components(bool with_keys) {
       "ctx":{"type":"object"}}}}}},
     "OpenAIError":{"type":"object","required":["error"],"properties":{"error":{"type":"object",
       "required":["message","type","param","code"],"properties":{"message":{"type":"string"},
-      "type":{"type":"string"},"param":{"type":["string","null"]},"code":{"type":["string","null"]}}}}}})");
+      "type":{"type":"string"},"param":{"type":["string","null"]},"code":{"type":["string","null"]}}}}},
+    "CohereError":{"type":"object","required":["message"],"properties":{"message":{"type":"string"}}}})");
   if (with_keys) result["securitySchemes"] = {{"bearer", {{"type", "http"}, {"scheme", "bearer"}}}};
   return result;
 }
@@ -234,6 +239,7 @@ std::string openapi_document(std::span<const Route> routes, const ServeOptions& 
                  {"info",
                   {{"title", "medimageinsight.cpp"},
                    {"version", "1"},
+                   {"x-max-body-bytes", options.limits.body_bytes},
                    {"description", "Embeddings of medical images. For research; not a medical device."}}},
                  {"paths", std::move(paths)},
                  {"components", components(with_keys)}});

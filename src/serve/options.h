@@ -56,7 +56,8 @@ struct ServeOptions {
   std::filesystem::path keys_file;           ///< empty: no key is asked for
   std::filesystem::path heads_folder;        ///< of NAME.head files; empty: none
   std::filesystem::path collections_folder;  ///< of collections, a folder each; empty: none
-  bool audit = false;                        ///< searches are recorded beside their collections
+  std::vector<std::string> databases;        ///< further collections: [NAME=]postgresql://...
+  bool audit = false;                        ///< searches are recorded with their collections
   std::filesystem::path tls_certificate;     ///< PEM chain; empty: plain HTTP
   std::filesystem::path tls_key;
   Profile profile;                         ///< how DICOM and NIfTI become grey

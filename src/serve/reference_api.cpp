@@ -151,14 +151,9 @@ Outcome predict_by_head(Inputs inputs, const ApiContext& context) {
   if (!inputs.texts.empty() || !inputs.templates.empty() || inputs.multilabel)
     return bad_request("a head takes no labels, templates or multilabel");
   if (inputs.images.empty()) return bad_request("No images provided");
-  const HeadFolder::Shared head = context.fitted ? context.fitted->find(inputs.head) : nullptr;
-  if (!head) return bad_request("there is no head of this name: GET /heads lists them");
-  if (!context.identity) return identity_not_known_yet();
-  try {
-    head->expect_made_alike(*context.identity);
-  } catch (const Error& error) {
-    return bad_request(error.what());
-  }
+  auto found = usable_head(inputs.head, context);
+  if (auto* refusal = std::get_if<Response>(&found)) return std::move(*refusal);
+  const HeadFolder::Shared head = std::get<HeadFolder::Shared>(found);
   Work work{.images = std::move(inputs.images)};
   work.answer = [head](const Matrix& images, const Matrix&) { return predictions(*head, images); };
   return work;

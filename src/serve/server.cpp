@@ -126,9 +126,13 @@ class Server::Impl {
   void log_start() {
     const ServeOptions& o = service_.options();
     const auto number = [](uint64_t n) { return std::to_string(n); };
+    const std::string host = o.host.find(':') == std::string::npos ? o.host : "[" + o.host + "]";
+    const std::string page =
+        (network_.tls ? "https://" : "http://") + host + ":" + std::to_string(port_) + "/";
     service_.log().write("info", "listening",
                          {{"address", json_text(o.host)},
                           {"port", number(port_)},
+                          {"page", json_text(page)},
                           {"tls", network_.tls ? "true" : "false"},
                           {"keys", service_.has_keys() ? "true" : "false"},
                           {"max_body_bytes", number(o.limits.body_bytes)},

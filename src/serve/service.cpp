@@ -5,16 +5,22 @@
 
 #include "core/number_text.h"
 #include "pipeline/identity.h"
+#include "serve/cohere_api.h"
 #include "serve/collection_items_api.h"
 #include "serve/collection_search_api.h"
 #include "serve/collections_api.h"
+#include "serve/draft_api.h"
+#include "serve/explain_api.h"
 #include "serve/heads_api.h"
 #include "serve/labels_api.h"
 #include "serve/openai_api.h"
 #include "serve/operations_api.h"
 #include "serve/pages.h"
 #include "serve/reference_api.h"
+#include "serve/render_api.h"
+#include "serve/report_api.h"
 #include "serve/score_api.h"
+#include "serve/workbench_api.h"
 
 namespace mii::serve {
 namespace {
@@ -31,15 +37,30 @@ std::vector<std::unique_ptr<const Api>> make_apis(Service& service) {
   std::vector<std::unique_ptr<const Api>> apis;
   apis.push_back(std::make_unique<ReferenceApi>(service));
   apis.push_back(std::make_unique<OpenaiApi>(service));
+  apis.push_back(std::make_unique<CohereApi>(service));
   apis.push_back(std::make_unique<ScoreApi>(service));
+  apis.push_back(std::make_unique<ExplainApi>(service));
+  apis.push_back(std::make_unique<RenderApi>(service));
   apis.push_back(std::make_unique<HeadsApi>(service));
   apis.push_back(std::make_unique<LabelsApi>(service));
   apis.push_back(std::make_unique<CollectionsApi>(service));
   apis.push_back(std::make_unique<CollectionItemsApi>(service));
   apis.push_back(std::make_unique<CollectionSearchApi>(service));
+  apis.push_back(std::make_unique<DraftApi>(service));
+  apis.push_back(std::make_unique<ReportApi>(service));
   apis.push_back(std::make_unique<OperationsApi>(service));
+  apis.push_back(std::make_unique<WorkbenchApi>());
   apis.push_back(std::make_unique<Pages>(service, service.options().docs_folder));
   return apis;
+}
+
+ServedCollections open_databases(const std::vector<std::string>& texts) {
+  ServedCollections databases;
+  for (const std::string& text : texts) {
+    const NamedDatabase database = NamedDatabase::parse(text);
+    databases.add(database.name, std::make_shared<ServedCollection>(database.url));
+  }
+  return databases;
 }
 
 constexpr std::string_view kDigits = "0123456789abcdef";
@@ -59,9 +80,8 @@ Service::Service(ServeOptions options, Log::Sink log_sink, Log::Reopen reopen_lo
       keys_(std::make_shared<Keys>(options_.keys_file.empty() ? Keys() : Keys::read(options_.keys_file))),
       fitted_(std::make_shared<HeadFolder>(
           options_.heads_folder.empty() ? HeadFolder() : HeadFolder::read(options_.heads_folder))),
-      collections_(std::make_shared<CollectionFolder>(
-          options_.collections_folder.empty() ? CollectionFolder()
-                                              : CollectionFolder::read(options_.collections_folder))),
+      databases_(open_databases(options_.databases)),
+      collections_(read_collections()),
       router_(make_apis(*this)),
       workers_(options_.batching.decode_threads) {}
 
@@ -128,14 +148,19 @@ void Service::reload_heads() {
 }
 
 void Service::reload_collections() {
-  if (options_.collections_folder.empty()) return;
-  auto collections =
-      std::make_shared<const CollectionFolder>(CollectionFolder::read(options_.collections_folder));
+  auto collections = read_collections();
   const std::lock_guard lock(collections_mutex_);
   collections_ = std::move(collections);
 }
 
-std::shared_ptr<const CollectionFolder> Service::collections() const {
+std::shared_ptr<const ServedCollections> Service::read_collections() const {
+  ServedCollections found;
+  if (!options_.collections_folder.empty()) found = ServedCollections::in_folder(options_.collections_folder);
+  for (const auto& [name, database] : databases_.all()) found.add(name, database);
+  return std::make_shared<const ServedCollections>(std::move(found));
+}
+
+std::shared_ptr<const ServedCollections> Service::collections() const {
   const std::lock_guard lock(collections_mutex_);
   return collections_;
 }

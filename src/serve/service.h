@@ -10,7 +10,7 @@
 #include <variant>
 
 #include "serve/client_limits.h"
-#include "serve/collection_folder.h"
+#include "serve/served_collections.h"
 #include "serve/encoder.h"
 #include "serve/head_cache.h"
 #include "serve/head_folder.h"
@@ -31,7 +31,7 @@ namespace mii::serve {
 /// The service without the network.
 class Service {
  public:
-  /// Throws as Keys::read, HeadFolder::read and CollectionFolder::read do.
+  /// Throws as Keys::read, HeadFolder::read and ServedCollections do.
   Service(ServeOptions options, Log::Sink log_sink, Log::Reopen reopen_log = {});
 
   /// Takes the model and computes one image and one text with it; from then on the service is ready.
@@ -49,7 +49,8 @@ class Service {
   /// /readyz answers 503 from now on.
   void begin_drain() { draining_ = true; }
 
-  /// The same of the collections. Throws as CollectionFolder::read does.
+  /// Looks for collections in their folder again; databases stay. Throws as ServedCollections::in_folder
+  /// does.
   void reload_collections();
 
   /// Waits for the threads; nothing computes afterwards. Nobody may use the encoder any more.
@@ -58,7 +59,7 @@ class Service {
   /// For handlers; once the model is loaded.
   ApiContext context();
   std::shared_ptr<const HeadFolder> fitted_heads() const;
-  std::shared_ptr<const CollectionFolder> collections() const;
+  std::shared_ptr<const ServedCollections> collections() const;
   /// Who asks, for the audit: "key 0123456789abcdef", the start of its hash, or an address.
   std::string caller(const Request& request) const;
 
@@ -83,6 +84,7 @@ class Service {
 
  private:
   std::shared_ptr<const Keys> keys() const;
+  std::shared_ptr<const ServedCollections> read_collections() const;
   void learn_identity();
   std::optional<Response> refusal(const Request& request, const Api& api);
   std::optional<Response> beyond_rate(const Request& request, const Api& api);
@@ -98,8 +100,9 @@ class Service {
   std::shared_ptr<const Keys> keys_;  // guarded by keys_mutex_
   mutable std::mutex fitted_mutex_;
   std::shared_ptr<const HeadFolder> fitted_;  // guarded by fitted_mutex_
+  const ServedCollections databases_;
   mutable std::mutex collections_mutex_;
-  std::shared_ptr<const CollectionFolder> collections_;  // guarded by collections_mutex_
+  std::shared_ptr<const ServedCollections> collections_;  // guarded by collections_mutex_
   const Router router_;
   const labels::Catalogue catalogue_ = labels::Catalogue::built_in();
   HeadCache heads_;

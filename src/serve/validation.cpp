@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "serve/json.h"
+#include "serve/refuse.h"
 
 namespace mii::serve {
 
@@ -91,13 +92,15 @@ bool says_json(const Request& request) {
   return type.starts_with("application/") && type.ends_with("+json");
 }
 
-JsonBody refuse(Response response) { return {nullptr, std::move(response)}; }
+std::string in_quotes(std::string_view name) { return std::string("'").append(name).append("'"); }
+
+JsonBody refused(Response response) { return {nullptr, std::move(response)}; }
 
 JsonBody refuse_json(const JsonFault& fault) {
   bj::object error =
       validation_error("json_invalid", {"body", fault.offset}, "JSON decode error", bj::object{});
   error["ctx"] = {{"error", fault.message}};
-  return refuse(unprocessable({std::move(error)}));
+  return refused(unprocessable({std::move(error)}));
 }
 
 void check_string_list(const Field& field, const bj::value& value, bj::array& errors) {
@@ -120,11 +123,6 @@ void check_text(const Field& field, const bj::value& value, bj::array& errors) {
   if (!value.is_string())
     errors.push_back(
         validation_error("string_type", {"body", field.name}, "Input should be a valid string", value));
-}
-
-bool is_given(const bj::object& body, std::string_view name) {
-  const bj::value* value = body.if_contains(name);
-  return value != nullptr && !value->is_null();
 }
 
 // A number or text that is not a boolean gets "unable to interpret"; values of other types do not.
@@ -172,6 +170,37 @@ Response unprocessable(bj::array errors) {
   return json_response(to_json(bj::object{{"detail", std::move(errors)}}), 422);
 }
 
+const bj::value* given(const bj::object& body, std::string_view name) {
+  const bj::value* value = body.if_contains(name);
+  return value == nullptr || value->is_null() ? nullptr : value;
+}
+
+bj::object read_object(Request& request, const Limits& limits) {
+  JsonBody body = read_json(request, limits);
+  if (body.refusal) refuse("the body is not JSON, or has more levels or values than the limits allow");
+  if (!body.value.is_object()) refuse("the body must be a JSON object");
+  return std::move(body.value.get_object());
+}
+
+const bj::string* given_text(const bj::object& body, std::string_view name) {
+  const bj::value* value = given(body, name);
+  if (value == nullptr) return nullptr;
+  if (!value->is_string()) refuse(in_quotes(name) + " must be a string");
+  return &value->get_string();
+}
+
+std::vector<std::string> read_texts(const bj::value& list, std::string_view name) {
+  if (!list.is_array() || list.get_array().empty())
+    refuse(in_quotes(name) + " must be a list that is not empty");
+  std::vector<std::string> texts;
+  for (const bj::value& element : list.get_array()) {
+    if (!element.is_string())
+      refuse(in_quotes(std::string(name) + "[" + std::to_string(texts.size()) + "]") + " must be a string");
+    texts.emplace_back(element.get_string());
+  }
+  return texts;
+}
+
 std::optional<bool> lax_boolean(const bj::value& value) {
   if (value.is_bool()) return value.get_bool();
   if (value.is_number()) {
@@ -213,10 +242,10 @@ JsonBody read_json(Request& request, const Limits& limits) {
   request.body.clear();
   std::string_view text = body;
   if (text.empty())
-    return refuse(unprocessable({validation_error("missing", {"body"}, "Field required", nullptr)}));
+    return refused(unprocessable({validation_error("missing", {"body"}, "Field required", nullptr)}));
   if (!says_json(request)) {
     if (!is_plain_utf8(text))
-      return refuse(
+      return refused(
           detail_error(415, "Content-Type: expected application/json, multipart/form-data or an image"));
     return {bj::string(text), std::nullopt};
   }
@@ -227,15 +256,15 @@ JsonBody read_json(Request& request, const Limits& limits) {
     case JsonVerdict::well_formed:
       return {parse_checked(text, limits), std::nullopt};
     case JsonVerdict::too_deep:
-      return refuse(detail_error(
+      return refused(detail_error(
           400, "The body's JSON is nested deeper than " + std::to_string(bounds.depth) + " levels"));
     case JsonVerdict::too_many_values:
-      return refuse(detail_error(
+      return refused(detail_error(
           400, "The body's JSON has more than " + std::to_string(bounds.values) + " values and keys"));
     case JsonVerdict::malformed:
       break;
   }
-  if (!is_plain_utf8(text)) return refuse(detail_error(400, "There was an error parsing the body"));
+  if (!is_plain_utf8(text)) return refused(detail_error(400, "There was an error parsing the body"));
   JsonFault fault = find_json_fault(text, bounds.depth);
   // Python takes NaN, Infinity and halves of surrogate pairs for JSON; here they are errors.
   if (fault.message.empty()) fault = {"Expecting value", 0};
@@ -257,7 +286,7 @@ bj::array validate(const bj::value& body, std::span<const Field> fields) {
   for (const Field& field : fields) {
     const bj::value* value = body.get_object().if_contains(field.name);
     if (value == nullptr) {
-      if (field.required && !is_given(body.get_object(), field.unless))
+      if (field.required && given(body.get_object(), field.unless) == nullptr)
         errors.push_back(validation_error("missing", {"body", field.name}, "Field required", body));
     } else if (value->is_null() && field.nullable) {
       continue;

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "serve/http.h"
 #include "serve/options.h"
@@ -59,6 +61,17 @@ boost::json::object validation_error(std::string_view type, boost::json::array l
 
 /// 422 with {"detail": errors}.
 Response unprocessable(boost::json::array errors);
+
+/// A member that is there and not null, else null.
+const boost::json::value* given(const boost::json::object& body, std::string_view name);
+
+/// What routes that word their errors themselves read their bodies with. All throw Error{invalid_argument}.
+/// Reads the body, which must be an object, and gives it up, as read_json does.
+boost::json::object read_object(Request& request, const Limits& limits);
+/// The text that a member is; null when it is not given.
+const boost::json::string* given_text(const boost::json::object& body, std::string_view name);
+/// The texts of a list, which must have one.
+std::vector<std::string> read_texts(const boost::json::value& list, std::string_view name);
 
 /// A boolean as pydantic reads it from JSON or a form: true, 1, "yes", "on", ...; empty when it does not.
 std::optional<bool> lax_boolean(const boost::json::value& value);

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "mii/explain.h"
 #include "mii/image.h"
 #include "mii/matrix.h"
 #include "serve/http.h"
@@ -25,6 +26,11 @@ struct EncodedImage {
 struct Work {
   std::vector<EncodedImage> images;
   std::vector<std::string> texts;
+  /// Not 0: the images' rows are tokens of this stage, of so many values; see Model::encode_image_tokens.
+  size_t token_values = 0;
+  TokenStage stage = TokenStage::last;
+  /// Hears of each image before it is resized to the model's input. On workers, several at once.
+  std::function<void(size_t image, const Image& decoded)> observer;
   /// Rows in the order of images and texts. Runs on a worker thread.
   std::function<Response(Matrix image_vectors, Matrix text_vectors)> answer;
 };

@@ -41,10 +41,76 @@ TEST(FitHead, EveryKindTellsWellSeparatedLabelsApart) {
   const MadeUp made;
   const LabelledVectors data = made.data();
   const LabelTexts texts = made.texts();
-  for (const Kind kind : {Kind::logistic, Kind::knn, Kind::ss_text, Kind::lp_plus_plus})
+  for (const Kind kind : {Kind::logistic, Kind::knn, Kind::ss_text, Kind::lp_plus_plus, Kind::mlp})
     for (const bool with_texts : {false, true})
-      EXPECT_EQ(accuracy(fit(data, {.kind = kind, .with_texts = with_texts}, &texts), data), 1)
+      EXPECT_EQ(
+          accuracy(fit(data, {.kind = kind, .train_mlp = sums_of_labels, .with_texts = with_texts}, &texts),
+                   data),
+          1)
           << to_string(kind);
+}
+
+// The problem that a trainer is given.
+MlpProblem problem_of(const LabelledVectors& data, FitOptions options) {
+  MlpProblem given;
+  options.kind = Kind::mlp;
+  options.train_mlp = [&](const MlpProblem& problem) {
+    given = {problem.loss, problem.vectors.clone(), problem.targets.clone(), problem.weights.clone(),
+             problem.validate};
+    return sums_of_labels(problem);
+  };
+  const FittedHead head = fit(data, options);
+  EXPECT_EQ(head.parts().record.epoch, 2u);
+  EXPECT_EQ(head.parts().record.fit.rows, given.vectors.rows());
+  EXPECT_EQ(head.parts().record.validation.rows,
+            static_cast<uint64_t>(std::ranges::count(given.validate, 1)));
+  return given;
+}
+
+TEST(FitHead, LayersLearnFromPatientsOtherThanThoseThatTellWhenToStop) {
+  const LabelledVectors data = MadeUp().data();
+  const MlpProblem problem = problem_of(data, {});
+  EXPECT_EQ(problem.vectors.rows(), 96u);  // a fifth of the rows calibrates
+  EXPECT_EQ(std::ranges::count(problem.validate, 1), 18);
+  const auto patient_of = [&](size_t row) {
+    for (size_t i = 0; i < data.vectors.rows(); ++i)
+      if (std::ranges::equal(data.vectors.row(i), problem.vectors.row(row))) return data.groups[i];
+    return std::string();
+  };
+  std::set<std::string> learn, validate;
+  for (size_t row = 0; row < 96; ++row) (problem.validate[row] ? validate : learn).insert(patient_of(row));
+  EXPECT_EQ(learn.size() + validate.size(), 48u);  // none is in both
+  for (const float w : problem.weights.values()) EXPECT_EQ(w, 1);
+}
+
+TEST(FitHead, LayersAreGivenTheWeightsOfBalancedLabels) {
+  LabelledVectors data = MadeUp{.rows = 400, .labels = 2}.data();
+  std::vector<size_t> rows;
+  for (size_t i = 0; i < 400; ++i)
+    if (data.truth.holds(i, 0) || i % 20 < 4) rows.push_back(i);  // 200 of a, 40 of b
+  data = data.some_rows(rows);
+  for (const bool several : {false, true}) {
+    data.truth.several = several;
+    const MlpProblem problem = problem_of(data, {.balanced = true});
+    EXPECT_EQ(problem.loss, several ? MlpProblem::Loss::sigmoid : MlpProblem::Loss::softmax);
+    double a = 0, b = 0, n = 0;
+    for (size_t i = 0; i < problem.vectors.rows(); ++i) {
+      if (problem.validate[i] != 0) continue;
+      ++n;
+      a += problem.weights.row(i)[0] * problem.targets.row(i)[0];
+      b += problem.weights.row(i)[1] * problem.targets.row(i)[1];
+    }
+    EXPECT_NEAR(a, n / 2, 1e-4);
+    EXPECT_NEAR(b, n / 2, 1e-4);
+  }
+}
+
+TEST(FitHead, LayersForNumbersAreGivenTheNumbers) {
+  const LabelledVectors data = MadeUp().numbers();
+  const MlpProblem problem = problem_of(data, {.field = "age"});
+  EXPECT_EQ(problem.loss, MlpProblem::Loss::squared);
+  EXPECT_EQ(problem.targets.cols(), 1u);
+  for (const float value : problem.targets.values()) EXPECT_GT(value, 8);
 }
 
 TEST(FitHead, RegressionAnswersTheValueAndItsErrorInRowsThatWereHeldOut) {
@@ -194,6 +260,8 @@ TEST(FitHead, RefusesDataThatNoHeadCanBeFittedTo) {
   one_patient.truth = one_patient.truth.some_labels(std::vector<size_t>{0, 1});
   std::ranges::fill(one_patient.groups, "same");
   EXPECT_THAT(refusal(one_patient), HasSubstr("all images are of one patient"));
+  EXPECT_THAT(refusal(one_patient, {.kind = Kind::mlp, .train_mlp = sums_of_labels}),
+              HasSubstr("no patient can be held out, so that nothing tells when to stop"));
 }
 
 TEST(FitHead, RefusesASplitThatSharesPatientsUnlessTold) {

@@ -36,6 +36,7 @@ FittedHead some_head(Kind kind, Calibration::Kind calibration) {
   const FitOptions options{
       .kind = kind,
       .field = "finding",
+      .train_mlp = sums_of_labels,
       .with_texts = kind == Kind::knn,
       .calibration = calibration,
       .points = {PointRule::parse("sensitivity=0.9"), PointRule::parse("specificity=0.9")}};
@@ -55,7 +56,7 @@ std::string refusal(const std::vector<std::byte>& bytes) {
 
 TEST_F(HeadFile, ReadsBackWhatItWroteToTheLastBit) {
   const LabelledVectors data = MadeUp{.rows = 40}.data();
-  for (const Kind kind : {Kind::logistic, Kind::knn, Kind::ss_text, Kind::lp_plus_plus}) {
+  for (const Kind kind : {Kind::logistic, Kind::knn, Kind::ss_text, Kind::lp_plus_plus, Kind::mlp}) {
     for (const auto calibration : {Calibration::Kind::none, Calibration::Kind::temperature,
                                    Calibration::Kind::platt, Calibration::Kind::isotonic}) {
       const FittedHead head = some_head(kind, calibration);
@@ -79,21 +80,42 @@ TEST_F(HeadFile, HoldsACardThatAPersonCanRead) {
 }
 
 TEST_F(HeadFile, EveryTruncationIsRefused) {
-  const std::vector<std::byte> bytes = written(some_head(Kind::knn, Calibration::Kind::isotonic));
-  for (size_t n = 0; n < bytes.size(); n += n < 64 ? 1 : 101)
-    EXPECT_NE(refusal({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n)}), "accepted") << n;
+  for (const Kind kind : {Kind::knn, Kind::mlp}) {
+    const std::vector<std::byte> bytes = written(some_head(kind, Calibration::Kind::isotonic));
+    for (size_t n = 0; n < bytes.size(); n += n < 64 ? 1 : 101)
+      EXPECT_NE(refusal({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n)}), "accepted") << n;
+  }
+}
+
+// What is said of a file in which one text stands in place of another.
+std::string refusal_of(const std::vector<std::byte>& bytes, const std::string& from, const std::string& to) {
+  std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  EXPECT_EQ(from.size(), to.size());
+  text.replace(at, to.size(), to);
+  const auto span = std::as_bytes(std::span(text));
+  return refusal({span.begin(), span.end()});
+}
+
+TEST_F(HeadFile, LayersThatDoNotFitAreRefused) {
+  const std::vector<std::byte> bytes = written(some_head(Kind::mlp, Calibration::Kind::none));
+  const auto damaged = [&](const std::string& from, const std::string& to) {
+    return refusal_of(bytes, from, to);
+  };
+  EXPECT_THAT(damaged("[3,4]", "[4,3]"), HasSubstr("layer 2 takes 2 values, but the one before it gives 3"));
+  EXPECT_THAT(damaged("[3,9]", "[9,3]"), HasSubstr("layer 1 has a norm that does not fit its 9 values"));
+  EXPECT_THAT(damaged("\"layers.1\"", "\"loyers.1\""), HasSubstr("no matrix 'layers.1' of F32"));
+  EXPECT_THAT(damaged("\"layers.0.norm\"", "\"layers.0.nurm\""),
+              HasSubstr("no matrix 'layers.0.norm' of F32"));
+  EXPECT_THAT(damaged("\\\"norm\\\"", "\\\"nurm\\\""), HasSubstr("a layer's step 'nurm'"));
+  EXPECT_THAT(damaged("\\\"mlp\\\": {", "\\\"mpl\\\": {"), HasSubstr("without coefficients"));
 }
 
 TEST_F(HeadFile, DamagedNumbersAndTextsAreRefused) {
   std::vector<std::byte> bytes = written(some_head(Kind::logistic, Calibration::Kind::none));
   const auto damaged = [&](const std::string& from, const std::string& to) {
-    std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    const size_t at = text.find(from);
-    EXPECT_NE(at, std::string::npos) << from;
-    EXPECT_EQ(from.size(), to.size());
-    text.replace(at, to.size(), to);
-    const auto span = std::as_bytes(std::span(text));
-    return refusal({span.begin(), span.end()});
+    return refusal_of(bytes, from, to);
   };
   EXPECT_THAT(damaged("\\\"kind\\\": \\\"logistic", "\\\"kind\\\": \\\"logostic"),
               HasSubstr("kind of head 'logostic'"));

@@ -7,6 +7,7 @@
 
 #include "core/file.h"
 #include "mii/error.h"
+#include "pipeline/vector_reader.h"
 
 namespace mii::pipeline {
 namespace {
@@ -131,7 +132,7 @@ TEST_P(VectorFileTest, RefusesDamage) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, VectorFileTest, testing::Values("v.npy", "v.safetensors", "v.jsonl"),
-                         [](const auto& info) { return std::string(info.param).substr(2); });
+                         [](const auto& format) { return std::string(format.param).substr(2); });
 
 TEST(VectorState, ChangesWithTheFile) {
   const fs::path file = fs::temp_directory_path() / ("mii-vector-state-" + std::to_string(getpid()));

@@ -1,14 +1,19 @@
 #include <set>
 
 #include "collections.h"
+#include "search/audit.h"
 
 namespace mii::search {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::MatchesRegex;
+using testing::Not;
+using testing::UnorderedElementsAre;
 
 std::vector<std::string> kinds() {
   std::vector<std::string> kinds{"folder"};
@@ -37,6 +42,7 @@ class AnyCollection : public testing::TestWithParam<std::string> {
     collection_ = open_collection(name_, Access::write);
     return *collection_;
   }
+  std::unique_ptr<Collection> open_reader() const { return open_collection(name_); }
   // Those that this kind has; makes the index that one of them needs.
   std::vector<Stage> stages() {
     auto* postgres = dynamic_cast<PostgresCollection*>(collection_.get());
@@ -380,6 +386,69 @@ TEST_P(AnyCollection, PagesGoThroughAllItemsInTheOrderOfIds) {
   for (std::vector<Item> page = collection.page("", 3); !page.empty(); page = collection.page(ids.back(), 3))
     for (const Item& one : page) ids.push_back(one.id);
   EXPECT_THAT(ids, ElementsAre("B", "a", "b", "ä"));
+}
+
+TEST_P(AnyCollection, RebuildSwapsToVectorsOfAnotherModelAtOnce) {
+  create();
+  Collection& collection = open();
+  fill(collection, clustered_vectors(100, kDim, 15));
+  const auto reader = open_reader();
+  const uint64_t before = reader->info().version;
+  const Matrix other_vectors = clustered_vectors(100, 2 * kDim, 16);
+  {
+    const auto abandoned = collection.rebuild();
+    abandoned->add(collection.page("", 10), clustered_vectors(10, 2 * kDim, 17), identity("new"));
+    EXPECT_THAT(error_of([&] {
+                  abandoned->add(collection.page("000009", 1), clustered_vectors(1, kDim, 18),
+                                 identity("new"));
+                }),
+                HasSubstr("values"));
+    EXPECT_THAT(error_of([&] { abandoned->finish(); }), HasSubstr("10 of 100 vectors"));
+  }
+  const auto rebuild = collection.rebuild();
+  std::vector<Item> items = collection.page("", 1000);
+  set_attribute(items[7], "new column", "x");
+  rebuild->add(std::span(items).first(60), rows_of(other_vectors, 0, 60), identity("new"));
+  rebuild->add(std::span(items).subspan(60), rows_of(other_vectors, 60, 40), identity("new"));
+  EXPECT_EQ(reader->info().identity, identity());
+  EXPECT_EQ(reader->info().version, before);
+  EXPECT_THAT(reader->info().columns, Not(Contains("new column")));
+  rebuild->finish();
+  EXPECT_EQ(reader->info().identity, identity("new"));
+  EXPECT_EQ(reader->info().dim, 2 * kDim);
+  EXPECT_EQ(reader->info().items, size_t{100});
+  EXPECT_EQ(reader->info().removed, size_t{0});
+  EXPECT_GT(reader->info().version, before);
+  EXPECT_FALSE(reader->typical());
+  const Hit hit = reader->search(row_of(other_vectors, 7), {.k = 1})[0].hits[0];
+  EXPECT_EQ(hit.item, items[7]);
+  EXPECT_THAT(error_of([&] { reader->search(row_of(other_vectors, 7), {.version = before}); }),
+              HasSubstr("is not kept"));
+  EXPECT_THAT(reader->verify(), IsEmpty());
+  collection.remove(std::vector{name_of(7)});
+  EXPECT_EQ(reader->info().items, size_t{99});
+}
+
+TEST_P(AnyCollection, TheAuditTableSaysWhoAskedWhatAndWasGivenWhichIds) {
+  create();
+  const Matrix vectors = clustered_vectors(3, kDim, 1);
+  open().add(std::vector{item("a\"b"), item("c"), item("d")}, vectors, identity());
+  const SearchOptions options{.k = 2, .filter = parse_filter("id != 'd'")};
+  const auto reader = open_reader();
+  const Answer answer = reader->search(row_of(vectors, 0), options).front();
+  EXPECT_THAT(reader->recorded(), IsEmpty());
+  reader->record(audit_entry("O'Hara", vectors.row(0), options, answer));
+  open().compact();
+  open().record(audit_entry("", vectors.row(0), {}, answer));
+  const std::vector<AuditEntry> entries = reader->recorded();
+  ASSERT_EQ(entries.size(), size_t{2});
+  EXPECT_EQ(entries[0].caller, "O'Hara");
+  EXPECT_EQ(entries[0].query.size(), size_t{64});
+  EXPECT_EQ(entries[0].query, entries[1].query);
+  EXPECT_EQ(entries[0].filter, "\"id\" != 'd'");
+  EXPECT_EQ(entries[0].version, uint64_t{1});
+  EXPECT_THAT(entries[0].ids, UnorderedElementsAre("a\"b", "c"));
+  EXPECT_THAT(entries[0].time, MatchesRegex("20..-..-..T..:..:..Z"));
 }
 
 }  // namespace

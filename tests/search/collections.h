@@ -46,11 +46,12 @@ inline std::vector<std::string> ids_of(const Answer& answer) {
   return ids;
 }
 
-inline Matrix row_of(const Matrix& matrix, size_t row) {
-  Matrix one(1, matrix.cols());
-  std::ranges::copy(matrix.row(row), one.row(0).begin());
-  return one;
+inline Matrix rows_of(const Matrix& matrix, size_t first, size_t count) {
+  Matrix rows(count, matrix.cols());
+  for (size_t i = 0; i < count; ++i) std::ranges::copy(matrix.row(first + i), rows.row(i).begin());
+  return rows;
 }
+inline Matrix row_of(const Matrix& matrix, size_t row) { return rows_of(matrix, row, 1); }
 
 inline std::string name_of(size_t n) {
   const std::string digits = std::to_string(n);

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "mii/error.h"
-#include "search/audit.h"
 #include "search/duplicates.h"
 #include "search/folder_collection.h"
 #include "search/query.h"
@@ -173,27 +172,6 @@ TEST_F(InFolder, DuplicatesAreGroupsOfItemsThatReachEachOther) {
   EXPECT_NEAR(groups[0].members[0].similarity, std::cos(step), 1e-6);
   EXPECT_EQ(groups[1].members.size(), size_t{2});
   EXPECT_EQ(groups[2].members.size(), size_t{40});
-}
-
-TEST_F(InFolder, TheAuditTableSaysWhoAskedWhatAndWasGivenWhichIds) {
-  FolderCollection collection(folder_, FolderCollection::Access::write);
-  const Matrix vectors = clustered_vectors(3, 8, 1);
-  collection.add(std::vector<Item>{{.id = "a\"b"}, {.id = "c"}, {.id = "d"}}, vectors, {});
-  const SearchOptions options{.k = 2, .filter = parse_filter("id != 'd'")};
-  const Answer answer = collection.search(query_of(vectors, {}), options).front();
-  AuditLog log(folder_);
-  log.add(audit_entry("O'Hara", vectors.row(0), options, answer));
-  collection.compact();
-  AuditLog(folder_).add(audit_entry("", vectors.row(0), {}, answer));
-  const auto entries = AuditLog(folder_).entries();
-  ASSERT_EQ(entries.size(), size_t{2});
-  EXPECT_EQ(entries[0].caller, "O'Hara");
-  EXPECT_EQ(entries[0].query.size(), size_t{64});
-  EXPECT_EQ(entries[0].query, entries[1].query);
-  EXPECT_EQ(entries[0].filter, "\"id\" != 'd'");
-  EXPECT_EQ(entries[0].version, uint64_t{1});
-  EXPECT_THAT(entries[0].ids, testing::UnorderedElementsAre("a\"b", "c"));
-  EXPECT_THAT(entries[0].time, testing::MatchesRegex("20..-..-..T..:..:..Z"));
 }
 
 }  // namespace

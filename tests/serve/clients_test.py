@@ -1,16 +1,18 @@
-"""Clients that people have, unchanged: requests with base64.encodebytes, the openai package, curl's forms, and
-schemathesis against /openapi.json. usage: clients_test.py MII"""
+"""Clients that people have, unchanged: requests with base64.encodebytes, the openai and cohere packages, curl's forms,
+and schemathesis against /openapi.json. usage: clients_test.py MII"""
 import base64
 import json
 import math
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import unittest
 
 try:
+    import cohere
     import openai
     import requests
 except ImportError as error:
@@ -67,6 +69,13 @@ class Clients(unittest.TestCase):
         self.assertGreater(answer.usage.prompt_tokens, 4)
         as_numbers = client.embeddings.create(model="medimageinsight", input="X-Ray", encoding_format="float")
         self.assertEqual(as_numbers.data[0].embedding, expected["text_embeddings"][0])
+        signs = client.embeddings.create(model="medimageinsight", input="X-Ray", encoding_format="ubinary")
+        self.assertEqual("".join(f"{int(byte):08b}" for byte in signs.data[0].embedding)[:len(as_numbers.data[0].embedding)],
+                         "".join("1" if x > 0 else "0" for x in as_numbers.data[0].embedding))
+        shorter = client.embeddings.create(model="medimageinsight", input="X-Ray", dimensions=16).data[0].embedding
+        norm = math.sqrt(sum(x * x for x in as_numbers.data[0].embedding[:16]))
+        for x, y in zip(shorter, as_numbers.data[0].embedding[:16], strict=True):
+            self.assertAlmostEqual(x, y / norm, delta=2**-24)  # half a float32's step below 1
         picture = "data:image/png;base64," + base64.b64encode((DATA / "rgb.png").read_bytes()).decode()
         answer = client.embeddings.create(model="medimageinsight", input=[picture], extra_body={"modality": "image"})
         expected = requests.post(self.service.url + "/encode", json={"images": [picture]}).json()
@@ -77,6 +86,46 @@ class Clients(unittest.TestCase):
         with self.assertRaises(openai.BadRequestError):
             client.embeddings.create(model="medimageinsight", input=["http://127.0.0.1:1/x.png"],
                                      extra_body={"modality": "image"})
+
+    def test_cohere(self):
+        client = cohere.ClientV2(api_key="none", base_url=self.service.url + "/providers/microsoft")
+        texts = ["X-Ray", "Ultrasound"]
+        answer = client.embed(model="medimageinsight", texts=texts, input_type="search_document",
+                              embedding_types=["float", "base64", "int8", "uint8", "binary", "ubinary"])
+        expected = requests.post(self.service.url + "/encode", json={"texts": texts}).json()["text_embeddings"]
+        vectors = answer.embeddings
+        self.assertEqual(answer.texts, texts)
+        self.assertEqual(vectors.float_, expected)
+        for i, vector in enumerate(expected):
+            raw = base64.b64decode(vectors.base64[i])
+            self.assertEqual(list(struct.unpack(f"<{len(vector)}f", raw)), vector)
+            bits = "".join(f"{byte:08b}" for byte in vectors.ubinary[i])
+            self.assertEqual(bits[:len(vector)], "".join("1" if x > 0 else "0" for x in vector))
+            self.assertEqual(vectors.binary[i], [byte - 128 for byte in vectors.ubinary[i]])
+            self.assertEqual(vectors.uint8[i], [x + 128 for x in vectors.int8[i]])
+            for integer, x in zip(vectors.int8[i], vector):
+                # Half a step of rounding, and a float32's own.
+                self.assertAlmostEqual(integer, x * 127 / max(map(abs, vector)), delta=0.5 + 127 * 2**-22)
+        png = "data:image/png;base64," + base64.b64encode((DATA / "rgb.png").read_bytes()).decode()
+        answer = client.embed(model="medimageinsight", images=[png], input_type="image", embedding_types=["float"])
+        expected = requests.post(self.service.url + "/encode", json={"images": [png]}).json()["image_embeddings"]
+        self.assertEqual(answer.embeddings.float_, expected)
+        with self.assertRaises(cohere.NotFoundError):
+            client.embed(model="other", texts=texts, input_type="classification", embedding_types=["float"])
+        with self.assertRaises(cohere.BadRequestError):
+            client.embed(model="medimageinsight", texts=texts, images=[png], input_type="classification",
+                         embedding_types=["float"])
+
+    def test_cohere_takes_dicom_and_nifti(self):
+        seeds = pathlib.Path(__file__).resolve().parents[2] / "fuzz" / "seeds"
+        client = cohere.ClientV2(api_key="none", base_url=self.service.url + "/providers/microsoft")
+        for path, media_type in [(seeds / "fuzz_dicom" / "explicit-little.dcm", "application/dicom"),
+                                 (seeds / "fuzz_nifti" / "int16.nii.gz", "application/gzip")]:
+            data = base64.b64encode(path.read_bytes()).decode()
+            answer = client.embed(model="medimageinsight", images=[f"data:{media_type};base64,{data}"],
+                                  input_type="image", embedding_types=["float"])
+            expected = requests.post(self.service.url + "/encode", json={"images": [data]}).json()
+            self.assertEqual(answer.embeddings.float_, expected["image_embeddings"], path.name)
 
     def test_forms_of_curl(self):
         expected = requests.post(self.service.url + "/predict", json={
@@ -108,7 +157,7 @@ class Clients(unittest.TestCase):
         folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, folder)
         run = subprocess.run([tool, "run", self.service.url + "/openapi.json", "--max-examples", "25", "--exclude-checks",
-                              "positive_data_acceptance", "--seed", "1",
+                              "positive_data_acceptance", "--request-timeout", "60", "--seed", "1",
                               "--generation-database", "none", "--no-color"], capture_output=True, text=True, timeout=500, cwd=folder)
         self.assertEqual(run.returncode, 0, run.stdout[-6000:] + run.stderr[-2000:])
         self.assertEqual(requests.get(self.service.url + "/health").status_code, 200)

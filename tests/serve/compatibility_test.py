@@ -56,7 +56,7 @@ def bodies():
         yield "/encode", "POST", {"Content-Type": kind}, valid
     yield "/encode", "POST", {}, valid
     for method in ("GET", "PUT", "DELETE", "PATCH", "OPTIONS", "POST"):
-        for path in ("/predict", "/encode", "/health", "/nothing", "/", "/Predict", "//health", "/predict/x"):
+        for path in ("/predict", "/encode", "/health", "/nothing", "/Predict", "//health", "/predict/x"):
             if method != "POST" or path not in ("/predict", "/encode"):
                 yield path, method, {}, ""
     for path in ("/health/", "/predict/", "/encode/?a=1", "/nothing/"):

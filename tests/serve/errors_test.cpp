@@ -21,8 +21,8 @@ struct ErrorCase {
 };
 
 std::vector<ErrorCase> error_cases() {
-  const std::string text =
-      R"({"model":"medimageinsight","input":"a","images":[")" + pnm_base64(1, 1) + R"("],"labels":["a"]})";
+  const std::string text = R"({"model":"medimageinsight","input":"a","images":["data:image/x;base64,)" +
+                           pnm_base64(1, 1) + R"("],"labels":["a"]})";
   const auto post = [](const ServeOptions& options, const std::string& body,
                        const std::string& headers = {}) {
     return [=](const std::string& path) {
@@ -114,11 +114,19 @@ bool is_detail_error(const std::string& body) {
   return detail != nullptr && detail->is_string() && value.as_object().size() == 1;
 }
 
+bool is_cohere_error(const std::string& body) {
+  const auto value = boost::json::parse(body);
+  return value.as_object().contains("message") && value.as_object().size() == 1;
+}
+
 TEST(ServeErrors, AreInTheWordsOfTheApiWhereverTheyArise) {
   for (const ErrorCase& wrong : error_cases()) {
     const Reply openai = wrong.provoke("/v1/embeddings");
     EXPECT_EQ(openai.status, wrong.status) << wrong.name;
     EXPECT_TRUE(is_openai_error(openai.body)) << wrong.name << ": " << openai.body;
+    const Reply cohere = wrong.provoke("/providers/microsoft/v2/embed");
+    EXPECT_EQ(cohere.status, wrong.status) << wrong.name;
+    EXPECT_TRUE(is_cohere_error(cohere.body)) << wrong.name << ": " << cohere.body;
     const Reply detail = wrong.provoke("/predict");
     EXPECT_EQ(detail.status, wrong.status) << wrong.name;
     EXPECT_TRUE(is_detail_error(detail.body)) << wrong.name << ": " << detail.body;

@@ -21,9 +21,11 @@ struct FakeState {
   bool preparing_blocked = false;     // guarded by mutex: the same for prepare(), which runs on a worker
   bool counting_blocked = false;      // guarded by mutex: and for count_tokens(), which parsing calls
   bool digest_blocked = false;        // guarded by mutex: and for identity()
+  bool gradients_blocked = false;     // guarded by mutex: and for gradient_maps(), which writing calls
   std::vector<size_t> image_batches;  // guarded by mutex
   std::vector<size_t> text_batches;   // guarded by mutex
   std::atomic<bool> failing = false;
+  std::atomic<bool> one_token = false;         // the model's last stage says nothing of where
   std::atomic<bool> counting_failing = false;  // count_tokens() throws, as a defect in a handler would
 
   void block(bool on) {
@@ -44,6 +46,11 @@ struct FakeState {
   void block_digest(bool on) {
     const std::lock_guard lock(mutex);
     digest_blocked = on;
+    changed.notify_all();
+  }
+  void block_gradients(bool on) {
+    const std::lock_guard lock(mutex);
+    gradients_blocked = on;
     changed.notify_all();
   }
   void wait_while(const bool& is_blocked) {
@@ -86,6 +93,43 @@ class FakeModel final : public Model {
       rows.row(i)[1] = static_cast<float>(images[i].height());
     }
     return rows;
+  }
+  // Four tokens of one value, 1 to 4 times the width, then the vector.
+  Matrix encode_image_tokens(std::span<const Image> images, TokenStage stage) const override {
+    const Matrix vectors = encode_images(images);
+    Matrix rows(images.size(), token_values(stage));
+    for (size_t i = 0; i < images.size(); ++i) {
+      for (size_t t = 0; t < 4; ++t) rows.row(i)[t] = static_cast<float>((t + 1) * images[i].width());
+      std::ranges::copy(vectors.row(i), rows.row(i).begin() + 4);
+    }
+    return rows;
+  }
+  size_t token_values(TokenStage) const override {
+    if (state_->one_token) throw Error(ErrorCode::unsupported, "one token");
+    return 4 + info_.embedding_dim;
+  }
+  // A token's part of a score is its value times the direction's first.
+  Splitter splitter(const Matrix& directions) const override {
+    auto first = std::make_shared<std::vector<float>>();
+    for (size_t k = 0; k < directions.rows(); ++k) first->push_back(directions.row(k)[0]);
+    return [first](std::span<const float> row) {
+      TokenMaps maps{.rows = 2, .cols = 2, .maps = Matrix(first->size(), 4)};
+      for (size_t k = 0; k < first->size(); ++k) {
+        for (size_t t = 0; t < 4; ++t) maps.maps.row(k)[t] = row[t] * (*first)[k];
+        maps.constants.push_back(0);
+        maps.scores.push_back(10 * double{row[0]} * (*first)[k]);
+      }
+      return maps;
+    };
+  }
+  // Of one row and as many columns as tokens: twice what the splitter says.
+  TokenMaps gradient_maps(std::span<const float> row, const Matrix& directions) const override {
+    state_->wait_while(state_->gradients_blocked);
+    TokenMaps maps = splitter(directions)(row);
+    for (float& v : maps.maps.values()) v *= 2;
+    maps.rows = 1;
+    maps.cols = 4;
+    return maps;
   }
   Matrix encode_texts(std::span<const std::string> texts) const override {
     wait(state_->text_batches, texts.size());

@@ -8,7 +8,9 @@
 
 #include "fake_model.h"
 #include "core/base64.h"
+#include "mii/error.h"
 #include "serve/body_reader.h"
+#include "serve/cohere_api.h"
 #include "serve/openai_api.h"
 #include "serve/reference_api.h"
 #include "serve/score_api.h"
@@ -82,6 +84,7 @@ std::vector<Body> hostile_bodies() {
   const std::string nested = std::string(1, ',').append(30, '[').append(30, ']');
   const std::string long_key = std::string(",\"").append(4000, 'k').append("\":0");
   const std::string long_text = std::string(",\"").append(100'000, 'A').append("\"");
+  const std::string longest_text = std::string(",\"").append(Limits().text_bytes, 'A').append("\"");
   return {{"zeros", kJson, repeated("[0", ",0", "]")},
           {"zeros for images", kJson, repeated("{\"images\":[0", ",0", "]}")},
           {"empty strings", kJson, repeated("{\"images\":[],\"labels\":[\"\"", ",\"\"", "]}")},
@@ -111,7 +114,22 @@ std::vector<Body> hostile_bodies() {
           {"boundaries without end", kForm, repeated("", "--B\r\n", "")},
           {"prompts", kJson, prompts(1024 / 32, std::string(2000, 'a'))},
           {"many prompts", kJson, prompts(1024 / 32, std::string(450, 'a'))},
+          {"texts of the longest", kJson,
+           repeated(R"({"model":"medimageinsight","texts":["")", longest_text, "]}")},
+          {"a long data URI", kJson,
+           repeated(R"({"model":"medimageinsight","images":["data:image/png;base64,)", "A", "\"]}")},
           {"an image", "image/png", repeated("", "A", "")}};
+}
+
+using Handler = Outcome (*)(Request&, const ApiContext&);
+
+// A refusal that is thrown becomes an answer, as in the service.
+Outcome answer(Handler handler, Request& request, const ApiContext& context) {
+  try {
+    return handler(request, context);
+  } catch (const Error& error) {
+    return detail_error(400, error.what());
+  }
 }
 
 TEST(ServeMemory, ABodyTakesThreeTimesItsBytesAtMost) {
@@ -120,9 +138,11 @@ TEST(ServeMemory, ABodyTakesThreeTimesItsBytesAtMost) {
   const std::string name = "medimageinsight";
   HeadCache heads;
   const labels::Catalogue catalogue = labels::Catalogue::built_in();
-  using Handler = Outcome (*)(Request&, const ApiContext&);
-  const std::pair<const char*, Handler> handlers[] = {
-      {"predict", predict}, {"encode", encode}, {"embeddings", embeddings}, {"score", score}};
+  const std::pair<const char*, Handler> handlers[] = {{"predict", predict},
+                                                      {"encode", encode},
+                                                      {"embeddings", embeddings},
+                                                      {"score", score},
+                                                      {"embed", embed}};
   for (const Body& body : hostile_bodies())
     for (const auto& [route, handler] : handlers) {
       const size_t before = peak_bytes = live_bytes.load();
@@ -132,7 +152,7 @@ TEST(ServeMemory, ABodyTakesThreeTimesItsBytesAtMost) {
       for (size_t at = 0; at < body.text.size(); at += kPiece)
         reader.take(std::string_view(body.text).substr(at, kPiece));
       reader.finish(request);
-      const Outcome outcome = handler(request, {model, limits, name, heads, catalogue});
+      const Outcome outcome = answer(handler, request, {model, limits, name, heads, catalogue});
       EXPECT_LE(peak_bytes - before, 3 * body.text.size() + kConstantBytes) << body.name << " on " << route;
       const auto* response = std::get_if<Response>(&outcome);
       if (response != nullptr) {

@@ -12,6 +12,8 @@
 #include "serve/multipart.h"
 #include "serve/request_id.h"
 #include "serve/validation.h"
+#include "serve/turns.h"
+#include "serve/vector_forms.h"
 
 namespace mii::serve {
 namespace {
@@ -230,6 +232,43 @@ TEST_F(KeysFile, LetsAKeyWriteWhereItsLineSaysSo) {
   for (const char* writes : {" scope=write", "  -  scope=write", " scope=write of the robot # 2026"})
     EXPECT_TRUE(may_write(writes)) << writes;
   EXPECT_THROW(Keys::read(write(secret + " scope=wirte\n")), Error);
+}
+
+// numpy.packbits(numpy.array(values) > 0) gives 0b10100011, 0b01100000.
+TEST(VectorForms, SignsArePackedAsNumpyPacksBits) {
+  const float values[] = {1, -1, 0.5f, 0, -0.0f, -3, 1e-30f, 2, -1, 4, 4};
+  EXPECT_EQ(packed_signs(values), (std::vector<uint8_t>{0b10100011, 0b01100000}));
+  JsonWriter json(JsonWriter::Style::compact);
+  write_vector(json, values, VectorForm::binary);
+  EXPECT_EQ(json.finish(), "[35,-32]");
+}
+
+TEST(VectorForms, IntegersAreScaledByTheLargestMagnitude) {
+  const float values[] = {0.02f, -0.04f, 0, 0.0001f};
+  EXPECT_EQ(scaled_to_int8(values), (std::vector<int8_t>{64, -127, 0, 0}));
+  EXPECT_EQ(scaled_to_int8(std::vector<float>{0, 0}), (std::vector<int8_t>{0, 0}));
+}
+
+TEST(VectorForms, AShortenedVectorHasLengthOne) {
+  Matrix rows(2, 3);
+  std::ranges::copy(std::vector<float>{3, 4, 12, 0, 0, 1}, rows.values().begin());
+  const Matrix shorter = shortened(std::move(rows), 2);
+  EXPECT_THAT(shorter.row(0), testing::ElementsAre(0.6f, 0.8f));
+  EXPECT_THAT(shorter.row(1), testing::ElementsAre(0, 0));
+}
+
+TEST(Turns, AreTakenUpToTheMostAndGivenBack) {
+  const Turns turns(2);
+  std::shared_ptr<void> first = turns.take();
+  std::shared_ptr<void> copy = first;
+  const std::shared_ptr<void> second = turns.take();
+  EXPECT_TRUE(first && second);
+  EXPECT_FALSE(turns.take());
+  first.reset();
+  EXPECT_FALSE(turns.take()) << "a copy has it";
+  copy.reset();
+  EXPECT_TRUE(turns.take());
+  EXPECT_EQ(turns_are_taken("x").status, 429);
 }
 
 }  // namespace

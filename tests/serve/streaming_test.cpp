@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/json.hpp>
+
 #include "running_server.h"
 #include "serve/http.h"
 
@@ -60,6 +62,23 @@ TEST_F(Streaming, LongAnswersComeInPiecesAndShortOnesWhole) {
     EXPECT_EQ(reply.header("Content-Length").empty(), texts != 1);
     EXPECT_TRUE(reply.whole);
     EXPECT_TRUE(reply.body == expected(texts)) << texts;
+  }
+}
+
+TEST_F(Streaming, TextsAndFormsOfCohereComeInPiecesToo) {
+  const auto server = start(options());
+  Client client(server->port());
+  constexpr size_t kTexts = 20;
+  std::string body = texts_body(kTexts);
+  body.insert(1, R"("model":"medimageinsight","embedding_types":["int8","float","ubinary"],)");
+  const Reply reply = client.post("/providers/microsoft/v2/embed", body);
+  EXPECT_EQ(reply.header("Transfer-Encoding"), "chunked");
+  const auto answer = boost::json::parse(reply.body);
+  EXPECT_EQ(answer.at("texts").as_array().size(), kTexts);
+  for (const auto& [form, values] : {std::pair("int8", kDim), {"float", kDim}, {"ubinary", kDim / 8}}) {
+    const auto& rows = answer.at("embeddings").at(form).as_array();
+    EXPECT_EQ(rows.size(), kTexts) << form;
+    for (const auto& row : rows) EXPECT_EQ(row.as_array().size(), values) << form;
   }
 }
 
