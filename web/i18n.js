@@ -1,0 +1,58 @@
+// The page's words. What a language lacks is said in English.
+const WORDS = {
+  en: {
+    skip: "Skip to the content", views: "Views", print: "Print sheet", theme: "Light or dark", language: "Language", notice: "For research. Not a medical device.", api: "API",
+    keyTitle: "This service asks for a key", keyLabel: "Key", keyHint: "It is kept in this page's memory only.", ok: "OK", dismiss: "Dismiss", here: "Service ready", away: "The service does not answer", loading: "The model is being loaded",
+    read: "Read & ask", compare: "Compare", search: "Search", judge: "Judge", dropTitle: "Drop images here", dropText: "DICOM files and series, NIfTI, JPEG, PNG, TIFF, WebP: files or whole folders.",
+    local: "Images go to this service and nowhere else.", openFiles: "Open files", openFolder: "Open a folder", reading: "Reading", computing: "Computing", tooMany: "Only the first {0} images are shown.",
+    tooLarge: "{0} is larger than the {1} MB that are taken.", emptyFile: "{0} is empty.", moreRefused: "{0} more files were refused.", asService: "as the service does", byHand: "by hand", axial: "axial", coronal: "coronal", sagittal: "sagittal",
+    invert: "Invert", reset: "Reset", slice: "Slice", plane: "Plane", window: "Window", image: "Image", keys: "Drag: window. Shift-drag: move. Wheel or ↑ ↓: slices. + −: zoom. B D W N: centre and width. I: invert. R: reset.",
+    labels: "Labels, one a line", labelsHint: "Pneumonia", catalogue: "chest, Lunge, poumon", fromCatalogue: "From the catalogue, in any language", head: "Fitted head", noHead: "none: score the labels", templates: "Templates, one a line (optional)",
+    severalLabels: "Several labels may be true", ask: "Ask", cancel: "Cancel", askTitle: "What does the image show?", needLabels: "There are no labels to ask for.", mapHint: "Choose a label to see where its score comes from: red speaks for it, blue against it.", twoMaps: "Two maps side by side", map: "Map:", copyAs: "Copy as",
+    file: "file", provenance: "How the image was made", modelSaw: "What the model saw", modelSawText: "The image after its values became grey and after the resize: every score comes from these pixels.",
+    needTwo: "Open two images to compare them", left: "Left", right: "Right", cosine: "Compute the cosine", cosineHint: "Cosine of the two images as seen: 1 is the same direction. It is no probability.",
+    none: "none", noImage: "no image", searchTitle: "Find similar images", collection: "Collection", likeImage: "Like this image", likeText: "Like this text", filter: "Filter", vote: "Hits vote for", howMany: "Hits", moreLike: "More like", lessLike: "Less like",
+    needQuestion: "Choose an image or write a text.", refined: "Refined by {0} for, {1} against", forget: "Forget them", votes: "Votes", searched: "{0} items searched, version {1}", patient: "Patient", noPatient: "Patient not named", noHits: "No hits.",
+    askedOne: "{0} labels, one of them true", askedSeveral: "{0} labels, each by itself", askedHead: "Head {0}", operatingPoint: "Operating point", label: "Label", threshold: "Threshold", sensitivity: "Sensitivity", specificity: "Specificity",
+    positive: "positive", negative: "negative", pointsHint: "Of the patients held out when the head was fitted, with 95 % intervals. Between two points: what these two bound.", neighbours: "Neighbours", findNeighbours: "Find neighbours",
+    judgeHint: "Open a file that mii eval --json wrote. It stays in this browser.", openResults: "Open results", noJson: "{0} is no JSON of mii eval.",
+  },
+  de: {
+    skip: "Zum Inhalt", views: "Ansichten", print: "Blatt drucken", theme: "Hell oder dunkel", language: "Sprache", notice: "Nur für die Forschung. Kein Medizinprodukt.", api: "API",
+    keyTitle: "Dieser Dienst verlangt einen Schlüssel", keyLabel: "Schlüssel", keyHint: "Er bleibt nur im Speicher dieser Seite.", ok: "OK", dismiss: "Schließen", here: "Dienst bereit", away: "Der Dienst antwortet nicht", loading: "Das Modell wird geladen",
+    read: "Lesen & fragen", compare: "Vergleichen", search: "Suchen", judge: "Beurteilen", dropTitle: "Bilder hier ablegen", dropText: "DICOM-Dateien und -Serien, NIfTI, JPEG, PNG, TIFF, WebP: Dateien oder ganze Ordner.",
+    local: "Bilder gehen an diesen Dienst und sonst nirgendwohin.", openFiles: "Dateien öffnen", openFolder: "Ordner öffnen", reading: "Wird gelesen", computing: "Wird berechnet", tooMany: "Nur die ersten {0} Bilder werden gezeigt.",
+    tooLarge: "{0} ist größer als die erlaubten {1} MB.", emptyFile: "{0} ist leer.", moreRefused: "{0} weitere Dateien wurden abgelehnt.", asService: "wie der Dienst", byHand: "von Hand", axial: "axial", coronal: "koronal", sagittal: "sagittal",
+    invert: "Invertieren", reset: "Zurücksetzen", slice: "Schicht", plane: "Ebene", window: "Fenster", image: "Bild", keys: "Ziehen: Fenster. Umschalt-Ziehen: verschieben. Rad oder ↑ ↓: Schichten. + −: Zoom. B D W N: Mitte und Breite. I: invertieren. R: zurücksetzen.",
+    labels: "Begriffe, einer je Zeile", labelsHint: "Pneumonie", catalogue: "Lunge, chest, poumon", fromCatalogue: "Aus dem Katalog, in jeder Sprache", head: "Angepasster Kopf", noHead: "keiner: Begriffe bewerten", templates: "Vorlagen, eine je Zeile (freiwillig)",
+    severalLabels: "Mehrere Begriffe können zutreffen", ask: "Fragen", cancel: "Abbrechen", askTitle: "Was zeigt das Bild?", needLabels: "Es sind keine Begriffe da.", mapHint: "Einen Begriff wählen, um zu sehen, woher sein Wert kommt: Rot spricht dafür, Blau dagegen.", twoMaps: "Zwei Karten nebeneinander", map: "Karte:", copyAs: "Kopieren als",
+    file: "Datei", provenance: "Wie das Bild entstand", modelSaw: "Was das Modell sah", modelSawText: "Das Bild nach der Abbildung auf Grau und nach der Größenänderung: Jeder Wert kommt aus diesen Pixeln.",
+    needTwo: "Zwei Bilder öffnen, um sie zu vergleichen", left: "Links", right: "Rechts", cosine: "Kosinus berechnen", cosineHint: "Kosinus der beiden Bilder, wie man sie sieht: 1 ist dieselbe Richtung. Er ist keine Wahrscheinlichkeit.",
+    none: "keine", noImage: "kein Bild", searchTitle: "Ähnliche Bilder finden", collection: "Sammlung", likeImage: "Wie dieses Bild", likeText: "Wie dieser Text", filter: "Filter", vote: "Treffer stimmen ab über", howMany: "Treffer", moreLike: "Mehr wie", lessLike: "Weniger wie",
+    needQuestion: "Ein Bild wählen oder einen Text schreiben.", refined: "Verfeinert: {0} dafür, {1} dagegen", forget: "Vergessen", votes: "Stimmen", searched: "{0} Einträge durchsucht, Version {1}", patient: "Patient", noPatient: "Patient nicht genannt", noHits: "Keine Treffer.",
+    askedOne: "{0} Begriffe, einer trifft zu", askedSeveral: "{0} Begriffe, jeder für sich", askedHead: "Kopf {0}", operatingPoint: "Arbeitspunkt", label: "Begriff", threshold: "Schwelle", sensitivity: "Sensitivität", specificity: "Spezifität",
+    positive: "positiv", negative: "negativ", pointsHint: "An den Patienten, die beim Anpassen zurückgehalten wurden, mit 95-%-Intervallen. Zwischen zwei Punkten: die Grenzen, die sie setzen.", neighbours: "Nachbarn", findNeighbours: "Nachbarn finden",
+    judgeHint: "Eine Datei öffnen, die mii eval --json geschrieben hat. Sie bleibt in diesem Browser.", openResults: "Ergebnisse öffnen", noJson: "{0} ist kein JSON von mii eval.",
+  },
+  zh: {
+    skip: "跳到内容", views: "视图", print: "打印", theme: "浅色或深色", language: "语言", notice: "仅供研究，不是医疗器械。", api: "API",
+    keyTitle: "此服务需要密钥", keyLabel: "密钥", keyHint: "密钥只保存在本页的内存中。", ok: "确定", dismiss: "关闭", here: "服务就绪", away: "服务没有响应", loading: "正在加载模型",
+    read: "阅片与提问", compare: "比较", search: "检索", judge: "评估", dropTitle: "将图像拖放到此处", dropText: "DICOM 文件与序列、NIfTI、JPEG、PNG、TIFF、WebP：文件或整个文件夹。",
+    local: "图像只发送到此服务，不会发送到其他地方。", openFiles: "打开文件", openFolder: "打开文件夹", reading: "正在读取", computing: "正在计算", tooMany: "只显示前 {0} 幅图像。",
+    tooLarge: "{0} 超过了 {1} MB 的上限。", emptyFile: "{0} 是空文件。", moreRefused: "另有 {0} 个文件被拒绝。", asService: "与服务相同", byHand: "手动", axial: "轴位", coronal: "冠状位", sagittal: "矢状位",
+    invert: "反相", reset: "重置", slice: "层", plane: "平面", window: "窗", image: "图像", keys: "拖动：调窗。Shift+拖动：移动。滚轮或 ↑ ↓：翻层。+ −：缩放。B D W N：窗位与窗宽。I：反相。R：重置。",
+    labels: "标签，每行一个", labelsHint: "肺炎", catalogue: "肺, chest, Lunge", fromCatalogue: "从目录中选择（任何语言）", head: "已训练的分类头", noHead: "无：对标签评分", templates: "模板，每行一个（可选）",
+    severalLabels: "可以有多个标签成立", ask: "提问", cancel: "取消", askTitle: "图像显示什么？", needLabels: "没有标签。", mapHint: "选择一个标签，查看其分数来自何处：红色支持，蓝色反对。", twoMaps: "并排显示两张图", map: "热图：", copyAs: "复制为",
+    file: "文件", provenance: "图像的生成方式", modelSaw: "模型看到的图像", modelSawText: "灰度映射和缩放之后的图像：所有分数都来自这些像素。",
+    needTwo: "打开两幅图像进行比较", left: "左", right: "右", cosine: "计算余弦", cosineHint: "两幅图像（如所见）的余弦：1 表示方向相同。它不是概率。",
+    none: "无", noImage: "无图像", searchTitle: "查找相似图像", collection: "集合", likeImage: "与此图像相似", likeText: "与此文本相似", filter: "筛选", vote: "按列投票", howMany: "结果数", moreLike: "更像", lessLike: "不像",
+    needQuestion: "请选择图像或输入文本。", refined: "已细化：{0} 个赞成，{1} 个反对", forget: "清除", votes: "投票", searched: "已检索 {0} 项，版本 {1}", patient: "患者", noPatient: "未注明患者", noHits: "没有结果。",
+    askedOne: "{0} 个标签，其中一个成立", askedSeveral: "{0} 个标签，各自独立", askedHead: "分类头 {0}", operatingPoint: "工作点", label: "标签", threshold: "阈值", sensitivity: "灵敏度", specificity: "特异度",
+    positive: "阳性", negative: "阴性", pointsHint: "来自训练分类头时留出的患者，附 95% 区间。两点之间：由这两点界定的范围。", neighbours: "相似图像", findNeighbours: "查找相似图像",
+    judgeHint: "打开 mii eval --json 写出的文件。文件只留在此浏览器中。", openResults: "打开结果", noJson: "{0} 不是 mii eval 的 JSON。",
+  },
+};
+let chosen = "en";
+export const language = () => chosen;
+export function setLanguage(wish) { chosen = WORDS[(wish ?? "en").slice(0, 2)] ? wish.slice(0, 2) : "en"; }
+export const t = (name, ...values) => (WORDS[chosen][name] ?? WORDS.en[name] ?? name).replace(/\{(\d)\}/g, (_, i) => values[i]);
