@@ -5,20 +5,26 @@ BENCH_ROWS ?= 100000
 JOBS ?= $(shell nproc)
 SOURCES = $(shell git ls-files '*.cpp' '*.h')
 
-.PHONY: all help build demo test bench bench-search asan tsan fuzz soak image format lint
+.PHONY: all help build demo test wheel bench bench-search bench-python bench-peers reference-numbers asan tsan fuzz soak image image-gpu cuda format lint
 all: build
 
 help:
 	@echo "make           build the program: build/release/mii"
 	@echo "make demo      classify and embed images"
 	@echo "make test      build and run the tests"
+	@echo "make wheel     build the Python wheel: build/wheels/*.whl"
 	@echo "make bench     measure; writes build/bench.json"
-	@echo "make bench-search  measure collections of BENCH_ROWS=$(BENCH_ROWS) vectors, and numpy, faiss-cpu and usearch beside them"
+	@echo "make bench-search  measure collections of BENCH_ROWS=$(BENCH_ROWS) vectors, and numpy, faiss-cpu and usearch beside them; pgvector beside 100000"
+	@echo "make bench-python  measure the Python package beside the program"
+	@echo "make bench-peers PEERS_TOWER=image.onnx PEERS_IMAGES=FOLDER  measure OpenVINO and ONNX Runtime beside PEERS_MODEL=$(PEERS_MODEL)"
+	@echo "make reference-numbers  record the public Python implementation's numbers again (PyTorch: gigabytes)"
 	@echo "make asan      the components' tests with AddressSanitizer and UBSan"
 	@echo "make tsan      the engine's and the service's tests with ThreadSanitizer"
 	@echo "make fuzz      each fuzz target, or FUZZ_TARGETS='fuzz_png ...', for FUZZ_SECONDS=$(FUZZ_SECONDS)"
 	@echo "make soak      the HTTP service under load and faults for some minutes"
 	@echo "make image     build the container image with buildah and try it"
+	@echo "make cuda      compile the CUDA backend alone, where nvcc is"
+	@echo "make image-gpu build the container image with the CUDA backend"
 	@echo "make format    format the sources"
 	@echo "make lint      check the format and run clang-tidy"
 
@@ -32,13 +38,52 @@ demo: build
 	scripts/demo.sh
 
 test:
-	@scripts/install-packages build test train
+	@scripts/install-packages build test train python
 	@scripts/fetch-docs-assets build/docs-assets
 	@scripts/serve-test-venv build/serve-venv
+	@scripts/fetch-axe build/axe.min.js
 	@scripts/postgres-test-venv build/postgres-venv
-	cmake --preset release -DMII_BUILD_TRAINER=ON
+	@scripts/onnx-test-venv build/onnx-venv
+	@scripts/python-venv build/python-venv
+	cmake --preset release -DMII_BUILD_TRAINER=ON -DMII_BUILD_PYTHON=$(PYTHON_CAN_BUILD)
 	cmake --build --preset release -j $(JOBS)
 	ctest --preset release -j $(JOBS)
+
+# The package is built where PyPI could be reached.
+PYTHON_CAN_BUILD = $$([ -d build/python-venv ] && echo ON || echo OFF)
+wheel:
+	@scripts/install-packages build python
+	@scripts/fetch-docs-assets build/docs-assets
+	@scripts/python-venv build/python-venv
+	@[ -d build/python-venv ] || { echo "wheel: PyPI, from which nanobind comes, cannot be reached" >&2; exit 1; }
+	cmake --preset release -DMII_BUILD_PYTHON=ON
+	cmake --build --preset release -j $(JOBS) --target _core _core_stub mii-cli
+	scripts/build-wheel build/release build/wheels
+
+# REFERENCE: a clone of github.com/visual-layer/MedImageInsight; made where it is missing.
+REFERENCE ?= build/reference
+build/reference-venv:
+	@[ -d $(REFERENCE) ] || git clone --depth 1 https://github.com/visual-layer/MedImageInsight $(REFERENCE)
+	python3 -m venv $@ && $@/bin/pip install -q torch torchvision timm transformers==4.46.2 ftfy==6.2.3 einops mup pyyaml \
+	  pandas numpy pillow sentencepiece fvcore tenacity requests || { rm -rf $@; exit 1; }
+
+reference-numbers: build build/reference-venv
+	scripts/demo.sh --model-only
+	build/reference-venv/bin/python python/tests/record_reference.py $(REFERENCE) python/tests/reference.npz \
+	  starter=models/starter full=build/demo-model
+
+# With REFERENCE_PYTHON=build/reference-venv/bin/python also beside the public implementation.
+bench-python: wheel
+	@[ -d build/bench-venv ] || python3 -m venv build/bench-venv
+	build/bench-venv/bin/pip install -q --force-reinstall build/wheels/medimageinsight-*.whl pillow
+	build/bench-venv/bin/python bench/python_vs_program.py $(if $(REFERENCE_PYTHON),--reference $(REFERENCE) --reference-python $(REFERENCE_PYTHON))
+
+# PEERS_TOWER: the image tower of PEERS_MODEL as ONNX, from [batch, 3, height, width] to [batch, D].
+PEERS_MODEL ?= models/starter
+bench-peers: build
+	@[ -n "$(PEERS_TOWER)" ] && [ -n "$(PEERS_IMAGES)" ] || { echo "PEERS_TOWER=image.onnx or PEERS_IMAGES=FOLDER is missing"; exit 2; }
+	@[ -d build/peers-venv ] || { python3 -m venv build/peers-venv && build/peers-venv/bin/pip install -q -r bench/peers/requirements.txt; }
+	build/peers-venv/bin/python bench/peers/measure.py build/release/mii $(PEERS_MODEL) $(PEERS_TOWER) $(PEERS_IMAGES)
 
 bench: build
 	scripts/demo.sh --model-only
@@ -52,6 +97,9 @@ bench-search:
 	build/release/bench/search-bench build/bench-collection $(BENCH_ROWS) build/bench-queries.npy build/bench-data.npy
 	build/search-venv/bin/python bench/search_vs_others.py build/bench-queries.npy build/bench-data.npy
 	@rm -f build/bench-queries.npy build/bench-data.npy
+	@scripts/postgres-test-venv build/postgres-venv
+	build/postgres-venv/bin/python tests/search/run_with_postgres.py \
+		build/release/bench/search-bench --database build/bench-collection 100000
 
 asan:
 	@scripts/install-packages build test
@@ -80,15 +128,22 @@ soak: build
 image: build
 	scripts/build-image
 
+cuda:
+	@command -v nvcc >/dev/null || { echo "skipped: no nvcc on the PATH"; exit 0; }; \
+	  cmake -S src/backend/cuda -B build/cuda-alone && cmake --build build/cuda-alone -j $(JOBS)
+
+image-gpu:
+	scripts/build-image-gpu
+
 format:
 	@scripts/install-packages lint
 	clang-format -i $(SOURCES)
 
-# The trainer is left out: it needs LibTorch, which this does not install.
-LINTED = $(filter-out src/train/% apps/mii_train.cpp,$(filter src/%.cpp apps/%.cpp,$(SOURCES)))
+# What needs LibTorch or CUDA's headers is left out: this installs neither.
+LINTED = $(filter-out src/train/% apps/mii_train.cpp src/backend/cuda/device.cpp src/backend/cuda/product.cpp,$(filter src/%.cpp apps/%.cpp $(if $(wildcard build/python-venv),python/%.cpp),$(SOURCES)))
 lint:
 	@scripts/install-packages build test lint
 	clang-format --dry-run -Werror $(SOURCES)
-	cmake --preset release
+	cmake --preset release -DMII_BUILD_PYTHON=$(PYTHON_CAN_BUILD)
 	@echo "clang-tidy on $(words $(LINTED)) files"
 	@printf '%s\n' $(LINTED) | xargs -P $(JOBS) -n 1 clang-tidy --quiet -p build/release

@@ -7,15 +7,20 @@
 #include <functional>
 #include <memory>
 
-#include "backend/cpu/product_rate.h"
 #include "backend/precision.h"
+#include "backend/registry.h"
+#include "backend/timed_backend.h"
 #include "commands.h"
 #include "core/json_writer.h"
 #include "mii/error.h"
 #include "mii/series.h"
+#include "model/davit.h"
+#include "model/work.h"
 #include "model_flags.h"
 #include "output.h"
 #include "pipeline/series_reader.h"
+#include "text/clip_tokenizer.h"
+#include "weights/model_folder.h"
 
 namespace mii {
 namespace {
@@ -64,12 +69,31 @@ struct Figure {
   std::string unit;
 };
 
+// Operations per second.
 void add_throughput(std::vector<Figure>& figures, const std::string& name, double seconds, double images,
                     double operations, double rate) {
   figures.push_back({name + " latency", seconds * 1e3, "ms"});
   figures.push_back({name + " images/s", images / seconds, "1/s"});
   figures.push_back({name + " GFLOP/s", images * operations / seconds / 1e9, "GFLOP/s"});
   figures.push_back({name + " share of the product rate", 100 * images * operations / seconds / rate, "%"});
+}
+
+// The rate of the backend's library for the products with weights of the image tower, in operations per
+// second.
+double product_rate(const ImageTowerConfig& config, size_t images, const BackendEntry& backend,
+                    const ModelInfo& info) {
+  double seconds = 0, operations = 0;
+  for (const auto& [shape, count] : image_tower_products(config, static_cast<int64_t>(images))) {
+    const auto times = static_cast<double>(count);
+    seconds += times * backend.product_seconds({.precision = info.precision, .threads = info.threads}, shape);
+    operations += times * shape.operations();
+  }
+  return operations / seconds;
+}
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
 }
 
 // Products and images alternate, so that a change of the machine's speed affects both.
@@ -83,28 +107,32 @@ std::vector<Figure> measure(const ModelFlags& flags, size_t batch, int repeats) 
   figures.push_back({"first image", seconds_of([&] { engine->encode_images(one); }) * 1e3, "ms"});
   figures.push_back({"peak memory, images only", peak_memory_mb(), "MB"});
 
-  const DType operands = info_of(info.precision).weights;
-  std::vector<double> rates, ones, manys;
+  const BackendEntry& backend = find_backend(flags.backend);
+  if (backend.product_seconds == nullptr)
+    throw Error(ErrorCode::invalid_argument, "the " + std::string(backend.name) + " backend is not measured");
+  const ImageTowerConfig config = ModelConfig::read(ModelFolder::find(flags.folder()).config).image;
+  std::vector<double> rates, many_rates, ones, manys;
   for (int i = 0; i < repeats; ++i) {
-    rates.push_back(measure_product_rate(operands, info.threads));
+    rates.push_back(product_rate(config, 1, backend, info));
     ones.push_back(seconds_of([&] { engine->encode_images(one); }));
+    if (batch == 1) continue;
+    many_rates.push_back(product_rate(config, batch, backend, info));
     manys.push_back(seconds_of([&] { engine->encode_images(many); }));
   }
-  const auto median = [](std::vector<double>& v) {
-    std::ranges::sort(v);
-    return v[v.size() / 2];
-  };
-  const double rate = median(rates);
-  figures.push_back({"product rate (4096^3)", rate / 1e9, "GFLOP/s"});
-  add_throughput(figures, "batch 1", median(ones), 1, info.image_operations, rate);
-  if (batch > 1)
-    add_throughput(figures, "batch " + std::to_string(batch), median(manys), static_cast<double>(batch),
-                   info.image_operations, rate);
+  figures.push_back({"product rate at batch 1", median(rates) / 1e9, "GFLOP/s"});
+  add_throughput(figures, "batch 1", median(ones), 1, info.image_operations, median(rates));
+  if (batch > 1) {
+    const std::string name = "batch " + std::to_string(batch);
+    figures.push_back({"product rate at " + name, median(many_rates) / 1e9, "GFLOP/s"});
+    add_throughput(figures, name, median(manys), static_cast<double>(batch), info.image_operations,
+                   median(many_rates));
+  }
 
   const std::vector<std::string> labels{
       "X-Ray",      "Magnetic Resonance Imaging", "Computed Tomography",         "Ultrasound",
       "Dermoscopy", "Clinical Photography",       "Optical Coherence Tomography"};
-  engine->encode_texts(labels);
+  figures.push_back(
+      {"seven labels, first time", seconds_of([&] { engine->encode_texts(labels); }) * 1e3, "ms"});
   figures.push_back({"seven labels",
                      median_seconds(std::max(5, repeats), [&] { engine->encode_texts(labels); }) * 1e3,
                      "ms"});
@@ -114,6 +142,36 @@ std::vector<Figure> measure(const ModelFlags& flags, size_t batch, int repeats) 
   caching.encode_texts(labels);
   figures.push_back(
       {"seven labels, cached", median_seconds(100, [&] { caching.encode_texts(labels); }) * 1e3, "ms"});
+  return figures;
+}
+
+// What each operator of the image tower takes for one image, the slowest first. The mean of the runs.
+std::vector<Figure> measure_operators(const ModelFlags& flags, int repeats) {
+  const Engine engine = flags.open(false);  // chooses and checks; its tower is not used
+  const ModelFolder folder = ModelFolder::find(flags.folder());
+  const ModelConfig config = ModelConfig::read(folder.config);
+  const Checkpoint checkpoint =
+      Checkpoint::open(folder.weights, config, ClipTokenizer::load(folder.tokenizer).vocabulary_size());
+  TimedBackend backend(find_backend(flags.backend)
+                           .make({.precision = engine.info().precision, .threads = engine.info().threads}));
+  backend.attach_thread();
+  Davit tower(config.image, WeightReader(checkpoint, backend), backend);
+  const std::vector<Image> images = test_images(engine.info(), 1);
+  const std::span<const uint8_t> pixels = images[0].pixels();
+  tower.embed(tower.tokens({&pixels, 1}));
+  backend.reset();
+  const double all = seconds_of([&] {
+    for (int i = 0; i < repeats; ++i) tower.embed(tower.tokens({&pixels, 1}));
+  });
+  std::vector<std::pair<std::string, OperatorTime>> sorted(backend.operators().begin(),
+                                                           backend.operators().end());
+  std::ranges::sort(sorted, std::ranges::greater(), [](const auto& entry) { return entry.second.seconds; });
+  std::vector<Figure> figures{{"one image", all / repeats * 1e3, "ms"}};
+  for (const auto& [name, time] : sorted) {
+    figures.push_back({name, time.seconds / repeats * 1e3, "ms"});
+    if (time.operations > 0)
+      figures.push_back({name + " GFLOP/s", time.operations / time.seconds / 1e9, "GFLOP/s"});
+  }
   return figures;
 }
 
@@ -169,11 +227,12 @@ void add_bench(CLI::App& app, Command& chosen) {
     size_t batch = 4;
     int repeats = 5;
     std::filesystem::path dicom;
+    bool operators = false;
     bool json = false;
   };
   auto flags = std::make_shared<BenchFlags>();
   CLI::App* command = app.add_subcommand(
-      "bench", "Measure the towers, and compare them with this machine's rate for large matrix products");
+      "bench", "Measure the towers, and compare them with this machine's rate for the same matrix products");
   command->add_option("--batch", flags->batch, "Images of the larger batch")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
@@ -184,12 +243,15 @@ void add_bench(CLI::App& app, Command& chosen) {
       ->add_option("--dicom", flags->dicom,
                    "Measure how fast the DICOM series in a folder are read and encoded instead")
       ->check(CLI::ExistingDirectory);
+  command->add_flag("--operators", flags->operators,
+                    "Show instead what each operator of the image tower takes for one image");
   command->add_flag("--json", flags->json, "One JSON object with machine and commit");
   flags->model.add_to(*command);
   command->callback([flags, &chosen] {
     chosen = [flags] {
-      const auto figures = flags->dicom.empty() ? measure(flags->model, flags->batch, flags->repeats)
-                                                : measure_dicom(flags->model, flags->dicom, flags->repeats);
+      const auto figures = !flags->dicom.empty() ? measure_dicom(flags->model, flags->dicom, flags->repeats)
+                           : flags->operators    ? measure_operators(flags->model, flags->repeats)
+                                                 : measure(flags->model, flags->batch, flags->repeats);
       (flags->json ? print_json : print_table)(figures, flags->model);
       return static_cast<int>(kOk);
     };

@@ -10,10 +10,13 @@
 #include "heads/head_file.h"
 #include "image_flags.h"
 #include "labels/reading.h"
+#include "maps/question.h"
 #include "model_flags.h"
 #include "outcome.h"
 #include "output.h"
+#include "pipeline/encode_tokens.h"
 #include "pipeline/identity.h"
+#include "pipeline/map_files.h"
 #include "pipeline/provenance.h"
 
 namespace mii {
@@ -28,6 +31,7 @@ struct Flags {
   ClassifyOptions classify;
   bool json = false;
   bool provenance = false;
+  std::string explain;  // folder of maps
 };
 
 std::vector<size_t> descending(std::span<const float> scores) {
@@ -47,6 +51,7 @@ struct Scored {
 struct Scorer {
   std::unique_ptr<const Head> head;
   const heads::FittedHead* fitted = nullptr;  ///< the same, where it is one
+  const ZeroShotHead* zero_shot = nullptr;    ///< the same, where it is one
   labels::Reading reading;                    ///< of the labels, where they are texts
   std::string identity;                       ///< of the vectors, where JSON says it
 
@@ -119,7 +124,9 @@ Scorer make_scorer(const Flags& flags, const Engine& engine) {
     tell(labels, scorer.reading, flags.model.quiet);
     ClassifyOptions options = flags.classify;
     options.prompts = scorer.reading.prompts;
-    scorer.head = std::make_unique<ZeroShotHead>(engine.zero_shot_head(labels, options));
+    auto zero_shot = std::make_unique<ZeroShotHead>(engine.zero_shot_head(labels, options));
+    scorer.zero_shot = zero_shot.get();
+    scorer.head = std::move(zero_shot);
   } else {
     auto fitted = std::make_unique<heads::FittedHead>(heads::read_head(flags.head));
     for (const std::string& difference : fitted->expect_made_alike(identity))
@@ -131,23 +138,58 @@ Scorer make_scorer(const Flags& flags, const Engine& engine) {
   return scorer;
 }
 
-int classify(const Flags& flags) {
-  const pipeline::FoundImages found = flags.images.find();
-  const std::vector<pipeline::ImageInput>& inputs = found.inputs;
-  const Engine engine = flags.model.open();
-  const Scorer scorer = make_scorer(flags, engine);
+void print(const Scored& scored, const Scorer& scorer, bool as_json) {
+  as_json ? print_json(scored, scorer) : print_table(scored, scorer);
+  expect_printed();
+}
+
+std::vector<pipeline::Failure> score_images(const Flags& flags, const Engine& engine, const Scorer& scorer,
+                                            const std::vector<pipeline::ImageInput>& inputs) {
   const auto sink = [&](const std::vector<size_t>& indices, const Matrix& vectors,
                         std::span<const Image> images) {
     const Matrix scores = scorer.head->score(vectors);
-    for (size_t i = 0; i < indices.size(); ++i) {
-      const Scored scored{inputs[indices[i]].name(), flags.provenance ? images[i].provenance() : nullptr,
-                          scores.row(i)};
-      flags.json ? print_json(scored, scorer) : print_table(scored, scorer);
-    }
-    expect_printed();
+    for (size_t i = 0; i < indices.size(); ++i)
+      print({inputs[indices[i]].name(), flags.provenance ? images[i].provenance() : nullptr, scores.row(i)},
+            scorer, flags.json);
   };
   Progress progress(inputs.size(), "images", flags.model.quiet);
-  auto failures = encode_images(engine, flags.images.sequence(inputs), read_options(progress), sink);
+  return encode_images(engine, flags.images.sequence(inputs), read_options(progress), sink);
+}
+
+maps::Question question_of(const Engine& engine, const Scorer& scorer) {
+  if (scorer.fitted != nullptr) return maps::about_head(*scorer.fitted);
+  const std::vector<std::string>& labels = scorer.head->labels();
+  return maps::about_labels(labels, scorer.zero_shot->label_vectors().clone(),
+                            labels.size() == 1
+                                ? engine.encode_texts(maps::modality_prompts(labels::Catalogue::built_in()))
+                                : Matrix());
+}
+
+// Scores and maps of one computation.
+std::vector<pipeline::Failure> explain_images(const Flags& flags, const Engine& engine, const Scorer& scorer,
+                                              const std::vector<pipeline::ImageInput>& inputs) {
+  const maps::Question question = question_of(engine, scorer);
+  const ScoreSplitter splitter = engine.splitter(question.directions());
+  pipeline::MapFiles files(flags.explain);
+  const auto sink = [&](size_t i, const ImageTokens& tokens, const Image& canvas) {
+    Matrix vector(1, tokens.vector.size());
+    std::ranges::copy(tokens.vector, vector.row(0).begin());
+    const Matrix scores = scorer.head->score(vector);
+    files.write({i, inputs[i].name(), inputs[i].path}, canvas,
+                maps::Explained(question, splitter.split(tokens)));
+    print({inputs[i].name(), flags.provenance ? canvas.provenance() : nullptr, scores.row(0)}, scorer,
+          flags.json);
+  };
+  Progress progress(inputs.size(), "images", flags.model.quiet);
+  return encode_image_tokens(engine, flags.images.sequence(inputs), read_options(progress), sink);
+}
+
+int classify(const Flags& flags) {
+  const pipeline::FoundImages found = flags.images.find();
+  const Engine engine = flags.model.open();
+  const Scorer scorer = make_scorer(flags, engine);
+  auto failures = flags.explain.empty() ? score_images(flags, engine, scorer, found.inputs)
+                                        : explain_images(flags, engine, scorer, found.inputs);
   failures.insert(failures.end(), found.failures.begin(), found.failures.end());
   return report(failures);
 }
@@ -175,6 +217,9 @@ void add_classify(CLI::App& app, Command& chosen) {
   head->excludes(multilabel)->excludes(templates);
   command->add_flag("--json", flags->json, "One JSON object a line");
   command->add_flag("--provenance", flags->provenance, "Say how each file became the image that was scored");
+  command->add_option(
+      "--explain", flags->explain,
+      "Also write maps of where each score comes from to this folder, as mii explain --out does");
   flags->model.add_to(*command);
   command->callback([flags, labels, file, head, &chosen] {
     flags->images.expect_any();

@@ -13,6 +13,9 @@
 #include "eval/evaluation.h"
 #include "eval/report.h"
 #include "eval/retrieval.h"
+#include "eval/volume_retrieval.h"
+#include "eval_maps.h"
+#include "eval_reports.h"
 #include "heads/head_file.h"
 #include "interrupt.h"
 #include "mii/error.h"
@@ -34,6 +37,10 @@ struct Flags {
   std::vector<std::string> neighbours_from;
   std::vector<size_t> k;
   bool retrieval = false;
+  ReportFlags reports;
+  MapFlags maps;
+  std::string volumes;  // a column
+  std::vector<std::string> rankings;
   size_t resamples = 1000;
   std::vector<std::string> prevalences;
   std::vector<std::string> subgroups;
@@ -54,12 +61,6 @@ struct Flags {
   }
   bool compares() const { return !compare.empty() || !compare_precision.empty(); }
 };
-
-void write_text(const std::string& path, const std::string& text) {
-  AtomicFile file(path);
-  file.write(text);
-  file.commit();
-}
 
 std::vector<EvalTask> tasks_of(const Flags& flags) {
   std::vector<EvalTask> tasks = flags.tasks.empty() ? std::vector<EvalTask>{} : read_tasks(flags.tasks);
@@ -212,6 +213,20 @@ RetrievalOptions retrieval_options(const Flags& flags, const EvaluationOptions& 
   return retrieval;
 }
 
+VolumeRetrievalOptions volume_options(const Flags& flags, const EvaluationOptions& options) {
+  return {.column = flags.volumes,
+          .rankings = flags.rankings.empty()
+                          ? volume_ranking_names()
+                          : std::vector<std::string_view>(flags.rankings.begin(), flags.rankings.end()),
+          .retrieval = retrieval_options(flags, options)};
+}
+
+std::optional<TaskResult> measure_search(const EvalTask& task, const std::vector<EncodedModel>& models,
+                                         const Flags& flags, const EvaluationOptions& options) {
+  return flags.volumes.empty() ? measure_retrieval(task, models, retrieval_options(flags, options))
+                               : measure_volume_retrieval(task, models, volume_options(flags, options));
+}
+
 // Before images are read.
 void expect_fitting(const Flags& flags, const std::vector<EvalTask>& tasks) {
   if (!flags.retrieval) static_cast<void>(flags.voters());
@@ -226,6 +241,7 @@ int evaluate(const Flags& flags) {
   expect_fitting(flags, tasks);
   const Manifest asked = manifest_of(flags, flags.where);
   for (const EvalTask& task : tasks) expect_column(flags, asked, task.field);
+  if (!flags.volumes.empty()) expect_column(flags, asked, flags.volumes);
   const EvaluationOptions options = options_of(flags, asked);
 
   std::vector<pipeline::Failure> failures;
@@ -244,8 +260,7 @@ int evaluate(const Flags& flags) {
     evaluation.emplace(options, model.model(), scorers_of(flags, model, other ? &*other : nullptr));
   for (const EvalTask& task : tasks) {
     if (interrupted()) break;
-    auto result = evaluation ? evaluation->run(task)
-                             : measure_retrieval(task, models, retrieval_options(flags, options));
+    auto result = evaluation ? evaluation->run(task) : measure_search(task, models, flags, options);
     if (result)
       report.tasks.push_back(std::move(*result));
     else if (!flags.model.quiet)
@@ -259,8 +274,8 @@ int evaluate(const Flags& flags) {
       throw Error(ErrorCode::invalid_argument, report.data + ": no image has a label of any task");
     if (!flags.model.quiet) warn_of_unknown_labels(options, report);
     std::fputs(printable_lines(to_table(report)).c_str(), stdout);
-    if (!flags.json.empty()) write_text(flags.json, to_json(report));
-    if (!flags.html.empty()) write_text(flags.html, to_html(report));
+    if (!flags.json.empty()) write_file(flags.json, to_json(report));
+    if (!flags.html.empty()) write_file(flags.html, to_html(report));
   }
   return mii::report(failures);
 }
@@ -300,6 +315,23 @@ void add_eval(CLI::App& app, Command& chosen) {
       "--retrieval", flags->retrieval,
       "Measure how well images find those with the same label, in place of answers: among the "
       "rows of --neighbours-from, else among the same rows; never their own patient's");
+  CLI::Option* volumes =
+      command
+          ->add_option("--volumes", flags->volumes,
+                       "With --retrieval: search for volumes, which are the images of one source with one "
+                       "value in this column, such as series")
+          ->needs(retrieval);
+  std::vector<std::string> rankings;
+  for (const std::string_view name : volume_ranking_names()) rankings.emplace_back(name);
+  command
+      ->add_option(
+          "--rank", flags->rankings,
+          "With --volumes: how they are ranked: by frequency, maximum or sum of their slices' votes, "
+          "by late interaction, or by mean, median, max or std of their slices' vectors; several "
+          "separated by commas [all]")
+      ->delimiter(',')
+      ->check(CLI::IsMember(rankings))
+      ->needs(volumes);
   command
       ->add_option(
           "-k,--k", flags->k,
@@ -357,7 +389,18 @@ void add_eval(CLI::App& app, Command& chosen) {
   for (const char* of_answers : {"--number", "--prevalence", "--subgroup", "--head", "--few-shot"})
     retrieval->excludes(command->get_option(of_answers));
   flags->model.add_to(*command);
-  command->callback([&chosen, flags] { chosen = [flags] { return evaluate(*flags); }; });
+  flags->maps.add_to(*command);
+  flags->reports.add_to(*command);
+  command->callback([&chosen, flags] {
+    chosen = [flags] {
+      if (flags->reports.reports)
+        return evaluate_reports(flags->reports, flags->manifest, flags->where, flags->resamples, flags->json);
+      if (flags->maps.explain)
+        return evaluate_maps(flags->maps, flags->model, flags->manifest, flags->where, flags->fields,
+                             flags->json);
+      return evaluate(*flags);
+    };
+  });
 }
 
 }  // namespace mii

@@ -1,29 +1,30 @@
-#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "commands.h"
-#include "core/file.h"
 #include "core/json_writer.h"
-#include "core/reason.h"
 #include "core/utf8.h"
+#include "explain_volumes.h"
 #include "heads/head_file.h"
-#include "image/encode_png.h"
 #include "image_flags.h"
-#include "interrupt.h"
 #include "labels/reading.h"
-#include "map_overlay.h"
-#include "mii/error.h"
+#include "interrupt.h"
+#include "maps/explained.h"
+#include "maps/perturbation.h"
 #include "model_flags.h"
 #include "outcome.h"
 #include "output.h"
+#include "pipeline/encode_tokens.h"
 #include "pipeline/identity.h"
-#include "pipeline/open_files.h"
+#include "pipeline/map_files.h"
 
 namespace mii {
 namespace {
 
-namespace fs = std::filesystem;
+using maps::Explained;
+using maps::Question;
 
 struct Flags {
   ModelFlags model;
@@ -31,83 +32,24 @@ struct Flags {
   std::vector<std::string> labels;
   std::string head;
   std::string versus;
-  fs::path out;
+  std::string out;
+  std::string method = "exact";
+  maps::PerturbationOptions perturbation;  ///< of the other methods
+  bool volume = false;
   bool json = false;
 };
 
-/// What is asked about each image.
-struct Question {
-  std::vector<std::string> labels;  ///< K
-  Matrix scored;                    ///< [K, D]: the scores' directions
-  std::vector<double> intercepts;   ///< [K]: what a head adds to them
-  Matrix shown;                     ///< [K, D]: the directions whose maps are shown
-  std::string contrast;             ///< what these are the scores' directions less
-};
-
-[[noreturn]] void refuse(const std::string& sentence) { throw Error(ErrorCode::invalid_argument, sentence); }
-
-Matrix some_rows(const Matrix& from, size_t first, size_t n) {
-  Matrix rows(n, from.cols());
-  std::ranges::copy(from.values().subspan(first * from.cols(), n * from.cols()), rows.values().begin());
-  return rows;
-}
-
-Matrix stacked(const Matrix& top, const Matrix& bottom) {
-  Matrix both(top.rows() + bottom.rows(), top.cols());
-  std::ranges::copy(bottom.values(), std::ranges::copy(top.values(), both.values().begin()).out);
-  return both;
-}
-
-// "A and not B": the difference of the directions, for every A but B itself.
-Question against(const std::string& versus, const Question& all) {
-  const size_t b = static_cast<size_t>(std::ranges::find(all.labels, versus) - all.labels.begin());
-  if (b == all.labels.size()) refuse("--versus " + versus + ": no such label");
-  Question question{.contrast = versus};
-  Matrix differences(all.labels.size() - 1, all.scored.cols());
-  for (size_t k = 0; k < all.labels.size(); ++k) {
-    if (k == b) continue;
-    const std::span<float> row = differences.row(question.labels.size());
-    std::ranges::transform(all.scored.row(k), all.scored.row(b), row.begin(), std::minus{});
-    if (std::ranges::all_of(row, [](float v) { return v == 0; }))
-      refuse("'" + all.labels[k] + "' and '" + versus + "' are the same to this model");
-    question.labels.push_back(all.labels[k] + " and not " + versus);
-    question.intercepts.push_back(all.intercepts[k] - all.intercepts[b]);
-  }
-  if (question.labels.empty()) refuse("--versus " + versus + ": there is no other label");
-  question.shown = differences.clone();
-  question.scored = std::move(differences);
-  return question;
-}
-
-// One label alone has no others to be compared with: the modalities of the catalogue stand in for them.
-Matrix less_modalities(const Engine& engine, const labels::Catalogue& catalogue, const Matrix& label) {
-  std::vector<std::string> modalities;
-  for (const labels::Concept& named : catalogue.concepts())
-    if (named.kind == labels::Kind::modality) modalities.push_back(named.prompt);
-  return some_rows(contrasted(stacked(label, engine.encode_texts(modalities))), 0, 1);
-}
-
+// Understands the labels, and says where a warning is due.
 Question ask_labels(const Flags& flags, const Engine& engine) {
   const labels::Catalogue catalogue = labels::Catalogue::built_in();
-  std::vector<std::string> asked = flags.labels;
-  if (!flags.versus.empty() && std::ranges::find(asked, flags.versus) == asked.end())
-    asked.push_back(flags.versus);
+  const std::vector<std::string> asked = maps::with_versus(flags.labels, flags.versus);
   const labels::Reading reading = labels::read_labels(catalogue, asked);
   for (const std::string& warning : reading.warnings) say(warning);
   ClassifyOptions options;
   options.prompts = reading.prompts;
-  Question question{.labels = asked,
-                    .scored = engine.zero_shot_head(asked, options).label_vectors().clone(),
-                    .intercepts = std::vector<double>(asked.size()),
-                    .contrast = "the mean of the labels"};
-  if (!flags.versus.empty()) return against(flags.versus, question);
-  if (asked.size() > 1) {
-    question.shown = contrasted(question.scored);
-  } else {
-    question.shown = less_modalities(engine, catalogue, question.scored);
-    question.contrast = "the catalogue's modalities";
-  }
-  return question;
+  return maps::about_labels(
+      asked, engine.zero_shot_head(asked, options).label_vectors().clone(),
+      asked.size() == 1 ? engine.encode_texts(maps::modality_prompts(catalogue)) : Matrix());
 }
 
 Question ask_head(const Flags& flags, const Engine& engine) {
@@ -115,115 +57,125 @@ Question ask_head(const Flags& flags, const Engine& engine) {
   for (const std::string& difference :
        head.expect_made_alike(engine.identity(pipeline::preprocessing_text(flags.images.decode.options()))))
     if (!flags.model.quiet) say("warning: the head was fitted to vectors of another making: " + difference);
-  const heads::HeadParts& parts = head.parts();
-  if (parts.voters)
-    refuse(flags.head +
-           ": its neighbours vote, so its scores are no sum over the image; heads of the other kinds "
-           "have such sums");
-  Question question{.labels = parts.labels, .scored = Matrix(parts.labels.size(), head.dim())};
-  for (size_t k = 0; k < parts.labels.size(); ++k) {
-    const std::span<const double> row = parts.coefficients.row(k);
-    std::ranges::transform(row.first(head.dim()), question.scored.row(k).begin(),
-                           [](double v) { return static_cast<float>(v); });
-    question.intercepts.push_back(row[head.dim()]);
-  }
-  if (!flags.versus.empty()) return against(flags.versus, question);
-  const bool compared = parts.answer == heads::Answer::one && parts.labels.size() > 1;
-  question.contrast = compared ? "the mean of the labels" : "nothing";
-  question.shown = compared ? contrasted(question.scored) : question.scored.clone();
-  return question;
+  return maps::about_head(head);
 }
 
-/// What is said of one image. Rows k of the maps are the scores', rows K + k the shown ones.
-struct Explained {
-  std::string name;
-  const Question& question;
-  const TokenMaps& maps;
-
-  size_t labels() const { return question.labels.size(); }
-  double score(size_t k) const { return maps.scores[k] + question.intercepts[k]; }
-  std::vector<float> shown(size_t k) const { return maps.centred(labels() + k); }
-};
-
-size_t highest(std::span<const float> map) {
-  return static_cast<size_t>(std::ranges::max_element(map) - map.begin());
+Question ask(const Flags& flags, const Engine& engine) {
+  Question question = flags.head.empty() ? ask_labels(flags, engine) : ask_head(flags, engine);
+  return flags.versus.empty() ? std::move(question) : maps::against(flags.versus, question);
 }
 
 // The middle of a token, in percent of the image's side.
 int percent(size_t place, size_t places) { return static_cast<int>((200 * place + 100) / (2 * places)); }
 
-void print_table(const Explained& e) {
-  print_line(e.name);
+void print_table(const std::string& name, const Explained& e) {
+  print_line(name);
   std::printf("  %9s %13s  %-19s label\n", "score", "completeness", "most speaks for it");
   for (size_t k = 0; k < e.labels(); ++k) {
-    const size_t token = highest(e.shown(k));
-    std::printf("  %9.4f %13.1e  %3d %% x, %3d %% y      %s\n", e.score(k), e.maps.completeness_error(k),
-                percent(token % e.maps.cols, e.maps.cols), percent(token / e.maps.cols, e.maps.rows),
-                printable(e.question.labels[k]).c_str());
+    const size_t token = e.highest(k);
+    std::array<char, 32> completeness{"-"};
+    if (e.adds_up()) std::snprintf(completeness.data(), completeness.size(), "%.1e", e.completeness(k));
+    std::printf("  %9.4f %13s  %3d %% x, %3d %% y      %s\n", e.score(k), completeness.data(),
+                percent(token % e.cols(), e.cols()), percent(token / e.cols(), e.rows()),
+                printable(e.question().labels[k]).c_str());
   }
 }
 
-void write_grid(JsonWriter& json, const char* name, std::span<const float> map, size_t cols) {
-  json.key(name).begin_array();
-  for (size_t row = 0; row < map.size() / cols; ++row) json.value(map.subspan(row * cols, cols));
-  json.end_array();
-}
-
-void print_json(const Explained& e) {
+void print_json(const std::string& name, const Explained& e) {
   JsonWriter json(JsonWriter::Style::spaced);
-  json.begin_object().member("image", e.name).member("contrast", e.question.contrast);
-  json.member("rows", e.maps.rows).member("cols", e.maps.cols).key("labels").begin_array();
-  for (size_t k = 0; k < e.labels(); ++k) {
-    const std::vector<float> shown = e.shown(k);
-    json.begin_object().member("label", e.question.labels[k]).member("score", e.score(k));
-    json.member("constant", e.maps.constants[k] + e.question.intercepts[k]);
-    json.member("completeness_error", e.maps.completeness_error(k)).key("highest").begin_object();
-    json.member("row", highest(shown) / e.maps.cols).member("col", highest(shown) % e.maps.cols).end_object();
-    write_grid(json, "map", shown, e.maps.cols);
-    write_grid(json, "parts", e.maps.maps.row(k), e.maps.cols);
-    json.end_object();
-  }
-  std::printf("%s\n", json.end_array().end_object().finish().c_str());
+  json.begin_object().member("image", name).member("contrast", e.question().contrast);
+  write_explained(json, e);
+  std::printf("%s\n", json.end_object().finish().c_str());
 }
 
-// NUMBER-NAME-LABEL.png: the label's number, for labels may hold what a file's name cannot.
-void write_overlays(const Explained& e, const Image& image, size_t number, const fs::path& folder) {
-  fs::create_directories(folder);
-  const std::string start = std::to_string(number + 1) + "-" + fs::path(e.name).filename().string() + "-";
-  for (size_t k = 0; k < e.labels(); ++k) {
-    AtomicFile file(folder / (start + std::to_string(k + 1) + ".png"));
-    file.write(encode_png(overlay(image, {e.maps.rows, e.maps.cols, e.shown(k)})));
-    file.commit();
+/// Prints and writes what is said of the images.
+class Explanations {
+ public:
+  Explanations(const Flags& flags, const std::vector<pipeline::ImageInput>& inputs)
+      : flags_(flags), inputs_(inputs) {
+    if (!flags.out.empty()) files_.emplace(flags.out);
   }
+
+  void add(size_t i, const Image& canvas, const Explained& explained) {
+    const pipeline::ImageInput& input = inputs_[i];
+    flags_.json ? print_json(input.name(), explained) : print_table(input.name(), explained);
+    if (files_) files_->write({i, input.name(), input.path}, canvas, explained);
+    expect_printed();
+  }
+
+ private:
+  const Flags& flags_;
+  const std::vector<pipeline::ImageInput>& inputs_;
+  std::optional<pipeline::MapFiles> files_;
+};
+
+// In batches, for the price of their vectors.
+std::vector<pipeline::Failure> explain_exactly(const Flags& flags, const Engine& engine,
+                                               const Question& question,
+                                               const std::vector<pipeline::ImageInput>& inputs) {
+  const ScoreSplitter splitter = engine.splitter(question.directions());
+  Explanations explanations(flags, inputs);
+  Progress progress(inputs.size(), "images", flags.model.quiet);
+  return encode_image_tokens(engine, flags.images.sequence(inputs), read_options(progress),
+                             [&](size_t i, const ImageTokens& tokens, const Image& canvas) {
+                               explanations.add(i, canvas, Explained(question, splitter.split(tokens)));
+                             });
+}
+
+// In batches forwards, and back for one image after another.
+std::vector<pipeline::Failure> explain_by_gradient(const Flags& flags, const Engine& engine,
+                                                   const Question& question,
+                                                   const std::vector<pipeline::ImageInput>& inputs) {
+  Explanations explanations(flags, inputs);
+  Progress progress(inputs.size(), "images", flags.model.quiet);
+  return encode_image_tokens(
+      engine, flags.images.sequence(inputs), read_options(progress),
+      [&](size_t i, const ImageTokens& tokens, const Image& canvas) {
+        explanations.add(i, canvas,
+                         Explained(question, engine.gradient_maps(tokens, question.shown), tokens.vector));
+      },
+      TokenStage::before_last);
+}
+
+// One image after another, each altered many times.
+std::vector<pipeline::Failure> explain_by_hiding(const Flags& flags, const Engine& engine,
+                                                 const Question& question,
+                                                 const std::vector<pipeline::ImageInput>& inputs) {
+  const bool rise = flags.method == "rise";
+  const auto maps_of = rise ? maps::rise_maps : maps::occlusion_maps;
+  const size_t each = rise ? flags.perturbation.masks : engine.info().token_rows * engine.info().token_cols;
+  Explanations explanations(flags, inputs);
+  Progress progress(inputs.size() * each, "images", flags.model.quiet);
+  maps::PerturbationOptions options = flags.perturbation;
+  options.cancelled = interrupted;
+  options.progress = [&](size_t more) { progress.advance(more); };
+  return prepare_images(
+      engine, flags.images.sequence(inputs), {.cancelled = interrupted},
+      [&](size_t i, const pipeline::Prepared& prepared) {
+        const Matrix vector = engine.encode_images({&prepared.input, 1});
+        explanations.add(
+            i, prepared.canvas,
+            Explained(question, maps_of(engine, prepared.input, question.shown, options), vector.row(0)));
+      });
+}
+
+int explain_images(const Flags& flags, const Engine& engine, const Question& question) {
+  const pipeline::FoundImages found = flags.images.find();
+  const auto explain_by = flags.method == "exact"      ? explain_exactly
+                          : flags.method == "gradient" ? explain_by_gradient
+                                                       : explain_by_hiding;
+  auto failures = explain_by(flags, engine, question, found.inputs);
+  failures.insert(failures.end(), found.failures.begin(), found.failures.end());
+  return report(failures);
 }
 
 int explain(const Flags& flags) {
-  const pipeline::FoundImages found = flags.images.find();
   const Engine engine = flags.model.open();
-  const Question question = flags.head.empty() ? ask_labels(flags, engine) : ask_head(flags, engine);
-  const Matrix directions = stacked(question.scored, question.shown);
+  const Question question = ask(flags, engine);
   if (!flags.model.quiet) say("maps are shown against " + question.contrast);
-  const DecodeOptions decode = flags.images.decode.options();
-  pipeline::OpenFiles files(decode.limits);
-  std::vector<pipeline::Failure> failures = found.failures;
-  for (size_t i = 0; i < found.inputs.size() && !interrupted(); ++i) {
-    const pipeline::ImageInput& input = found.inputs[i];
-    std::optional<Image> image;
-    try {
-      DecodeOptions options = decode;
-      if (input.frame) options.frame = input.frame;
-      image = engine.prepare(files.image(input.path, options));
-    } catch (const std::exception& error) {
-      failures.push_back({input.name(), reason_of(error)});
-      continue;
-    }
-    const std::vector<TokenMaps> maps = engine.explain({&*image, 1}, directions);
-    const Explained explained{input.name(), question, maps.front()};
-    flags.json ? print_json(explained) : print_table(explained);
-    if (!flags.out.empty()) write_overlays(explained, *image, i, flags.out);
-    expect_printed();
-  }
-  return report(failures);
+  if (!flags.volume) return explain_images(flags, engine, question);
+  return explain_volumes({engine, question, flags.images.all_paths(), flags.images.decode.options(),
+                          flags.out, flags.json, flags.model.quiet});
 }
 
 }  // namespace
@@ -239,7 +191,25 @@ void add_explain(CLI::App& app, Command& chosen) {
                    ->check(CLI::ExistingFile)
                    ->excludes(labels);
   command->add_option("--versus", flags->versus, "Say why a label and not this one");
-  command->add_option("--out", flags->out, "Write a PNG of each image and label with the map over it here");
+  command->add_option("--out", flags->out,
+                      "Write the maps of each image to this folder: overlays as PNG, grids as JSON and NPY");
+  CLI::Option* method =
+      command
+          ->add_option("--method", flags->method,
+                       "exact: each token's part of the score; gradient: how sensitive it is to the tokens "
+                       "one stage earlier, on a finer grid; occlusion, rise: what hiding parts of the image "
+                       "does to it, slow and with no look into the model")
+          ->check(CLI::IsMember({"exact", "gradient", "occlusion", "rise"}))
+          ->capture_default_str();
+  command->add_option("--masks", flags->perturbation.masks, "Masks of --method rise for each image")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  command->add_option("--seed", flags->perturbation.seed, "Of these masks")->capture_default_str();
+  command
+      ->add_flag("--volume", flags->volume,
+                 "Take DICOM series and NIfTI volumes as wholes: their slices' scores, and maps of the "
+                 "slices that score highest")
+      ->excludes(method);
   command->add_flag("--json", flags->json, "One JSON object a line, with the maps");
   flags->model.add_to(*command);
   command->callback([flags, labels, head, &chosen] {

@@ -8,6 +8,7 @@
 #include "decode_flags.h"
 #include "heads/head_file.h"
 #include "interrupt.h"
+#include "layer_flags.h"
 #include "mii/error.h"
 #include "model_flags.h"
 #include "outcome.h"
@@ -26,6 +27,7 @@ struct Flags {
   std::string calibration = "temperature";
   std::vector<std::string> points;
   pipeline::ManifestFit fit;
+  LayerFlags layers;
   std::string out;
   bool json = false;
 };
@@ -35,6 +37,8 @@ pipeline::ManifestFit options_of(const Flags& flags) {
   options.fit.kind = heads::parse_kind(flags.kind);
   options.fit.calibration = heads::parse_calibration(flags.calibration);
   for (const std::string& point : flags.points) options.fit.points.push_back(heads::PointRule::parse(point));
+  if (options.fit.kind == heads::Kind::mlp)
+    options.fit.train_mlp = flags.layers.trainer(options.fit.seed, flags.model.quiet);
   options.fit.data = flags.manifest;
   for (const std::string& condition : options.where) options.fit.data += ", " + condition;
   for (const std::string& condition : options.calibrate_where)
@@ -43,12 +47,13 @@ pipeline::ManifestFit options_of(const Flags& flags) {
 }
 
 void print_losses(const heads::FitRecord& record) {
+  if (record.c == 0 || record.losses.empty()) return;
   for (const auto& [c, loss] : record.losses)
     std::printf("C %-8.4g mean loss %.4f%s\n", c, loss, c == record.c ? "  chosen" : "");
-  if (!record.losses.empty()) std::printf("\n");
+  std::printf("\n");
 }
 
-int fit(const Flags& flags) {
+int fit(const Flags& flags) try {
   const pipeline::ManifestFit options = options_of(flags);
   const Manifest manifest = Manifest::read(flags.manifest);
   const pipeline::FitRows rows = fit_rows(manifest, options);
@@ -72,6 +77,8 @@ int fit(const Flags& flags) {
     std::fputs(printable_lines(head_card(head.parts())).c_str(), stdout);
   }
   return report(failures);
+} catch (const LayerFlags::Interrupted&) {
+  return kInterrupted;
 }
 
 void add_data_flags(CLI::App& command, Flags& flags) {
@@ -83,6 +90,8 @@ void add_data_flags(CLI::App& command, Flags& flags) {
   command.add_option("--field", flags.fit.fit.field, "The column that the head is to answer")->required();
   command.add_flag("--multilabel", flags.fit.several,
                    "Its cells hold several labels, separated by ; or |, each of which is answered alone");
+  command.add_flag("--number", flags.fit.numbers, "Its cells hold numbers, for ridge or mlp [ridge: always]")
+      ->excludes("--multilabel");
   command.add_option("--where", flags.fit.where, "Use rows with column=value[,value...]; may be repeated")
       ->expected(1)
       ->take_all();
@@ -94,8 +103,11 @@ void add_data_flags(CLI::App& command, Flags& flags) {
 
 void add_fit_flags(CLI::App& command, Flags& flags) {
   heads::FitOptions& fit = flags.fit.fit;
-  command.add_option("--kind", flags.kind, "logistic, ridge (numbers), knn, ss-text or lp++ (few images)")
-      ->check(CLI::IsMember({"logistic", "ridge", "knn", "ss-text", "lp++"}))
+  command
+      .add_option("--kind", flags.kind,
+                  "logistic, ridge (numbers), knn, ss-text or lp++ (few images), mlp (hidden layers; needs "
+                  "the trainer)")
+      ->check(CLI::IsMember({"logistic", "ridge", "knn", "ss-text", "lp++", "mlp"}))
       ->capture_default_str();
   command.add_flag("--with-texts", fit.with_texts,
                    "Join with zero-shot: the geometric mean of both probabilities");
@@ -110,7 +122,8 @@ void add_fit_flags(CLI::App& command, Flags& flags) {
   command.add_option("-k", fit.k, "knn: nearest neighbours that vote")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  command.add_option("--seed", fit.seed, "Decides which patients are in which fold")->capture_default_str();
+  command.add_option("--seed", fit.seed, "Decides which patients are in which fold, and how an mlp begins")
+      ->capture_default_str();
 }
 
 void add_calibration_flags(CLI::App& command, Flags& flags) {
@@ -142,6 +155,7 @@ void add_fit(CLI::App& app, Command& chosen) {
   CLI::App* command = app.add_subcommand("fit", "Fit a head to labelled images, for mii classify --head");
   add_data_flags(*command, *flags);
   add_fit_flags(*command, *flags);
+  flags->layers.add_to(*command);
   add_calibration_flags(*command, *flags);
   command->add_option("--out", flags->out, "The head's file")->required();
   command->add_flag("--json", flags->json, "Print what the head holds as one JSON object");

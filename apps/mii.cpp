@@ -53,11 +53,16 @@ int main(int argc, char** argv) {
   mii::add_embed(app, chosen);
   mii::add_inspect(app, chosen);
   mii::add_info(app, chosen);
+  mii::add_compare(app, chosen);
   mii::add_convert(app, chosen);
+  mii::add_export(app, chosen);
   mii::add_pull(app, chosen);
+  mii::add_verify(app, chosen);
   mii::add_serve(app, chosen);
   mii::add_collection(app, chosen);
   mii::add_search(app, chosen);
+  mii::add_draft(app, chosen);
+  mii::add_report(app, chosen);
   mii::add_duplicates(app, chosen);
   mii::add_bench(app, chosen);
   mii::add_fit(app, chosen);

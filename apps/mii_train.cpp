@@ -16,6 +16,8 @@
 
 #include "core/utf8.h"
 #include "mii/error.h"
+#include "train/head.h"
+#include "train/report.h"
 #include "train/trainer.h"
 
 namespace {
@@ -24,7 +26,9 @@ volatile std::sig_atomic_t g_stop = 0;
 void ask_to_stop(int) { g_stop = 1; }
 
 constexpr const char* kUsage =
-    "usage: mii-train --pack FOLDER --out FOLDER [--name value]...   (see mii train --help)\n";
+    "usage: mii-train --pack FOLDER --out FOLDER [--name value]...        (see mii train --help)\n"
+    "       mii-train head --problem FILE --out FILE [--name value]...    (see mii fit --help)\n"
+    "       mii-train report --problem FILE --out FOLDER [--name value]...    (see mii train --help)\n";
 
 double number(const std::string& name, const std::string& text) {
   char* end = nullptr;
@@ -50,15 +54,83 @@ mii::Optimizer optimizer(const std::string& text) {
                    "--optimizer: '" + text + "' is none of auto, adamw, muon");
 }
 
+using Set = std::function<void(const std::string&)>;
+
+Set real(const char* name, double& to) {
+  return [=, &to](const std::string& v) { to = number(name, v); };
+}
+
+template <typename T>
+Set whole(const char* name, T& to) {
+  return [=, &to](const std::string& v) { to = static_cast<T>(number(name, v)); };
+}
+
+// The arguments from `first` on: switches, and names with a value.
+void read_arguments(int first, int argc, char** argv, const std::map<std::string, Set>& known,
+                    const std::map<std::string, bool*>& switches) {
+  for (int i = first; i < argc; ++i) {
+    const std::string name = argv[i];
+    if (const auto found = switches.find(name); found != switches.end()) {
+      *found->second = true;
+      continue;
+    }
+    const auto found = known.find(name);
+    if (found == known.end())
+      throw mii::Error(mii::ErrorCode::invalid_argument, "unknown option '" + name + "'");
+    if (i + 1 == argc) throw mii::Error(mii::ErrorCode::invalid_argument, name + " needs a value");
+    found->second(argv[++i]);
+  }
+}
+
+mii::HeadTraining parse_head(int argc, char** argv) {
+  mii::HeadTraining options;
+  read_arguments(2, argc, argv,
+                 {{"--problem", [&](const std::string& v) { options.problem = v; }},
+                  {"--out", [&](const std::string& v) { options.out = v; }},
+                  {"--hidden", whole("--hidden", options.hidden)},
+                  {"--epochs", whole("--epochs", options.epochs)},
+                  {"--learning-rate", real("--learning-rate", options.learning_rate)},
+                  {"--weight-decay", real("--weight-decay", options.weight_decay)},
+                  {"--seed", whole("--seed", options.seed)}},
+                 {{"--quiet", &options.quiet}});
+  if (options.problem.empty() || options.out.empty() || options.hidden < 1 || options.epochs < 1)
+    throw mii::Error(mii::ErrorCode::invalid_argument,
+                     "--problem and --out are needed, --hidden and --epochs at least 1");
+  return options;
+}
+
+mii::ReportTraining parse_report(int argc, char** argv) {
+  mii::ReportTraining options;
+  read_arguments(2, argc, argv,
+                 {{"--problem", [&](const std::string& v) { options.problem = v; }},
+                  {"--out", [&](const std::string& v) { options.out = v; }},
+                  {"--text-tower", [&](const std::string& v) { options.text_tower = v; }},
+                  {"--device", [&](const std::string& v) { options.device = v; }},
+                  {"--epochs", whole("--epochs", options.epochs)},
+                  {"--batch", whole("--batch", options.batch)},
+                  {"--learning-rate", real("--learning-rate", options.learning_rate)},
+                  {"--weight-decay", real("--weight-decay", options.weight_decay)},
+                  {"--warm-up", real("--warm-up", options.warm_up)},
+                  {"--clip-norm", real("--clip-norm", options.clip_norm)},
+                  {"--average-decay", real("--average-decay", options.average_decay)},
+                  {"--label-smoothing", real("--label-smoothing", options.label_smoothing)},
+                  {"--dropout", real("--dropout", options.dropout)},
+                  {"--seed", whole("--seed", options.seed)},
+                  {"--threads", whole("--threads", options.threads)},
+                  {"--save-every", real("--save-every", options.save_every_s)}},
+                 {{"--resume", &options.resume}, {"--quiet", &options.quiet}});
+  if (options.problem.empty() || options.out.empty() || options.epochs < 1 || options.batch < 1)
+    throw mii::Error(mii::ErrorCode::invalid_argument,
+                     "--problem and --out are needed, --epochs and --batch at least 1");
+  if (!(options.dropout >= 0 && options.dropout < 1) ||
+      !(options.label_smoothing >= 0 && options.label_smoothing < 1))
+    throw mii::Error(mii::ErrorCode::invalid_argument,
+                     "--dropout and --label-smoothing are from 0 to below 1");
+  return options;
+}
+
 mii::TrainOptions parse(int argc, char** argv) {
   mii::TrainOptions options;
-  using Set = std::function<void(const std::string&)>;
-  const auto real = [](const char* name, double& to) {
-    return [=, &to](const std::string& v) { to = number(name, v); };
-  };
-  const auto whole = [](const char* name, auto& to) {
-    return [=, &to](const std::string& v) { to = static_cast<std::decay_t<decltype(to)>>(number(name, v)); };
-  };
   const std::map<std::string, Set> known{
       {"--pack", [&](const std::string& v) { options.pack = v; }},
       {"--out", [&](const std::string& v) { options.out = v; }},
@@ -85,20 +157,9 @@ mii::TrainOptions parse(int argc, char** argv) {
       {"--loaders", whole("--loaders", options.loaders)},
       {"--save-every", real("--save-every", options.save_every_s)},
       {"--validate-every", whole("--validate-every", options.validate_every)}};
-  for (int i = 1; i < argc; ++i) {
-    const std::string name = argv[i];
-    const std::map<std::string, bool*> switches{
-        {"--resume", &options.resume}, {"--calibrate", &options.calibrate}, {"--quiet", &options.quiet}};
-    if (const auto found = switches.find(name); found != switches.end()) {
-      *found->second = true;
-      continue;
-    }
-    const auto found = known.find(name);
-    if (found == known.end())
-      throw mii::Error(mii::ErrorCode::invalid_argument, "unknown option '" + name + "'");
-    if (i + 1 == argc) throw mii::Error(mii::ErrorCode::invalid_argument, name + " needs a value");
-    found->second(argv[++i]);
-  }
+  read_arguments(
+      1, argc, argv, known,
+      {{"--resume", &options.resume}, {"--calibrate", &options.calibrate}, {"--quiet", &options.quiet}});
   if (options.pack.empty() || options.out.empty())
     throw mii::Error(mii::ErrorCode::invalid_argument, "--pack and --out are needed");
   if (options.epochs < 1 || options.validate_every < 1 || options.batch < 2)
@@ -145,10 +206,14 @@ int main(int argc, char** argv) {
   restart_with_settings(argv);
   keep_memory();
   try {
-    const mii::TrainOptions options = parse(argc, argv);
     std::signal(SIGINT, ask_to_stop);
     std::signal(SIGTERM, ask_to_stop);
-    if (mii::train(options, [] { return g_stop != 0; })) return 0;
+    const auto stop = [] { return g_stop != 0; };
+    if (argc > 1 && argv[1] == std::string("head"))
+      return mii::train_head(parse_head(argc, argv), stop) ? 0 : 130;
+    const bool report = argc > 1 && argv[1] == std::string("report");
+    if (report ? mii::train_report(parse_report(argc, argv), stop) : mii::train(parse(argc, argv), stop))
+      return 0;
     std::fprintf(stderr, "mii-train: stopped; continue with --resume\n");
     return 130;
   } catch (const mii::Error& error) {

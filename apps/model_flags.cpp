@@ -7,6 +7,7 @@
 #include "backend/registry.h"
 #include "mii/error.h"
 #include "output.h"
+#include "search/collection.h"
 #include "program_files.h"
 
 namespace mii {
@@ -17,23 +18,18 @@ std::vector<std::string> precision_choices() {
   return names;
 }
 
-namespace {
-
 std::vector<std::string> backend_choices() {
   std::vector<std::string> names{"auto"};
   for (const BackendEntry& entry : backends()) names.emplace_back(entry.name);
   return names;
 }
 
-// "auto: the best that can run here; cpu: ...; reference: ..."
 std::string backend_help() {
   std::string help = "auto: the best that can run here";
   for (const BackendEntry& entry : backends())
     help += "; " + std::string(entry.name) + ": " + std::string(entry.description);
   return help;
 }
-
-}  // namespace
 
 std::filesystem::path built_in_model() {
   auto folder = program_file("models/starter", "models/starter");
@@ -62,12 +58,29 @@ Engine ModelFlags::open(bool cache_texts, const std::function<void(std::string_v
   options.backend = backend;
   options.threads = threads;
   if (!cache_texts) options.text_cache_entries = 0;
+  options.report_model = report_model;
   options.warn = warn;
   if (!warn && !quiet) options.warn = [](std::string_view s) { say("warning: " + std::string(s)); };
-  if (!model.empty()) return Engine::open(model, options);
-  const auto folder = built_in_model();
-  if (!quiet) say("built-in model: " + folder.string());
-  return Engine::open(folder, options);
+  if (model.empty() && !quiet) say("built-in model: " + built_in_model().string());
+  return Engine::open(folder(), options);
+}
+
+std::filesystem::path ModelFlags::folder() const {
+  return model.empty() ? built_in_model() : std::filesystem::path(model);
+}
+
+Engine ModelFlags::open_beside(const std::optional<Identity>& identity) const {
+  ModelFlags beside = *this;
+  if (identity && precision == "auto") beside.precision = identity->precision;
+  return beside.open();
+}
+
+Engine ModelFlags::open_for(const std::optional<Identity>& identity, const std::string& preprocessing) const {
+  Engine engine = open_beside(identity);
+  if (!identity) return engine;
+  const std::string warning = search::check_identity(engine.identity(preprocessing), *identity);
+  if (!warning.empty() && !quiet) say("warning: " + warning);
+  return engine;
 }
 
 }  // namespace mii

@@ -3,19 +3,22 @@
 #include <memory>
 #include <set>
 
-#include "collection_items.h"
 #include "commands.h"
 #include "core/file.h"
 #include "core/json_writer.h"
 #include "core/utf8.h"
+#include "decode_flags.h"
 #include "interrupt.h"
 #include "mii/error.h"
 #include "mii/series.h"
+#include "model_flags.h"
 #include "outcome.h"
 #include "output.h"
+#include "pipeline/collection_items.h"
 #include "pipeline/identity.h"
 #include "pipeline/origin.h"
 #include "pipeline/series_reader.h"
+#include "pipeline/vector_reader.h"
 #include "search/audit.h"
 #include "search/duplicates.h"
 #include "search/evidence.h"
@@ -94,11 +97,7 @@ class ExampleEncoder {
 
  private:
   const Engine& engine() {
-    if (!engine_) {
-      ModelFlags as_there = flags_.model;
-      if (identity_ && as_there.precision == "auto") as_there.precision = identity_->precision;
-      engine_ = as_there.open();
-    }
+    if (!engine_) engine_ = flags_.model.open_beside(identity_);
     return *engine_;
   }
 
@@ -149,17 +148,17 @@ class ExampleEncoder {
       if (wrong != std::errc() || last != end)
         throw Error(ErrorCode::invalid_argument, named + ": expected FILE#ROW, rows counted from 0");
     }
-    const pipeline::StoredVectors stored = pipeline::read_vectors(file);
-    if (row >= stored.vectors.rows())
-      throw Error(ErrorCode::invalid_argument, file + ": has " + std::to_string(stored.vectors.rows()) +
+    pipeline::VectorReader reader(file);
+    if (row >= reader.rows())
+      throw Error(ErrorCode::invalid_argument, file + ": has " + std::to_string(reader.rows()) +
                                                    " rows, none of number " + std::to_string(row));
-    if (!stored.identity)
+    if (!reader.identity())
       throw Error(ErrorCode::invalid_argument, file + ": does not say by what it was made");
-    const bool of_text = !stored.sources[row].state;
+    reader.skip(row);
+    pipeline::StoredVectors stored = reader.next(1);
+    const bool of_text = !stored.sources[0].state;
     if (identity_) warn(search::check_identity(*stored.identity, *identity_, {.of_text = of_text}));
-    Matrix vector(1, stored.vectors.cols());
-    std::ranges::copy(stored.vectors.row(row), vector.row(0).begin());
-    return vector;
+    return std::move(stored.vectors);
   }
 
   const Flags& flags_;
@@ -200,12 +199,12 @@ search::SearchOptions options_of(const Flags& flags, Collection& collection) {
 // Where the collection keeps no thumbnails, the images themselves are asked, as far as they are there.
 void add_thumbnails(search::Answer& answer, const DecodeOptions& decode) {
   for (search::Hit& hit : answer.hits) {
-    const auto input = input_of(hit.item);
+    const auto input = pipeline::input_of(hit.item);
     if (!hit.item.thumbnail.empty() || !input) continue;
     try {
       DecodeOptions options = decode;
       options.frame = input->frame;
-      hit.item.thumbnail = thumbnail_of(Image::read(input->path, options));
+      hit.item.thumbnail = pipeline::thumbnail_of(Image::read(input->path, options));
     } catch (const Error&) {  // a page without this image
     }
   }
@@ -222,8 +221,6 @@ search::Evidence evidence_of(const Flags& flags, search::Collection& collection,
 }
 
 int run_search(const Flags& flags) {
-  if (flags.audit && search::is_postgres(flags.collection))
-    throw Error(ErrorCode::unsupported, "--audit: a database keeps no audit; its server logs statements");
   const auto opened = search::open_collection(flags.collection);
   Collection& collection = *opened;
   const search::SearchOptions options = options_of(flags, collection);
@@ -237,14 +234,10 @@ int run_search(const Flags& flags) {
     query = encoder.slices_of(flags.like.files.front());
   }
   search::Evidence evidence = evidence_of(flags, collection, query, options);
-  if (flags.audit)
-    search::AuditLog(flags.collection)
-        .add(audit_entry(flags.caller, query.values(), options, evidence.answer));
+  if (flags.audit) collection.record(audit_entry(flags.caller, query.values(), options, evidence.answer));
   if (!flags.html.empty()) {
     add_thumbnails(evidence.answer, flags.decode.options());
-    AtomicFile page(flags.html);
-    page.write(to_html(evidence, "Search in " + search::shown_name(flags.collection)));
-    page.commit();
+    write_file(flags.html, to_html(evidence, "Search in " + search::shown_name(flags.collection)));
   }
   if (flags.json)
     print_line(to_json(evidence));
@@ -334,7 +327,8 @@ void add_search(CLI::App& app, Command& chosen) {
   command->add_option("--vote", flags->votes, "Columns for whose values the hits vote");
   command->add_flag("--json", flags->json, "One JSON object");
   command->add_option("--html", flags->html, "Also write a page with images");
-  command->add_flag("--audit", flags->audit, "Record the search in the collection's audit.sqlite");
+  command->add_flag("--audit", flags->audit,
+                    "Record the search in the collection's audit.sqlite, or table mii_audit");
   command->add_option("--caller", flags->caller, "Who asks, for --audit");
   rank->excludes(pool);
   for (const char* of_items :

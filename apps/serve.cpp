@@ -64,12 +64,14 @@ void fit_connections(size_t& connections) {
   if (files.rlim_cur > kOtherFiles) connections = std::min<size_t>(connections, files.rlim_cur - kOtherFiles);
 }
 
-// OpenMP's threads spin while they wait for each other. When decoding or anything else runs at the same time,
-// that makes a computation many times slower, so here they sleep. The library reads this before main(), so
-// that the program starts itself once more.
-void wait_without_spinning() {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+// OpenMP's threads spin for milliseconds while they wait for each other. When decoding or anything else runs
+// at the same time, that makes a computation many times slower; where they sleep at once, a small model takes
+// twice the time. So they spin for some 20 microseconds and sleep then. The library reads this before main(),
+// so that the program starts itself once more.
+void wait_with_little_spinning() {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", 1);
+  setenv("GOMP_SPINCOUNT", "2000", 1);
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
   std::vector<std::string> arguments;
   for (std::string argument; std::getline(file, argument, '\0');) arguments.push_back(argument);
@@ -82,8 +84,16 @@ void wait_without_spinning() {
   // When that fails, the service works all the same.
 }
 
+// A decoder that was asked for is opened now: one that does not fit is not to be found out by clients.
+template <typename Warn>
+std::unique_ptr<serve::EngineModel> open_model(const ModelFlags& flags, const Warn& warn) {
+  Engine engine = flags.open(true, warn);
+  if (!flags.report_model.empty()) engine.report_model_info();
+  return std::make_unique<serve::EngineModel>(std::move(engine));
+}
+
 int run_service(const ServeFlags& flags) {
-  wait_without_spinning();
+  wait_with_little_spinning();
   serve::ServeOptions options = flags.options;
   if (options.tls_certificate.empty() != options.tls_key.empty())
     throw Error(ErrorCode::invalid_argument, "--tls-certificate and --tls-key go together");
@@ -98,9 +108,7 @@ int run_service(const ServeFlags& flags) {
   ModelFlags model = flags.model;
   model.quiet = true;  // the log tells
   const auto warn = [&server](std::string_view sentence) { server.log_warning(sentence); };
-  const bool finished =
-      server.run([&model, &warn] { return std::make_unique<serve::EngineModel>(model.open(true, warn)); },
-                 {.handle_signals = true});
+  const bool finished = server.run([&] { return open_model(model, warn); }, {.handle_signals = true});
   // A computation that is stuck is not waited for.
   if (!finished) std::_Exit(kFailed);
   return kOk;
@@ -110,8 +118,11 @@ int run_service(const ServeFlags& flags) {
 
 void add_serve(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<ServeFlags>();
-  CLI::App* command = app.add_subcommand(
-      "serve", "Answer HTTP requests: /predict, /encode, /v1/embeddings, /score, /collections, /docs");
+  CLI::App* command =
+      app.add_subcommand("serve",
+                         "Answer HTTP requests: /predict, /encode, /explain, /draft, /report, "
+                         "/v1/embeddings, /score, /collections, a page "
+                         "at /, /docs");
   command->footer(
       "Every option is also an environment variable (in brackets) and a line of the --config file. A flag "
       "goes before\n"

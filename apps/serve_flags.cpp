@@ -172,9 +172,20 @@ void ServeFlags::add_to(CLI::App& command) {
   files.add("log", log_file, "File that JSON lines are appended to; opened anew on SIGHUP [stderr]");
   files.add("heads", options.heads_folder,
             "Folder of NAME.head files that mii fit wrote, for /predict with \"head\"; read again on SIGHUP");
+  files.add("decoder", model.report_model,
+            "Folder of a decoder for /report [report_model/ in the model's folder]");
   files.add("collections", options.collections_folder,
             "Folder of collections that mii collection made, for /collections; looked at again on SIGHUP");
-  command.add_flag("--audit", options.audit, "Record searches in the collection's audit.sqlite")
+  files
+      .add("collection", options.databases,
+           "[NAME=]postgresql://...: a database of mii collection, for /collections; NAME: as clients call "
+           "it, "
+           "else the database's; may be given several times. Passwords belong in ~/.pgpass [none]")
+      ->expected(1)
+      ->take_all();
+  command
+      .add_flag("--audit", options.audit,
+                "Record searches in the collection's audit.sqlite, or table mii_audit")
       ->group("Files");
   files.add("docs-folder", options.docs_folder,
             "Scripts of /docs and /redoc, from scripts/fetch-docs-assets");

@@ -1,12 +1,10 @@
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
+#include <algorithm>
 
 #include "commands.h"
 #include "mii/error.h"
 #include "pack.h"
+#include "train_report.h"
+#include "trainer.h"
 #include "weights/model_folder.h"
 
 namespace mii {
@@ -16,6 +14,8 @@ struct Flags {
   PackFlags pack_flags;
   std::filesystem::path pack;
   std::filesystem::path out;
+  std::string objective = "unicl";
+  ReportObjectiveFlags report;
   std::string trained = "all";
   std::string optimizer = "auto";
   std::string device = "auto";
@@ -24,18 +24,33 @@ struct Flags {
   std::vector<std::pair<std::string, std::shared_ptr<std::string>>> numbers;  // passed on as they are
 };
 
-// The trainer lies beside this program.
-std::filesystem::path trainer_path() {
-  const auto self = std::filesystem::read_symlink("/proc/self/exe");
-  for (const auto& path : {self.parent_path() / "mii-train", self.parent_path() / "train" / "mii-train"})
-    if (std::filesystem::exists(path)) return path;
-  throw Error(ErrorCode::unsupported,
-              "no mii-train beside " + self.string() +
-                  ": this build has no trainer (it needs LibTorch; see docs/training.md)");
+// Numbers that this objective's trainer knows.
+constexpr const char* kReportNumbers[] = {"--epochs",  "--batch",     "--learning-rate", "--weight-decay",
+                                          "--warm-up", "--clip-norm", "--average-decay", "--seed",
+                                          "--threads", "--save-every"};
+
+int train_report(const Flags& flags) {
+  if (flags.pack_flags.pack.manifest.empty())
+    throw Error(ErrorCode::invalid_argument, "--objective report needs --manifest");
+  ReportTrainingRun run{.manifest = flags.pack_flags.pack.manifest,
+                        .model = flags.pack_flags.pack.model,
+                        .where = flags.pack_flags.pack.where,
+                        .out = flags.out,
+                        .resume = flags.resume,
+                        .quiet = flags.pack_flags.quiet,
+                        .arguments = {"--device", flags.device}};
+  for (const auto& [name, value] : flags.numbers) {
+    if (value->empty()) continue;
+    if (std::ranges::find(kReportNumbers, name) == std::end(kReportNumbers))
+      throw Error(ErrorCode::invalid_argument, name + " means nothing with --objective report");
+    run.arguments.insert(run.arguments.end(), {name, *value});
+  }
+  return train_report(flags.report, run);
 }
 
 int train(const Flags& flags) {
-  const auto trainer = trainer_path();
+  if (flags.objective == "report") return train_report(flags);
+  trainer_path();  // before anything is packed
   std::filesystem::path pack = flags.pack;
   if (pack.empty()) {
     if (flags.pack_flags.pack.manifest.empty())
@@ -46,9 +61,9 @@ int train(const Flags& flags) {
       if (status != kOk && status != kSomeInputsFailed) return status;
     }
   }
-  std::vector<std::string> arguments{trainer.string(),   "--pack",   pack.string(), "--out",
-                                     flags.out.string(), "--train",  flags.trained, "--optimizer",
-                                     flags.optimizer,    "--device", flags.device};
+  std::vector<std::string> arguments{"--pack",   pack.string(), "--out",       flags.out.string(),
+                                     "--train",  flags.trained, "--optimizer", flags.optimizer,
+                                     "--device", flags.device};
   if (!flags.pack_flags.pack.model.empty()) {
     arguments.push_back("--start-weights");
     arguments.push_back(ModelFolder::find(flags.pack_flags.pack.model).weights.string());
@@ -61,12 +76,7 @@ int train(const Flags& flags) {
   if (flags.resume) arguments.push_back("--resume");
   if (flags.calibrate) arguments.push_back("--calibrate");
   if (flags.pack_flags.quiet) arguments.push_back("--quiet");
-
-  std::vector<char*> pointers;
-  for (std::string& argument : arguments) pointers.push_back(argument.data());
-  pointers.push_back(nullptr);
-  execv(pointers[0], pointers.data());
-  throw Error(ErrorCode::io, trainer.string() + ": cannot be started: " + std::strerror(errno));
+  become_trainer(std::move(arguments));
 }
 
 }  // namespace
@@ -84,6 +94,13 @@ void add_train(CLI::App& app, Command& chosen) {
   command->add_option("-o,--out", flags->out, "Folder of the run: last/ and best/ are model folders")
       ->required();
   command
+      ->add_option("--objective", flags->objective,
+                   "unicl: the towers, on labels; report: a decoder that writes reports of --model's images, "
+                   "whose towers stay as they are")
+      ->check(CLI::IsMember({"unicl", "report"}))
+      ->capture_default_str();
+  flags->report.add_to(*command);
+  command
       ->add_option("--train", flags->trained,
                    "Weights that learn: all, text (image tower frozen), projections")
       ->check(CLI::IsMember({"all", "text", "projections"}))
@@ -100,8 +117,8 @@ void add_train(CLI::App& app, Command& chosen) {
   command->add_flag("--calibrate", flags->calibrate,
                     "At the end, fit the temperature to single labels on augmented training images");
   const std::pair<const char*, const char*> numbers[] = {
-      {"--epochs", "Passes over the images [12]"},
-      {"--batch", "Images per step [64]"},
+      {"--epochs", "Passes over the images [12; report: 30]"},
+      {"--batch", "Images per step [64; report: 16]"},
       {"--learning-rate", "Highest learning rate of AdamW; Muon's is 40 times it [0.0005]"},
       {"--weight-decay", "[0.05]"},
       {"--warm-up", "Share of the steps with a rising learning rate [0.05]"},

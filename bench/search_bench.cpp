@@ -1,7 +1,8 @@
 // Measures a collection: search-bench FOLDER [ROWS [QUERIES.npy DATA.npy]]. Makes ROWS vectors of 1024 values
 // around 50 centres, adds them to a collection in FOLDER, and prints times beside this machine's memory
 // bandwidth and product rate. With two names, it also writes the queries and the vectors for
-// search_vs_others.py.
+// search_vs_others.py. search-bench --database FOLDER [ROWS] measures a folder beside the empty database that
+// MII_TEST_POSTGRES names, with and without a filter.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -14,10 +15,11 @@
 #include <random>
 #include <thread>
 
-#include "backend/cpu/product_rate.h"
+#include "backend/cpu/product_seconds.h"
 #include "core/aligned_buffer.h"
 #include "core/threads.h"
 #include "search/folder_collection.h"
+#include "search/postgres_collection.h"
 
 namespace {
 
@@ -120,25 +122,31 @@ double recall(const std::vector<Answer>& found, const std::vector<Answer>& exact
   return static_cast<double>(there) / static_cast<double>(all);
 }
 
+/// The seconds that adding took.
+double fill(Collection& collection, size_t rows, const Vectors& vectors) {
+  double adding = 0;
+  for (size_t first = 0; first < rows; first += kBatch) {
+    const size_t count = std::min(kBatch, rows - first);
+    const Matrix part = vectors.make(count, static_cast<uint32_t>(first));
+    std::vector<Item> items;
+    for (size_t i = first; i < first + count; ++i)
+      items.push_back(
+          {.id = "item" + std::to_string(i), .attributes = {{"hundredth", std::to_string(i % 100)}}});
+    const double start = seconds();
+    collection.add(items, part, {});
+    adding += seconds() - start;
+  }
+  return adding;
+}
+
 void measure(const std::filesystem::path& folder, size_t rows, DType precision, const Vectors& vectors) {
   const std::string name = precision == DType::f32 ? "f32" : "bf16";
   const double stored_bytes = static_cast<double>(rows * kDim) * (precision == DType::f32 ? 4 : 2);
   FolderCollection::create(folder, precision);
-  double adding = 0;
-  {
+  const double adding = [&] {
     FolderCollection collection(folder, FolderCollection::Access::write);
-    for (size_t first = 0; first < rows; first += kBatch) {
-      const size_t count = std::min(kBatch, rows - first);
-      const Matrix part = vectors.make(count, static_cast<uint32_t>(first));
-      std::vector<Item> items;
-      for (size_t i = first; i < first + count; ++i)
-        items.push_back(
-            {.id = "item" + std::to_string(i), .attributes = {{"hundredth", std::to_string(i % 100)}}});
-      const double start = seconds();
-      collection.add(items, part, {});
-      adding += seconds() - start;
-    }
-  }
+    return fill(collection, rows, vectors);
+  }();
   std::printf("%s add                 %8.1f MB/s of float32\n", name.c_str(),
               static_cast<double>(rows * kDim * 4) / adding / 1e6);
   const double open_time = median(5, [&] { FolderCollection(folder).info(); });
@@ -155,7 +163,10 @@ void measure(const std::filesystem::path& folder, size_t rows, DType precision, 
   std::printf("%s exact, one query    %8.2f ms, %.0f %% of the bandwidth\n", name.c_str(), 1e3 * exact,
               100 * stored_bytes / exact / bandwidth);
   const double batch = time(many, {.stage = Stage::exact}, 3);
-  const double rate = measure_product_rate(precision, usable_cores());
+  // The GEMM of a block of rows with the queries.
+  const ProductShape shape{static_cast<int64_t>(kBatch), static_cast<int64_t>(kDim),
+                           static_cast<int64_t>(kQueries)};
+  const double rate = shape.operations() / measure_product_seconds(precision, shape, usable_cores());
   std::printf("%s exact, 64 queries   %8.2f ms, %.0f %% of the product rate (%.0f GFLOP/s)\n", name.c_str(),
               1e3 * batch, 100 * 2.0 * static_cast<double>(rows * kDim * kQueries) / batch / rate,
               rate / 1e9);
@@ -170,10 +181,54 @@ void measure(const std::filesystem::path& folder, size_t rows, DType precision, 
   std::printf("%s 1 %% filter          %8.2f ms\n", name.c_str(), 1e3 * time(one, filtered, 7));
 }
 
+/// The folder's exact search beside a database's exact one and its index.
+int measure_database(const std::filesystem::path& folder, size_t rows, const Vectors& vectors) {
+  const char* url = std::getenv("MII_TEST_POSTGRES");
+  if (url == nullptr) return std::fputs("MII_TEST_POSTGRES names no database\n", stderr), 2;
+  FolderCollection::create(folder, DType::f32);
+  PostgresCollection::create(url);
+  FolderCollection here(folder, Access::write);
+  PostgresCollection there(url, Access::write);
+  std::printf("folder   add        %8.2f s\n", fill(here, rows, vectors));
+  std::printf("database add        %8.2f s\n", fill(there, rows, vectors));
+  const double start = seconds();
+  there.create_index();
+  std::printf("database index      %8.2f s\n", seconds() - start);
+  const Matrix queries = vectors.make(kQueries, 78);
+  const auto show = [&](const char* name, Collection& collection, Stage stage, const char* filter) {
+    SearchOptions options{.stage = stage};
+    if (*filter != '\0') options.filter = parse_filter(filter);
+    std::vector<double> times;
+    std::vector<Answer> answers;
+    for (size_t q = 0; q < queries.rows(); ++q) {
+      Matrix one(1, kDim);
+      std::ranges::copy(queries.row(q), one.row(0).begin());
+      const double begin = seconds();
+      answers.push_back(collection.search(one, options).front());
+      times.push_back(seconds() - begin);
+    }
+    std::ranges::sort(times);
+    options.stage = Stage::exact;
+    std::printf("%s %-5s %-14s one query %8.2f ms, recall@10 %.4f\n", name,
+                std::string(to_string(answers.front().stage)).c_str(), filter, 1e3 * times[times.size() / 2],
+                recall(answers, here.search(queries, options)));
+  };
+  for (const char* filter : {"", "hundredth = 7"}) {
+    show("folder  ", here, Stage::automatic, filter);
+    show("folder  ", here, Stage::exact, filter);
+    show("database", there, Stage::automatic, filter);
+    show("database", there, Stage::hnsw, filter);
+  }
+  std::filesystem::remove_all(folder);
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
+  if (argc > 2 && argv[1] == std::string_view("--database"))
+    return measure_database(argv[2], argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 100'000, Vectors());
   const std::filesystem::path folder = argv[1];
   const size_t rows = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 100'000;
   const Vectors vectors;

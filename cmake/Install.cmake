@@ -20,6 +20,9 @@ endif()
 install(DIRECTORY training DESTINATION ${CMAKE_INSTALL_DATADIR}/mii)
 # The scripts of /docs and /redoc, where scripts/fetch-docs-assets has fetched them.
 install(DIRECTORY build/docs-assets/ DESTINATION ${CMAKE_INSTALL_DATADIR}/mii/docs OPTIONAL)
+if(TARGET mii_cuda)
+  install(TARGETS mii_cuda LIBRARY DESTINATION lib/mii)  # where the program looks
+endif()
 if(TARGET mii-train)
   install(TARGETS mii-train RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()

@@ -73,3 +73,4 @@ if [[ -d $dicom && $images == build/* ]]; then
   echo "The built-in model gets one wrong: ihc.png is histopathology."
 fi
 echo "The built-in model is small and for demonstration; what it can and cannot do: docs/models/starter.md"
+echo "To look around in a browser: build/release/mii serve, then open http://127.0.0.1:8000/ (docs/workbench.md)"

@@ -4,7 +4,9 @@
 #include <boost/json.hpp>
 #include <cstdlib>
 
+#include "mii/error.h"
 #include "serve/body_reader.h"
+#include "serve/cohere_api.h"
 #include "serve/fake_model.h"
 #include "serve/json.h"
 #include "serve/openai_api.h"
@@ -19,7 +21,7 @@ using namespace mii::serve;
 constexpr const char* kTypes[] = {"application/json", "multipart/form-data; boundary=B", "image/png",
                                   "text/plain"};
 using Handler = Outcome (*)(Request&, const ApiContext&);
-constexpr Handler kHandlers[] = {predict, encode, embeddings, score};
+constexpr Handler kHandlers[] = {predict, encode, embeddings, score, embed};
 
 void expect(bool condition) {
   if (!condition) std::abort();
@@ -34,6 +36,16 @@ void check_answer(const Response& response) {
   options.allow_invalid_utf8 = false;
   boost::json::parse(response.body, error, {}, options);
   expect(!error);
+}
+
+// A client's fault that is thrown becomes a 400 in the words of the API.
+Outcome answer(Handler handler, Request& request, const ApiContext& context) {
+  try {
+    return handler(request, context);
+  } catch (const Error& error) {
+    expect(error.code() == ErrorCode::invalid_argument);
+    return detail_error(400, error.what());
+  }
 }
 
 // What the fast parser takes, Python's scanner takes too.
@@ -58,14 +70,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   check_parsers(body);
   Request request;
   request.query = text.substr(0, line);
-  request.headers = {{"content-type", kTypes[data[0] / 4 % 4]}};
+  request.headers = {{"content-type", kTypes[data[0] / 5 % 4]}};
   // However it is cut, it is the same body.
-  const size_t piece = 1 + data[0] / 16;
+  const size_t piece = 1 + data[0] / 20;
   BodyReader reader(request, true, limits);
   for (size_t at = 0; at < body.size(); at += piece) reader.take(body.substr(at, piece));
   reader.finish(request);
 
-  Outcome outcome = kHandlers[data[0] % 4](request, {model, limits, name, heads, catalogue});
+  Outcome outcome = answer(kHandlers[data[0] % 5], request, {model, limits, name, heads, catalogue});
   if (const auto* response = std::get_if<Response>(&outcome)) {
     check_answer(*response);
     return 0;

@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 mii = sys.argv[1]
+programs = pathlib.Path(os.environ["MII_TEST_POSTGRES_PROGRAMS"])
 database = os.environ["MII_TEST_POSTGRES"]
 
 
@@ -56,7 +57,23 @@ with tempfile.TemporaryDirectory() as temporary:
     run("collection", "index", database)
     assert json.loads(run("search", database, "--id", images[1], "--stage", "hnsw", "--json"))["evidence"]["exact"] is False
     run("collection", "compact", database)
-    for command in (["snapshot", database, str(folder / "x")], ["rebuild", database], ["index", first]):
-        run("collection", *command, status=1)
-    run("search", database, "--id", images[1], "--audit", status=1)
+    other = ["--id", images[1], "--json"]
+    # A snapshot of a database is pg_dump's.
+    copy = database.removesuffix("postgres") + "copy"
+    dump = subprocess.run([programs / "pg_dump", database], check=True, capture_output=True).stdout
+    subprocess.run([programs / "psql", database, "-c", "CREATE DATABASE copy"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([programs / "psql", copy, "-v", "ON_ERROR_STOP=1"], input=dump, check=True, stdout=subprocess.DEVNULL)
+    assert run("collection", "verify", copy).endswith("no fault found\n")
+    assert json.loads(run("search", copy, *other))["hits"] == json.loads(run("search", database, *other))["hits"]
+    assert "pg_dump" in run("collection", "snapshot", database, str(folder / "x"), status=1)
+    run("collection", "index", first, status=1)
+    run("search", database, "--id", images[1], "--audit", "--caller", "me")
+
+    pathlib.Path(images[2]).rename(folder / "away")
+    assert "stays as it was" in run("collection", "rebuild", database, "--profile", "ct-lung", status=1)
+    (folder / "away").rename(images[2])
+    assert "profile auto" in run("collection", "info", database)
+    run("collection", "rebuild", database, "--profile", "ct-lung")
+    assert "profile ct-lung" in run("collection", "info", database)
+    assert run("collection", "verify", database).endswith("no fault found\n")
 print("the collection moved to PostgreSQL and back")

@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
+#include <cmath>
 #include <fstream>
+#include <limits>
 
 #include "golden.h"
 #include "medical/dicom_writer.h"
+#include "pipeline/vector_formats.h"
 #include "procedural_model.h"
 #include "run_program.h"
 
@@ -166,6 +169,65 @@ TEST_F(CollectionProgram, ExportedVectorsAndItemsMakeTheSameCollection) {
   const auto of_c = search("c --id images/grey.jpg"), of_s = search("s --id images/grey.jpg");
   EXPECT_EQ(ids_of(of_c), ids_of(of_s));
   EXPECT_EQ(of_c.at("hits").at(0).at("attributes"), of_s.at("hits").at(0).at("attributes"));
+}
+
+TEST_F(CollectionProgram, ADamagedRowOfAFileStopsAddingAndThoseBeforeStay) {
+  std::vector<pipeline::VectorSource> sources;
+  for (int r = 0; r < 5000; ++r)
+    sources.push_back({std::string("f").append(std::to_string(r)), pipeline::VectorSource::State{1, 1}});
+  float of_4500 = 0;
+  const auto write_vectors = [&](const std::string& name) {
+    pipeline::write_vectors(folder_ / name, sources, 2, {"w", "c", "t", "f32", "profile auto", "0.1.0"},
+                            [&](size_t row) {
+                              return std::vector<float>{row == 4500 ? of_4500 : 1.0f, 0};
+                            });
+  };
+  expect_ok("collection create c");
+  write_vectors("v.npy");
+  EXPECT_THAT(error_of("collection add c --vectors v.npy", 2),
+              HasSubstr("v.npy, rows 4096 to 4999: the vector of 'f4500' is zero"));
+  EXPECT_THAT(expect_ok("collection info c"), HasSubstr("items     4096"));
+  of_4500 = std::numeric_limits<float>::quiet_NaN();
+  write_vectors("v.npy");
+  EXPECT_THAT(error_of("collection add c --vectors v.npy", 1), HasSubstr("v.npy: row 4500 is not finite"));
+  of_4500 = 1;
+  write_vectors("v.npy");
+  EXPECT_THAT(expect_ok("collection add c --vectors v.npy"),
+              HasSubstr("904 added, 0 replaced, 4096 unchanged; c has 5000 items"));
+  EXPECT_THAT(expect_ok("collection verify c"), HasSubstr("no fault found"));
+}
+
+TEST_F(CollectionProgram, VectorsWithoutFilesAreReplacedWhenTheyHaveChanged) {
+  for (const std::string store : {"f32", "bf16"}) {
+    expect_ok("collection create " + store + " --store " + store);
+    float of_b = 0.3f;
+    const auto add = [&] {
+      pipeline::write_vectors(folder_ / "v.npy", {{"a", std::nullopt}, {"b", std::nullopt}}, 2,
+                              {"w", "c", "t", "f32", "profile auto", "0.1.0"}, [&](size_t row) {
+                                return std::vector<float>{1, row == 0 ? 0.2f : of_b};
+                              });
+      return expect_ok("collection add " + store + " --vectors v.npy");
+    };
+    EXPECT_THAT(add(), HasSubstr("2 added, 0 replaced, 0 unchanged"));
+    EXPECT_THAT(add(), HasSubstr("0 added, 0 replaced, 2 unchanged"));
+    of_b = 0.7f;
+    EXPECT_THAT(add(), HasSubstr("0 added, 1 replaced, 1 unchanged"));
+    const auto hits = search(store + " --id a").at("hits").as_array();
+    // cos(a, b) = 1.14 / (|a| |b|); bf16 keeps 8 bits of each value.
+    EXPECT_NEAR(hits[0].at("similarity").as_double(), 1.14 / std::sqrt(1.04 * 1.49),
+                store == "f32" ? 1e-6 : 1e-2);
+  }
+}
+
+TEST_F(CollectionProgram, ATableGivesAllColumnsOfVectorsWithoutFiles) {
+  pipeline::write_vectors(folder_ / "v.npy", {{"a", std::nullopt}, {"b", std::nullopt}}, 2,
+                          {"w", "c", "t", "f32", "profile auto", "0.1.0"}, [](size_t row) {
+                            return std::vector<float>{1, static_cast<float>(row)};
+                          });
+  write("items.csv", "id,site\na,X\nb,Y\n");
+  expect_ok("collection create c");
+  expect_ok("collection add c --vectors v.npy --manifest items.csv");
+  EXPECT_THAT(expect_ok("collection info c"), HasSubstr("columns   site\n"));
 }
 
 TEST_F(CollectionProgram, RemovingCompactingAndVerifying) {

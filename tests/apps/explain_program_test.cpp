@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
+#include <cstring>
 #include <fstream>
 
 #include "mii/image.h"
@@ -65,6 +66,24 @@ TEST_F(ExplainProgram, PartsAndConstantAddUpToTheScoreAndTheMapToNothing) {
     EXPECT_GT(Image::read(folder_ / "maps" / name).width(), 0u);
 }
 
+TEST_F(ExplainProgram, EveryMethodTellsTheScoreAndMapsOfItsGrid) {
+  const auto answer = [&](const std::string& method) {
+    const Result r = explain("--json --labels a b --method " + method + " --masks 4 " + file("0.pgm"));
+    EXPECT_EQ(r.status, 0) << r.err;
+    return json::parse(r.out).as_object();
+  };
+  const double score = answer("exact").at("labels").at(1).at("score").to_number<double>();
+  for (const auto& [method, rows] :
+       {std::pair("gradient", 6), std::pair("occlusion", 3), std::pair("rise", 16)}) {
+    const json::object of_image = answer(method);
+    EXPECT_EQ(of_image.at("rows").to_number<int>(), rows) << method;
+    const json::object& label = of_image.at("labels").at(1).as_object();
+    EXPECT_NEAR(label.at("score").to_number<double>(), score, 2e-6) << method;
+    EXPECT_NEAR(sum_of(label.at("map")), 0, 1e-5) << method;
+    EXPECT_FALSE(label.contains("parts")) << method;
+  }
+}
+
 TEST_F(ExplainProgram, SaysAgainstWhatMapsAreShown) {
   EXPECT_THAT(explain("--labels a -- " + file("0.pgm")).err, HasSubstr("the catalogue's modalities"));
   EXPECT_THAT(explain("--labels a b -- " + file("0.pgm")).err, HasSubstr("the mean of the labels"));
@@ -104,6 +123,58 @@ TEST_F(ExplainProgram, ABadImageIsListedAndTheOthersAreExplained) {
 
 TEST_F(ExplainProgram, RefusesALabelAgainstItself) {
   EXPECT_THAT(explain("--labels a --versus a " + file("0.pgm")).err, HasSubstr("there is no other label"));
+}
+
+TEST_F(ExplainProgram, WritesGridsBesideTheOverlays) {
+  ASSERT_EQ(explain("--labels a b --out " + file("maps") + " " + file("0.pgm")).status, 0);
+  const json::object grids = json::parse(text_of(folder_ / "maps" / "1-0.pgm.json")).as_object();
+  EXPECT_EQ(grids.at("image").as_string(), file("0.pgm"));
+  const std::string npy = text_of(folder_ / "maps" / "1-0.pgm.npy");
+  const auto rows = grids.at("rows").to_number<size_t>(), cols = grids.at("cols").to_number<size_t>();
+  EXPECT_THAT(npy, HasSubstr("'shape': (2, " + std::to_string(rows) + ", " + std::to_string(cols) + ")"));
+  const size_t header = npy.find('\n') + 1;
+  ASSERT_EQ(npy.size(), header + 2 * rows * cols * sizeof(float));
+  float last = 0;
+  std::memcpy(&last, npy.data() + npy.size() - sizeof(float), sizeof(float));
+  EXPECT_EQ(last, static_cast<float>(
+                      grids.at("labels").at(1).at("map").at(rows - 1).at(cols - 1).to_number<double>()));
+}
+
+TEST_F(ExplainProgram, ClassifyWritesTheSameMaps) {
+  ASSERT_EQ(explain("--labels a b --out " + file("maps") + " " + file("0.pgm")).status, 0);
+  const Result plain = run("classify", "--labels a b -- " + file("0.pgm"));
+  const Result r = run("classify", "--labels a b --explain " + file("too") + " " + file("0.pgm"));
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_EQ(r.out, plain.out);
+  for (const char* name : {"1-0.pgm.json", "1-0.pgm.npy", "1-0.pgm-1.png", "1-0.pgm-2.png"})
+    EXPECT_EQ(text_of(folder_ / "too" / name), text_of(folder_ / "maps" / name)) << name;
+}
+
+TEST_F(ExplainProgram, AFolderThatCannotBeAndAFullDiskAreSaid) {
+  const Result taken = explain("--labels a b --out " + file("1.pgm") + " " + file("0.pgm"));
+  EXPECT_NE(taken.status, 0);
+  EXPECT_THAT(taken.err, HasSubstr("1.pgm: cannot be a folder of maps: "));
+  // Files may have 512 bytes, less than any overlay.
+  const Result full = run_shell("trap '' XFSZ; ulimit -f 1; " MII_PROGRAM " explain" + model() +
+                                    "--labels a b --out " + file("maps") + " " + file("0.pgm"),
+                                folder_);
+  EXPECT_NE(full.status, 0);
+  EXPECT_THAT(full.err, HasSubstr("File too large"));
+  EXPECT_FALSE(fs::exists(folder_ / "maps" / "1-0.pgm-1.png"));
+}
+
+TEST_F(ExplainProgram, RefusesAModelWhoseLastStageHasOneToken) {
+  const fs::path small = folder_ / "small";
+  fs::copy(model_.folder(), small, fs::copy_options::recursive);
+  std::string config = text_of(small / "config.yaml");
+  for (size_t at = config.find("  - 96"); at != std::string::npos; at = config.find("  - 96"))
+    config.replace(at, 6, "  - 16");
+  fs::remove(small / "config.yaml");
+  std::ofstream(small / "config.yaml") << config;
+  const Result r =
+      run_program("explain --labels a b --model " + small.string() + " " + file("0.pgm"), folder_);
+  EXPECT_NE(r.status, 0);
+  EXPECT_THAT(r.err, HasSubstr("last stage has one token"));
 }
 
 }  // namespace

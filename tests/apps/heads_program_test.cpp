@@ -134,6 +134,46 @@ TEST_F(HeadsProgram, AnswersSeveralLabelsAndNumbers) {
   EXPECT_NEAR(answer.at("value").to_number<double>(), 60, 5);
 }
 
+TEST_F(HeadsProgram, TrainsHiddenLayersAndUsesThemAsAnyHead) {
+  if (!fs::exists(fs::path(MII_PROGRAM).parent_path() / "mii-train"))
+    GTEST_SKIP() << "this build has no trainer";
+  const std::string kind = "--kind mlp --hidden 32 --learning-rate 0.01 ";
+  const Result r = fit(kind + "--field side --point youden");
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_EQ(r.err, "");
+  EXPECT_THAT(r.out, HasSubstr("mlp head for 'side': 2 labels"));
+  EXPECT_THAT(r.out, HasSubstr("chosen by the loss of 8 images of 4 patients"));
+  const std::string head = text_of(file("x.head"));
+  ASSERT_EQ(fit(kind + "--field side --point youden").status, 0);
+  EXPECT_EQ(text_of(file("x.head")), head);
+  const json::object answer = classified("image0.pgm");
+  EXPECT_EQ(answer.at("predictions").as_object().begin()->key(), "left");
+  EXPECT_EQ(answer.at("bands").as_object().at("left").as_object().at("band"), "positive");
+  const Result eval = run("eval " + file("images.csv") + model() + "--field side --head " + file("x.head"));
+  EXPECT_EQ(eval.status, 0) << eval.err;
+  EXPECT_THAT(eval.out, HasSubstr("head x.head"));
+  const Result map =
+      run("explain " + file("image0.pgm") + model() + "--head " + file("x.head") + " --out " + file("maps"));
+  EXPECT_EQ(map.status, 1);
+  EXPECT_THAT(map.err, HasSubstr("hidden layers"));
+
+  ASSERT_EQ(fit(kind + "--field age --number").status, 0);
+  EXPECT_NEAR(classified("image0.pgm").at("value").to_number<double>(), 60, 8);
+  ASSERT_EQ(fit(kind + "--field findings --multilabel --balanced").status, 0);
+  EXPECT_EQ(classified("image0.pgm").at("predictions").as_object().size(), 3u);
+  EXPECT_EQ(fit("--kind mlp --field side --learning-rate 1e30").status, 1);
+}
+
+TEST_F(HeadsProgram, SaysThatHiddenLayersNeedTheTrainer) {
+  fs::copy_file(MII_PROGRAM, folder_ / "mii");
+  const Result r = run_shell(file("mii") + " fit " + file("images.csv") + model() + "--vectors " +
+                                 file("v.npy") + " --field side --kind mlp --out " + file("none.head"),
+                             folder_);
+  EXPECT_EQ(r.status, 1);
+  EXPECT_THAT(r.err, HasSubstr("no mii-train beside"));
+  EXPECT_FALSE(fs::exists(file("none.head")));
+}
+
 TEST_F(HeadsProgram, CalibratesOnRowsThatAreNamed) {
   const Result r = fit("--field side --where split=train --calibrate-where split=val");
   EXPECT_EQ(r.status, 0) << r.err;
@@ -152,6 +192,7 @@ TEST_F(HeadsProgram, RefusesWhatMakesNoSense) {
       {"--field empty", "field 'empty' is empty in all rows"},
       {"--field side --where side=left", "one label only, 'left'"},
       {"--field side --kind ridge", "'left' is not a number"},
+      {"--field age --number", "kind logistic is for a field of labels, not of numbers"},
       {"--field side --point sensitivity=2", "operating point 'sensitivity=2'"},
       {"--field side --calibrate-where patient=p1 --where split=val",
        "no row is left to fit, or none to calibrate"},

@@ -7,7 +7,9 @@
 #include <cmath>
 #include <fstream>
 
+#include "core/file.h"
 #include "image/preprocess.h"
+#include "medical/dicom_file.h"
 #include "medical/dicom_writer.h"
 #include "mii/engine.h"
 #include "mii/image.h"
@@ -311,6 +313,61 @@ TEST_F(MedicalProgram, AzureStandardisationChangesTheVectorAndIsRecorded) {
   EXPECT_THAT(text_of(file("a.jsonl.provenance.jsonl")), Not(HasSubstr("azure")));
   for (const char* secret : kIdentifying)
     EXPECT_THAT(text_of(file("a.jsonl.provenance.jsonl")), Not(HasSubstr(secret)));
+}
+
+TEST_F(MedicalProgram, MapsOfADicomFileAreSecondaryCapturesOfItsStudy) {
+  const Result r = run("explain --labels a b --out " + file("maps") + model() + file("series/1.dcm"));
+  ASSERT_EQ(r.status, 0) << r.err;
+  const auto info = [&](const char* name) {
+    const MappedFile bytes = MappedFile::open(folder_ / "maps" / name);
+    return DicomFile::open(bytes.bytes()).info();
+  };
+  const DicomInfo first = info("1-1.dcm-1.dcm"), second = info("1-1.dcm-2.dcm");
+  EXPECT_EQ(first.patient_id, "ID-4711");
+  EXPECT_EQ(first.study_instance_uid, "9.8.7");
+  EXPECT_EQ(first.series_instance_uid, second.series_instance_uid);
+  EXPECT_NE(first.series_instance_uid, "9.8.7.5");
+  EXPECT_NE(first.sop_instance_uid, second.sop_instance_uid);
+  EXPECT_EQ(second.instance_number, 2);
+  EXPECT_EQ(Image::read(folder_ / "maps" / "1-1.dcm-1.dcm").width(),
+            Image::read(folder_ / "maps" / "1-1.dcm-1.png").width());
+}
+
+TEST_F(MedicalProgram, ASeriesIsExplainedAsACurveAndMapsOfItsTopSlices) {
+  const Result r =
+      run("explain --volume --json --labels a b --out " + file("maps") + model() + file("series"));
+  ASSERT_EQ(r.status, 0) << r.err;
+  const auto curve = boost::json::parse(r.out).as_object();
+  ASSERT_EQ(curve.at("slices").as_array().size(), 5u);
+  EXPECT_EQ(curve.at("slices").at(0).at("position_mm").to_number<double>(), -25);
+  EXPECT_THAT(std::string(curve.at("slices").at(0).at("name").as_string()), HasSubstr("5.dcm"));
+  EXPECT_EQ(text_of(folder_ / "maps" / "1-5.dcm.curve.json"), r.out);
+  EXPECT_THAT(text_of(folder_ / "maps" / "1-5.dcm.curve.svg"),
+              testing::StartsWith("<svg xmlns=\"http://www.w3.org/2000/svg\" "));
+  for (const auto& label : curve.at("labels").as_array()) {
+    std::vector<std::pair<double, int>> ranked;
+    int slice = 0;
+    for (const auto& score : label.at("scores").as_array())
+      ranked.emplace_back(-score.to_number<double>(), ++slice);
+    std::ranges::sort(ranked);
+    ASSERT_EQ(label.at("top").as_array().size(), 3u);
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(label.at("top").at(i).to_number<int>(), ranked[i].second);
+      EXPECT_TRUE(
+          fs::exists(folder_ / "maps" / ("1-5.dcm.slice" + std::to_string(ranked[i].second) + "-1.png")));
+    }
+  }
+}
+
+TEST_F(MedicalProgram, AVolumeWithoutASliceThatCanBeReadIsSaid) {
+  for (const auto& entry : fs::directory_iterator(folder_ / "series")) fs::resize_file(entry, 900);
+  const Result r = run("explain --volume --labels a b " + model() + file("series"));
+  EXPECT_NE(r.status, 0);
+  EXPECT_THAT(r.err, HasSubstr(".dcm"));
+  EXPECT_EQ(r.out, "");
+  fs::create_directory(folder_ / "none");
+  EXPECT_THAT(run("explain --volume --labels a b " + model() + file("none")).err,
+              HasSubstr("no DICOM series or NIfTI volume was found"));
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "mii/engine.h"
-#include "pipeline/vector_formats.h"
+#include "pipeline/vector_reader.h"
 #include "procedural_model.h"
 #include "run_program.h"
 

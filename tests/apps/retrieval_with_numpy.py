@@ -1,5 +1,4 @@
 """Every figure of `mii eval --retrieval` equals plain loops over numpy's similarities. usage: retrieval_with_numpy.py MII"""
-import collections
 import json
 import math
 import pathlib
@@ -9,8 +8,9 @@ import tempfile
 
 import numpy
 
+from retrieval_figures import KS, check, figures_of
+
 mii = pathlib.Path(sys.argv[1]).resolve()
-KS = (1, 3, 8)
 random = numpy.random.default_rng(2)
 
 
@@ -24,41 +24,6 @@ def image_of(kind):
     shape = (numpy.sin(x / random.uniform(2, 4)), (x - 24) ** 2 + (y - 24) ** 2 < random.uniform(60, 300), (x + y) / 48)[kind]
     grey = 90 + 60 * shape + random.normal(0, 25, (48, 48))
     return numpy.repeat(grey.clip(0, 255).astype(numpy.uint8)[:, :, None], 3, axis=2)
-
-
-def figures_of(row, ranking):
-    """Of one query, from the labels of the whole index in order; nothing where there is nothing to find."""
-    truth, relevant = row["kind"], ranking.count(row["kind"])
-    if not relevant:
-        return None
-    figures = {"mrr": 1 / (1 + ranking.index(truth))}
-    for k in KS:
-        first = ranking[:k]
-        hits = first.count(truth)
-        figures["precision", k] = hits / k
-        figures["capped_precision", k] = hits / min(k, relevant)
-        figures["recall", k] = hits / relevant
-        figures["map", k] = sum(first[:i].count(truth) / i for i in range(1, len(first) + 1) if first[i - 1] == truth) / min(k, relevant)
-        votes = collections.Counter(label for label in first if label)
-        winner = next((label for label in first if label and votes[label] == max(votes.values())), None)
-        figures["majority", k] = float(winner == truth)
-    return figures
-
-
-def check(found, expected, truths):
-    """The averages over queries and over labels."""
-    by_label = collections.defaultdict(list)
-    for figures, truth in zip(expected, truths):
-        if figures:
-            by_label[truth].append(figures)
-    everything = [figures for of_label in by_label.values() for figures in of_label]
-    for name in everything[0]:
-        averages = found["mrr"] if name == "mrr" else next(at for at in found["at"] if at["k"] == name[1])[name[0]]
-        micro = sum(figures[name] for figures in everything) / len(everything)
-        macro = sum(sum(f[name] for f in of_label) / len(of_label) for of_label in by_label.values()) / len(by_label)
-        assert math.isclose(averages["micro"]["value"], micro, rel_tol=1e-12, abs_tol=1e-12), (name, averages, micro)
-        assert math.isclose(averages["macro"]["value"], macro, rel_tol=1e-12, abs_tol=1e-12), (name, averages, macro)
-    return 2 * len(everything[0])
 
 
 checked = 0
@@ -95,7 +60,8 @@ with tempfile.TemporaryDirectory() as folder:
         for q in queries:
             others = [i for i in index if rows[i]["patient"] != rows[q]["patient"]]
             others.sort(key=lambda i: -similar[q, i])
-            expected.append(figures_of(rows[q], [rows[i]["kind"] for i in others]))
+            ranking, truth = [rows[i]["kind"] for i in others], rows[q]["kind"]
+            expected.append(figures_of(truth, ranking, ranking.count(truth)))
         where = ["--where", "split=eval", "--neighbours-from", "split=train"] if split else []
         run("eval", "--retrieval", "--field", "kind", "-k", ",".join(map(str, KS)), folder / "t.csv", *where,
             "--precision", "f32", "--resamples", "0", "--json", folder / "r.json", "--quiet")

@@ -1,5 +1,5 @@
 """Includes point down. A component includes itself and what USES in its CMakeLists.txt names, the public headers of
-include/mii only each other, and nothing includes apps/. usage: layers.py ROOT"""
+include/mii only each other, and nothing includes apps/ or python/. usage: layers.py ROOT"""
 import pathlib
 import re
 import sys
@@ -12,7 +12,7 @@ PUBLIC = {
     "precision.h": "backend",
     "head.h": "heads",
     "engine.h": "engine",
-    "explain.h": "engine",
+    "explain.h": "engine", "report.h": "engine",
     "series.h": "pipeline",
 }
 
@@ -54,6 +54,7 @@ for component in uses:
 files = [(path, PUBLIC.get(path.name, "core")) for path in root.glob("include/mii/*.h")]
 files += [(path, path.relative_to(root / "src").parts[0]) for path in root.glob("src/*/**/*")]
 files += [(path, "apps") for path in root.glob("apps/*")]
+files += [(path, "apps") for path in root.glob("python/src/*")]
 for path, component in sorted(files):
     if path.suffix not in (".h", ".cpp"):
         continue
