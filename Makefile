@@ -5,7 +5,7 @@ BENCH_ROWS ?= 100000
 JOBS ?= $(shell nproc)
 SOURCES = $(shell git ls-files '*.cpp' '*.h')
 
-.PHONY: all help build demo test wheel bench bench-search bench-python bench-peers reference-numbers asan tsan fuzz soak image image-gpu cuda format lint
+.PHONY: all help build demo test wheel bench bench-search bench-python bench-peers reference-numbers onnx-graphs asan tsan fuzz soak image image-gpu cuda format lint
 all: build
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make bench-python  measure the Python package beside the program"
 	@echo "make bench-peers PEERS_TOWER=image.onnx PEERS_IMAGES=FOLDER  measure OpenVINO and ONNX Runtime beside PEERS_MODEL=$(PEERS_MODEL)"
 	@echo "make reference-numbers  record the public Python implementation's numbers again (PyTorch: gigabytes)"
+	@echo "make onnx-graphs  export tests/data/onnx from the public Python implementation again (PyTorch: gigabytes)"
 	@echo "make asan      the components' tests with AddressSanitizer and UBSan"
 	@echo "make tsan      the engine's and the service's tests with ThreadSanitizer"
 	@echo "make fuzz      each fuzz target, or FUZZ_TARGETS='fuzz_png ...', for FUZZ_SECONDS=$(FUZZ_SECONDS)"
@@ -71,6 +72,10 @@ reference-numbers: build build/reference-venv
 	scripts/demo.sh --model-only
 	build/reference-venv/bin/python python/tests/record_reference.py $(REFERENCE) python/tests/reference.npz \
 	  starter=models/starter full=build/demo-model
+
+onnx-graphs: build build/reference-venv
+	build/reference-venv/bin/pip install -q onnx onnxscript
+	build/reference-venv/bin/python tests/onnx/make_graphs.py $(REFERENCE) build/release/mii-procedural
 
 # With REFERENCE_PYTHON=build/reference-venv/bin/python also beside the public implementation.
 bench-python: wheel

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "backend/precision.h"
 #include "calibration/calibrate.h"
 #include "commands.h"
 #include "image/preprocess.h"
 #include "mii/error.h"
+#include "onnx/import.h"
 #include "outcome.h"
 #include "output.h"
 #include "pipeline/encode.h"
@@ -20,7 +22,8 @@ namespace mii {
 namespace {
 
 struct Flags {
-  std::string model, out, dtype = "bf16", calibrate;
+  std::string model, out, dtype = "bf16", calibrate, text, config;
+  std::optional<double> logit_scale;
   double max_distance = 1e-3;
   size_t images = 16;
   int threads = 0;
@@ -89,14 +92,29 @@ std::set<std::string> calibrated(const Flags& flags, const ModelFolder& folder, 
   return calibration.float_layers;
 }
 
-int convert(const Flags& flags) {
+bool is_onnx(const std::string& path) { return std::filesystem::path(path).extension() == ".onnx"; }
+
+int convert_graphs(const Flags& flags) {
+  OnnxImport import{.graphs = {flags.model},
+                    .texts = ModelFolder::find_texts(flags.config),
+                    .format = {.dtype = info_of(parse_precision(flags.dtype)).weights, .float_layers = {}},
+                    .logit_scale = flags.logit_scale};
+  if (!flags.text.empty()) import.graphs.emplace_back(flags.text);
+  import.vocabulary_size = ClipTokenizer::load(import.texts.tokenizer).vocabulary_size();
+  for (const std::string& note : import_onnx(import, flags.out)) print_line(note);
+  print_line(flags.out + ": written with " + flags.dtype + " weights");
+  return kOk;
+}
+
+int convert_folder(const Flags& flags) {
   const ModelFolder folder = ModelFolder::find(flags.model);
   const int64_t vocabulary_size = ClipTokenizer::load(folder.tokenizer).vocabulary_size();
   std::set<std::string> float_layers;
   std::vector<pipeline::Failure> failures;
   if (!flags.calibrate.empty()) float_layers = calibrated(flags, folder, vocabulary_size, failures);
-  convert_model(flags.model, vocabulary_size, info_of(parse_precision(flags.dtype)).weights, flags.out,
-                float_layers);
+  convert_model(flags.model, vocabulary_size,
+                {.dtype = info_of(parse_precision(flags.dtype)).weights, .float_layers = float_layers},
+                flags.out);
   print_line(flags.out + ": written with " + flags.dtype + " weights");
   return report(failures);
 }
@@ -105,9 +123,11 @@ int convert(const Flags& flags) {
 
 void add_convert(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command =
-      app.add_subcommand("convert", "Write a model folder again with weights of another type");
-  command->add_option("MODEL", flags->model, "Model folder")->required();
+  CLI::App* command = app.add_subcommand(
+      "convert", "Write a model folder again with weights of another type, or of ONNX graphs");
+  command
+      ->add_option("MODEL", flags->model, "Model folder, or a graph (FILE.onnx) of any maker: docs/onnx.md")
+      ->required();
   command->add_option("OUT", flags->out, "Folder to write")->required();
   command
       ->add_option(
@@ -131,12 +151,32 @@ void add_convert(CLI::App& app, Command& chosen) {
       ->check(CLI::Range(1, 10000))
       ->capture_default_str()
       ->needs(calibrate);
+  auto* config = command->add_option("--config", flags->config,
+                                     "Of a graph: a folder with the model's config.yaml and tokenizer");
+  auto* text = command->add_option(
+      "--text", flags->text,
+      "Of a graph of one tower: the graph of the other, text.onnx beside image.onnx, say");
+  auto* logit_scale =
+      command
+          ->add_option("--logit-scale", flags->logit_scale,
+                       "Of a graph: the factor on the cosine; without, the graph's, or 100 if it has none")
+          ->check(CLI::PositiveNumber);
   command->add_option("--threads", flags->threads, "0: all cores")->check(CLI::Range(0, 1024));
   command->add_flag("--quiet", flags->quiet, "No progress bar, no table of layers");
-  command->callback([flags, calibrate, &chosen] {
+  command->callback([flags, calibrate, config, text, logit_scale, &chosen] {
     if (!calibrate->empty() && flags->dtype != "int8")
       throw CLI::ValidationError("--calibrate", "only for --dtype int8");
-    chosen = [flags] { return convert(*flags); };
+    if (!is_onnx(flags->model)) {
+      for (const CLI::Option* option : {config, text, logit_scale})
+        if (!option->empty()) throw CLI::ValidationError(option->get_name(), "only for a graph, FILE.onnx");
+      chosen = [flags] { return convert_folder(*flags); };
+      return;
+    }
+    if (config->empty())
+      throw CLI::ValidationError("--config", "missing: a graph has neither configuration nor tokenizer");
+    if (!calibrate->empty())
+      throw CLI::ValidationError("--calibrate", "not for a graph: convert it to f32 first");
+    chosen = [flags] { return convert_graphs(*flags); };
   });
 }
 

@@ -34,27 +34,26 @@ void make_folder(const fs::path& folder) {
 bool is_matrix(const Shape& shape) { return shape.size() == 2 || (shape.size() == 4 && shape[1] > 1); }
 
 // The type in which a tensor of the model is written.
-DType written_as(const TensorSpec& spec, DType dtype, const std::set<std::string>& float_layers) {
+DType written_as(const TensorSpec& spec, const WeightsFormat& format) {
   if (!is_matrix(spec.shape)) return DType::f32;
-  if (dtype != DType::i8) return dtype;
-  if (is_int8_layer(spec)) return float_layers.contains(spec.name) ? DType::bf16 : DType::i8;
+  if (format.dtype != DType::i8) return format.dtype;
+  if (is_int8_layer(spec)) return format.float_layers.contains(spec.name) ? DType::bf16 : DType::i8;
   return spec.name == "lang_encoder.token_embedding.weight" ? DType::bf16 : DType::f32;
 }
 
-void write_int8(const Checkpoint& checkpoint, const TensorSpec& spec, SafetensorsWriter& writer) {
+void write_int8(const CopyTensor& copy, const TensorSpec& spec, SafetensorsWriter& writer) {
   const int64_t elements = element_count(spec.shape), rows = spec.shape[0];
   AlignedBuffer<float> values(static_cast<size_t>(elements));
-  checkpoint.copy_as(DType::f32, spec.name, reinterpret_cast<std::byte*>(values.data()));
+  copy(DType::f32, spec.name, reinterpret_cast<std::byte*>(values.data()));
   const Int8Matrix matrix = quantise_matrix(values.data(), rows, elements / rows);
   writer.write(std::as_bytes(matrix.values.span()));
   writer.write(std::as_bytes(std::span(matrix.scales)));
 }
 
-void write_float(const Checkpoint& checkpoint, const TensorSpec& spec, DType dtype,
-                 SafetensorsWriter& writer) {
-  AlignedBuffer<std::byte> copy(static_cast<size_t>(element_count(spec.shape)) * size_of(dtype));
-  checkpoint.copy_as(dtype, spec.name, copy.data());
-  writer.write(copy.span());
+void write_float(const CopyTensor& copy, const TensorSpec& spec, DType dtype, SafetensorsWriter& writer) {
+  AlignedBuffer<std::byte> values(static_cast<size_t>(element_count(spec.shape)) * size_of(dtype));
+  copy(dtype, spec.name, values.data());
+  writer.write(values.span());
 }
 
 }  // namespace
@@ -75,11 +74,30 @@ ModelFolder copy_model_texts(const fs::path& config_yaml, const fs::path& tokeni
   return out;
 }
 
-void convert_model(const fs::path& folder, int64_t vocabulary_size, DType dtype, const fs::path& out_folder,
-                   const std::set<std::string>& float_layers) {
-  if (dtype != DType::f32 && dtype != DType::bf16 && dtype != DType::i8)
+void write_weights(const std::vector<TensorSpec>& specs, const WeightsFormat& format, const CopyTensor& copy,
+                   const fs::path& file) {
+  if (format.dtype != DType::f32 && format.dtype != DType::bf16 && format.dtype != DType::i8)
     throw Error(ErrorCode::invalid_argument,
-                std::string("weights are converted to F32, BF16 or I8, not to ") + to_string(dtype));
+                std::string("weights are converted to F32, BF16 or I8, not to ") + to_string(format.dtype));
+  std::vector<SafetensorsWriter::Entry> entries;
+  for (const TensorSpec& spec : specs) {
+    const DType written = written_as(spec, format);
+    entries.push_back({spec.name, written, spec.shape});
+    if (written == DType::i8) entries.push_back({scales_name(spec.name), DType::f32, {spec.shape[0]}});
+  }
+  SafetensorsWriter writer(file, entries);
+  for (const TensorSpec& spec : specs) {
+    const DType written = written_as(spec, format);
+    if (written == DType::i8)
+      write_int8(copy, spec, writer);
+    else
+      write_float(copy, spec, written, writer);
+  }
+  writer.commit();
+}
+
+void convert_model(const fs::path& folder, int64_t vocabulary_size, const WeightsFormat& format,
+                   const fs::path& out_folder) {
   std::error_code none;
   if (fs::equivalent(folder, out_folder, none))
     throw Error(ErrorCode::invalid_argument,
@@ -87,24 +105,11 @@ void convert_model(const fs::path& folder, int64_t vocabulary_size, DType dtype,
   const ModelFolder from = ModelFolder::find(folder);
   const ModelConfig config = ModelConfig::read(from.config);
   const Checkpoint checkpoint = Checkpoint::open(from.weights, config, vocabulary_size);
-
-  const std::vector<TensorSpec> specs = tensor_specs(config, vocabulary_size);
-  std::vector<SafetensorsWriter::Entry> entries;
-  for (const TensorSpec& spec : specs) {
-    const DType written = written_as(spec, dtype, float_layers);
-    entries.push_back({spec.name, written, spec.shape});
-    if (written == DType::i8) entries.push_back({scales_name(spec.name), DType::f32, {spec.shape[0]}});
-  }
   const ModelFolder out = copy_model_texts(from.config, from.tokenizer, out_folder);
-  SafetensorsWriter writer(out.weights, entries);
-  for (const TensorSpec& spec : specs) {
-    const DType written = written_as(spec, dtype, float_layers);
-    if (written == DType::i8)
-      write_int8(checkpoint, spec, writer);
-    else
-      write_float(checkpoint, spec, written, writer);
-  }
-  writer.commit();
+  write_weights(
+      tensor_specs(config, vocabulary_size), format,
+      [&](DType dtype, const std::string& name, std::byte* to) { checkpoint.copy_as(dtype, name, to); },
+      out.weights);
 }
 
 }  // namespace mii

@@ -44,25 +44,43 @@ fs::path choose(const fs::path& published, const std::vector<fs::path>& candidat
   return {};
 }
 
-}  // namespace
-
-ModelFolder ModelFolder::find(const fs::path& folder) {
+// Adds to `wrong` what is missing or ambiguous.
+ModelFolder texts_of(const fs::path& folder, std::string& wrong) {
   std::error_code none;
   if (!fs::is_directory(folder, none))
     throw Error(ErrorCode::invalid_model, folder.string() + ": no such model folder");
   ModelFolder found;
-  std::string wrong;
   found.config = folder / "config.yaml";
   if (!fs::is_regular_file(found.config, none)) wrong = "no config.yaml";
-  const fs::path weights = folder / "vision_model" / kWeightsName;
-  found.weights = choose(weights, entries(weights.parent_path(), is_weights),
-                         fs::is_regular_file(weights, none), "weights (*.safetensors or *.pt)", wrong);
   const fs::path tokenizer = folder / "language_model" / kTokenizerName;
   found.tokenizer = choose(
       tokenizer, entries(tokenizer.parent_path(), [](const auto& e) { return is_tokenizer(e.path()); }),
       is_tokenizer(tokenizer), "tokenizer (vocab.json and merges.txt)", wrong);
+  return found;
+}
+
+void expect_nothing(const std::string& wrong, const fs::path& folder) {
   if (!wrong.empty())
     throw Error(ErrorCode::invalid_model, folder.string() + " is no model folder: " + wrong);
+}
+
+}  // namespace
+
+ModelFolder ModelFolder::find(const fs::path& folder) {
+  std::string wrong;
+  ModelFolder found = texts_of(folder, wrong);
+  std::error_code none;
+  const fs::path weights = folder / "vision_model" / kWeightsName;
+  found.weights = choose(weights, entries(weights.parent_path(), is_weights),
+                         fs::is_regular_file(weights, none), "weights (*.safetensors or *.pt)", wrong);
+  expect_nothing(wrong, folder);
+  return found;
+}
+
+ModelFolder ModelFolder::find_texts(const fs::path& folder) {
+  std::string wrong;
+  const ModelFolder found = texts_of(folder, wrong);
+  expect_nothing(wrong, folder);
   return found;
 }
 

@@ -16,6 +16,9 @@ struct ModelFolder {
 
   /// Throws Error{invalid_model} that names everything that is missing or ambiguous.
   static ModelFolder find(const std::filesystem::path& folder);
+
+  /// The same of a folder that need have no weights; they are left out.
+  static ModelFolder find_texts(const std::filesystem::path& folder);
 };
 
 }  // namespace mii

@@ -108,7 +108,7 @@ TEST_F(Calibrate, AFolderOfAModelWithOutliersKeepsThePromisedDistance) {
   EXPECT_LE(c.distance, 3e-4);
   EXPECT_FALSE(c.float_layers.empty());
   EXPECT_LT(c.float_layers.size(), c.layers.size());
-  convert_model(model, vocabulary_of(model), DType::i8, out_, c.float_layers);
+  convert_model(model, vocabulary_of(model), {.dtype = DType::i8, .float_layers = c.float_layers}, out_);
   // The folder computes the very same.
   EXPECT_DOUBLE_EQ(largest_distance(out_, model, images_), c.distance);
 }

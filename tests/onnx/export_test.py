@@ -1,5 +1,5 @@
 """Exported graphs in other programs' hands: the official checker, ONNX Runtime and OpenVINO, against the reference's numbers
-and the program's own. usage: export_test.py MII MII_PROCEDURAL [MODEL NAME]...
+and the program's own; and back again, as others' graphs, by mii convert. usage: export_test.py MII MII_PROCEDURAL [MODEL NAME]...
 MODEL NAME: a model folder and the golden numbers that it is compared with (full, say); without, small models made by formula."""
 import json
 import pathlib
@@ -23,9 +23,8 @@ LIMITS = {"f32": 1e-6, "fp16": 1e-4}
 DTYPES = {"F32": numpy.float32, "I64": numpy.int64}
 
 
-def golden(name):
-    """The tensors of a model's expected numbers."""
-    data = (GOLDEN / name / "expected.safetensors").read_bytes()
+def safetensors(file):
+    data = file.read_bytes()
     length = struct.unpack("<Q", data[:8])[0]
     tensors = {}
     for key, entry in json.loads(data[8 : 8 + length]).items():
@@ -34,6 +33,11 @@ def golden(name):
             values = numpy.frombuffer(data[8 + length + begin : 8 + length + end], DTYPES[entry["dtype"]])
             tensors[key] = values.reshape(entry["shape"])
     return tensors
+
+
+def golden(name):
+    """The tensors of a model's expected numbers."""
+    return safetensors(GOLDEN / name / "expected.safetensors")
 
 
 def run(*command):
@@ -240,6 +244,67 @@ def check_weights_beyond_half_precision(mii, model, folder):
     run(mii, "export", large, out, "--precision", "f32", "--quiet")
 
 
+def embedded(mii, model, folder, *what):
+    run(mii, "embed", "--model", model, "--precision", "f32", "--quiet", "--output", folder / "vectors.npy", *what)
+    return numpy.load(folder / "vectors.npy")
+
+
+def check_round_trip(mii, model, folder):
+    """Export and convert: the same vectors, bit for bit, and after half precision nearly."""
+    images = ["--images", GOLDEN / "synthetic/rgb.png", GOLDEN / "synthetic/grey.png"]
+    texts = ["--texts", "chest x-ray", "no finding"]
+    own = [embedded(mii, model, folder, *what) for what in (images, texts)]
+    for precision in LIMITS:
+        graphs, back = folder / f"graphs-{precision}", folder / f"back-{precision}"
+        run(mii, "export", model, graphs, "--precision", precision, "--quiet")
+        printed = run(mii, "convert", graphs / "image.onnx", back, "--text", graphs / "text.onnx", "--config", model, "--dtype", "f32")
+        assert "from the graph's metadata" in printed, printed
+        for what, vectors in zip((images, texts), own):
+            again = embedded(mii, back, folder, *what)
+            compare(f"export and convert, {what[0]}", precision, again, vectors)
+            assert precision != "f32" or (again == vectors).all()
+
+
+def filled(file, weights):
+    """A graph of tests/data/onnx with the weights that make_graphs.py took away."""
+    graph = onnx.load(file)
+    constants = [a.t for node in graph.graph.node for a in node.attribute if a.HasField("t")]
+    for tensor in [*graph.graph.initializer, *constants]:
+        if tensor.doc_string:
+            values = weights[tensor.doc_string.removesuffix("^T")]
+            tensor.raw_data = (values.T if tensor.doc_string.endswith("^T") else values).tobytes()
+    return graph
+
+
+def check_foreign_graphs(mii, procedural, folder):
+    """What torch.onnx exports of the reference, in ONNX Runtime, and its weights in this program: the same vectors."""
+    source = ROOT / "tests/data/onnx"
+    model = folder / "foreign-model"
+    run(procedural, source / "config.yaml", GOLDEN / "tiny-a/language_model/clip_tokenizer_4.16.2", model)
+    weights = safetensors(model / "vision_model/medimageinsigt-v1.0.0.pt")
+    for name in ("folded", "unfolded", "dynamo"):
+        graph = filled(source / f"{name}.onnx", weights)
+        onnx.save(graph, folder / f"{name}.onnx")
+        back = folder / f"{name}-model"
+        run(mii, "convert", folder / f"{name}.onnx", back, "--config", model, "--dtype", "f32")
+        image, ids, mask = [value.name for value in graph.graph.input]
+        pixels = normalised(bytes_of_images(["synthetic/rgb.png"], *dims(graph.graph.input[0])[2:]))
+        tokens = {ids: golden("tiny-a")["text/input_ids"][:1], mask: golden("tiny-a")["text/attention_mask"][:1]}
+        text = json.loads((GOLDEN / "tiny-a/expected.json").read_text())["texts"][0]
+        session = onnxruntime.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
+        vectors = session.run(None, {image: pixels, **tokens})
+        compare(f"{name}, images", "f32", embedded(mii, back, folder, "--images", GOLDEN / "synthetic/rgb.png"), vectors[0])
+        compare(f"{name}, texts", "f32", embedded(mii, back, folder, "--texts", text), vectors[1])
+    file = folder / "folded.onnx"
+    assert "--config" in refused(mii, "convert", file, folder / "out")
+    assert "--text" in refused(mii, "convert", model, folder / "out", "--text", file)
+    assert "has it too" in refused(mii, "convert", file, folder / "out", "--config", model, "--text", file)
+    other = GOLDEN / "tiny-a"
+    message = refused(mii, "convert", file, folder / "out", "--config", other)
+    assert "another shape than expected for 'image_encoder.convs.0.proj.weight' [16, 3, 7, 7]" in message, message
+    assert not (folder / "out").exists()
+
+
 def main():
     mii, procedural, *models = sys.argv[1:]
     with tempfile.TemporaryDirectory() as name:
@@ -250,6 +315,8 @@ def main():
                 run(procedural, source / "config.yaml", source / "language_model/clip_tokenizer_4.16.2", folder / tiny)
                 models += [str(folder / tiny), tiny]
             check_towers(mii, models[0], folder)
+            check_round_trip(mii, models[0], folder)
+            check_foreign_graphs(mii, procedural, folder)
             check_refusals(mii, models[0], folder)
             check_weights_beyond_half_precision(mii, models[0], folder)
             check_other_configuration(mii, procedural, folder)
