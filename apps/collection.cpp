@@ -1,3 +1,4 @@
+#include <array>
 #include <cstdio>
 #include <memory>
 
@@ -12,6 +13,7 @@
 #include "output.h"
 #include "pipeline/fill_collection.h"
 #include "pipeline/identity.h"
+#include "search/collection_map.h"
 #include "search/folder_collection.h"
 #include "search/open.h"
 #include "search/postgres_collection.h"
@@ -33,6 +35,8 @@ struct Flags {
   bool json = false;
   std::vector<std::string> ids;
   std::string ids_from;
+  std::string filter;  // of map
+  std::string column;
   ImageFlags images;
   DecodeFlags decode;  // of rebuild
   ModelFlags model;
@@ -167,6 +171,37 @@ int export_items(const Flags& flags) {
   return kOk;
 }
 
+int print_map(const Flags& flags) {
+  const auto collection = search::open_collection(flags.folder);
+  search::MapOptions options{.column = flags.column, .cancelled = interrupted};
+  if (!flags.filter.empty()) options.filter = search::parse_filter(flags.filter);
+  const search::MapView view = search::CollectionMap(*collection).look(options);
+  const auto& [version, items, ids, values] = view.selection;
+  if (flags.json) {
+    JsonWriter json(JsonWriter::Style::spaced);
+    json.begin_object().member("version", version).member("items", items).member("share", view.share);
+    json.key("points").begin_array();
+    for (size_t i = 0; i < ids.size(); ++i) {
+      json.begin_object().member("id", ids[i]).member("place", view.places.row(i));
+      if (!values.empty()) json.member("value", values[i]);
+      json.end_object();
+    }
+    print_line(json.end_array().end_object().finish());
+    return kOk;
+  }
+  for (size_t i = 0; i < ids.size(); ++i) {
+    std::array<char, 64> place;
+    std::snprintf(place.data(), place.size(), "%9.5f %9.5f  ", double{view.places.row(i)[0]},
+                  double{view.places.row(i)[1]});
+    print_line(place.data() + ids[i] + (values.empty() || values[i].empty() ? "" : "  " + values[i]));
+  }
+  std::array<char, 64> shares;
+  std::snprintf(shares.data(), shares.size(), "%.1f %% and %.1f %% of the variance", 100 * view.share[0],
+                100 * view.share[1]);
+  say(std::to_string(ids.size()) + " of " + std::to_string(items) + " items; the axes show " + shares.data());
+  return kOk;
+}
+
 int make_index(const Flags& flags) {
   if (!search::is_postgres(flags.folder))
     throw Error(ErrorCode::unsupported, flags.folder + ": a folder needs no index");
@@ -253,6 +288,13 @@ void add_collection(CLI::App& app, Command& chosen) {
   simple("export", "Write the vectors as `mii embed` does, and the items as FILE.items.csv", export_items,
          [](CLI::App& command, Flags& flags) {
            command.add_option("file", flags.to, "FILE.npy, FILE.safetensors or FILE.jsonl")->required();
+         });
+  simple("map", "Items as points of a plane, along the two axes in which their vectors differ most",
+         print_map, [](CLI::App& command, Flags& flags) {
+           command.add_option("--filter", flags.filter,
+                              "Items that meet this: \"age < 40\"; the others stay where they are");
+           command.add_option("--column", flags.column, "Also print this column");
+           command.add_flag("--json", flags.json, "One JSON object");
          });
   simple("snapshot", "Copy one consistent version, also while it is used", snapshot,
          [](CLI::App& command, Flags& flags) {

@@ -46,7 +46,7 @@ async function send(path, options) {
   throw error;
 }
 
-export const get = async (path) => (await send(path, {})).json();
+export const get = async (path, signal) => (await send(path, {signal})).json();
 export const blob = async (path) => (await send(path, {})).blob();
 export const openapi = () => get("openapi.json");
 
@@ -61,9 +61,10 @@ function form(fields) {
 
 export const post = async (path, fields, signal) => (await send(path, {method: "POST", body: form(fields), signal})).json();
 
-export function pngBlob(base64) {
+export function bytesOf(base64) {
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; ++i) bytes[i] = text.charCodeAt(i);
-  return new Blob([bytes], {type: "image/png"});
+  return bytes;
 }
+export const pngBlob = (base64) => new Blob([bytesOf(base64)], {type: "image/png"});

@@ -1,4 +1,5 @@
 import {get, openapi} from "./api.js";
+import {atlasView} from "./atlas.js";
 import {compareView} from "./compare.js";
 import {make, say} from "./dom.js";
 import {take} from "./entries.js";
@@ -10,7 +11,8 @@ import {searchView} from "./search.js";
 
 const DEFAULT_MAX_BYTES = 64 << 20;
 const service = {routes: new Set(), heads: [], collections: [], maxBytes: DEFAULT_MAX_BYTES};
-const VIEWS = {read: readView, compare: compareView, search: searchView, judge: judgeView};
+const VIEWS = {read: readView, compare: compareView, search: searchView, atlas: atlasView, judge: judgeView};
+const OF_COLLECTIONS = ["search", "atlas"];
 const id = (name) => document.getElementById(name);
 let current = "read", view = null;
 
@@ -32,7 +34,7 @@ function withoutIt(error) {
 }
 
 const identity = () => [service.model, service.identity].filter(Boolean).join(" · ");
-const available = () => Object.keys(VIEWS).filter((name) => name !== "search" || service.collections.length);
+const available = () => Object.keys(VIEWS).filter((name) => !OF_COLLECTIONS.includes(name) || service.collections.length);
 
 function words() {
   document.documentElement.lang = language();
@@ -42,10 +44,11 @@ function words() {
   id("nav").replaceChildren(...available().map((name) => make("button", {type: "button", onclick: () => open(name), "aria-current": name === current ? "page" : null}, t(name))));
 }
 
-function open(name) {
+// wish: what another view wants to be asked there.
+function open(name, wish) {
   current = name;
   words();
-  view = VIEWS[name](service);
+  view = VIEWS[name](service, wish);
   id("main").replaceChildren(make("p", {className: "sheet-head"}), view.root);
 }
 
@@ -91,6 +94,7 @@ for (const name of ["dragover", "dragleave", "drop"])
   addEventListener(name, (event) => { event.preventDefault(); document.body.classList.toggle("dragging", name === "dragover"); });
 addEventListener("drop", (event) => droppedFiles(event.dataTransfer).then(receive).catch((error) => say(error.message)));
 addEventListener("paste", (event) => receive([...event.clipboardData.files]));
+addEventListener("open-view", ({detail: {name, wish}}) => open(name, wish));
 addEventListener("entries-added", ({detail}) => view.added?.(detail));
 
 words();

@@ -16,6 +16,12 @@ const WORDS = {
     askedOne: "{0} labels, one of them true", askedSeveral: "{0} labels, each by itself", askedHead: "Head {0}", operatingPoint: "Operating point", label: "Label", threshold: "Threshold", sensitivity: "Sensitivity", specificity: "Specificity",
     positive: "positive", negative: "negative", pointsHint: "Of the patients held out when the head was fitted, with 95 % intervals. Between two points: what these two bound.", neighbours: "Neighbours", findNeighbours: "Find neighbours",
     judgeHint: "Open a file that mii eval --json wrote. It stays in this browser.", openResults: "Open results", noJson: "{0} is no JSON of mii eval.",
+    atlas: "Map", mapTitle: "A collection as a map", colourBy: "Colour by", oneColour: "one colour", showMap: "Show", lasso: "Select", moveMap: "Move", fitMap: "All in sight", zoomIn: "Nearer", zoomOut: "Farther",
+    mapKeys: "Drag: lasso. Shift-drag or two fingers: move. Wheel or + −: zoom. 0: all in sight. Arrows: from point to point. Shift and arrows: a rectangle, Enter selects in it. Space: add or take away. Enter: open. Esc: let go.",
+    mapItems: "{0} items", someItems: "{0} of {1} items, at even distances", mapShare: "The axes show {0} of how the vectors differ ({1} and {2}). What lies together here may still be far apart.", mapOf: "Map of {0}, {1} items. Arrow keys go from point to point.",
+    allItems: "All items", otherValues: "others", noValue: "no value", mapCount: "Items", chosenCount: "Chosen", chosenOf: "{0} of {1} points chosen", noneChosen: "No point chosen", onlySome: "{0} points shown", noItems: "No item meets the filter.",
+    likeThese: "Search like these", amongThese: "Search among these", onlyThese: "Show these only", allAgain: "Show all again", clearChosen: "Let go", showMore: "Show more", likeThis: "Like this", openSmall: "Open", openSmallHint: "Opens the small image that the collection keeps",
+    mostExamples: "A search takes at most {0} of them as examples.",
   },
   de: {
     skip: "Zum Inhalt", views: "Ansichten", print: "Blatt drucken", theme: "Hell oder dunkel", language: "Sprache", notice: "Nur für die Forschung. Kein Medizinprodukt.", api: "API",
@@ -33,6 +39,12 @@ const WORDS = {
     askedOne: "{0} Begriffe, einer trifft zu", askedSeveral: "{0} Begriffe, jeder für sich", askedHead: "Kopf {0}", operatingPoint: "Arbeitspunkt", label: "Begriff", threshold: "Schwelle", sensitivity: "Sensitivität", specificity: "Spezifität",
     positive: "positiv", negative: "negativ", pointsHint: "An den Patienten, die beim Anpassen zurückgehalten wurden, mit 95-%-Intervallen. Zwischen zwei Punkten: die Grenzen, die sie setzen.", neighbours: "Nachbarn", findNeighbours: "Nachbarn finden",
     judgeHint: "Eine Datei öffnen, die mii eval --json geschrieben hat. Sie bleibt in diesem Browser.", openResults: "Ergebnisse öffnen", noJson: "{0} ist kein JSON von mii eval.",
+    atlas: "Karte", mapTitle: "Eine Sammlung als Karte", colourBy: "Farbe nach", oneColour: "eine Farbe", showMap: "Zeigen", lasso: "Auswählen", moveMap: "Verschieben", fitMap: "Alles zeigen", zoomIn: "Näher", zoomOut: "Weiter weg",
+    mapKeys: "Ziehen: Lasso. Umschalt-Ziehen oder zwei Finger: verschieben. Rad oder + −: Zoom. 0: alles zeigen. Pfeile: von Punkt zu Punkt. Umschalt und Pfeile: Rechteck, Eingabe wählt darin aus. Leertaste: dazu oder weg. Eingabe: öffnen. Esc: loslassen.",
+    mapItems: "{0} Einträge", someItems: "{0} von {1} Einträgen, in gleichen Abständen", mapShare: "Die Achsen zeigen {0} dessen, worin sich die Vektoren unterscheiden ({1} und {2}). Was hier beisammenliegt, kann doch weit auseinander sein.", mapOf: "Karte von {0}, {1} Einträge. Pfeiltasten gehen von Punkt zu Punkt.",
+    allItems: "Alle Einträge", otherValues: "andere", noValue: "kein Wert", mapCount: "Einträge", chosenCount: "Gewählt", chosenOf: "{0} von {1} Punkten gewählt", noneChosen: "Kein Punkt gewählt", onlySome: "{0} Punkte gezeigt", noItems: "Kein Eintrag erfüllt den Filter.",
+    likeThese: "Ähnliche suchen", amongThese: "Unter diesen suchen", onlyThese: "Nur diese zeigen", allAgain: "Wieder alle zeigen", clearChosen: "Loslassen", showMore: "Mehr zeigen", likeThis: "Ähnliche", openSmall: "Öffnen", openSmallHint: "Öffnet das kleine Bild, das die Sammlung aufbewahrt",
+    mostExamples: "Eine Suche nimmt höchstens {0} davon als Beispiele.",
   },
   zh: {
     skip: "跳到内容", views: "视图", print: "打印", theme: "浅色或深色", language: "语言", notice: "仅供研究，不是医疗器械。", api: "API",
@@ -50,6 +62,12 @@ const WORDS = {
     askedOne: "{0} 个标签，其中一个成立", askedSeveral: "{0} 个标签，各自独立", askedHead: "分类头 {0}", operatingPoint: "工作点", label: "标签", threshold: "阈值", sensitivity: "灵敏度", specificity: "特异度",
     positive: "阳性", negative: "阴性", pointsHint: "来自训练分类头时留出的患者，附 95% 区间。两点之间：由这两点界定的范围。", neighbours: "相似图像", findNeighbours: "查找相似图像",
     judgeHint: "打开 mii eval --json 写出的文件。文件只留在此浏览器中。", openResults: "打开结果", noJson: "{0} 不是 mii eval 的 JSON。",
+    atlas: "分布图", mapTitle: "以分布图查看集合", colourBy: "着色依据", oneColour: "单一颜色", showMap: "显示", lasso: "选择", moveMap: "移动", fitMap: "显示全部", zoomIn: "放大", zoomOut: "缩小",
+    mapKeys: "拖动：套索选择。Shift+拖动或双指：移动。滚轮或 + −：缩放。0：显示全部。方向键：在点之间移动。Shift+方向键：画矩形，回车选择其中的点。空格：添加或移除。回车：打开。Esc：取消。",
+    mapItems: "{0} 项", someItems: "{1} 项中的 {0} 项（等间隔抽取）", mapShare: "两个轴显示了向量差异的 {0}（{1} 和 {2}）。图上相近的点实际上仍可能相距很远。", mapOf: "{0} 的分布图，{1} 项。用方向键在点之间移动。",
+    allItems: "所有项目", otherValues: "其他", noValue: "无值", mapCount: "项目", chosenCount: "已选", chosenOf: "已选择 {1} 个点中的 {0} 个", noneChosen: "未选择任何点", onlySome: "显示 {0} 个点", noItems: "没有符合筛选条件的项目。",
+    likeThese: "查找与这些相似的", amongThese: "在这些中检索", onlyThese: "只显示这些", allAgain: "重新显示全部", clearChosen: "取消选择", showMore: "显示更多", likeThis: "相似的", openSmall: "打开", openSmallHint: "打开集合保存的缩略图",
+    mostExamples: "一次检索最多取其中 {0} 个作为示例。",
   },
 };
 let chosen = "en";

@@ -6,7 +6,8 @@ import {collectionOptions, hit, pathOf} from "./hits.js";
 import {t} from "./i18n.js";
 import {firstView, seenBytes} from "./viewer.js";
 
-export function searchView(service) {
+/// wish: {collection, like, filter}, to be asked at once.
+export function searchView(service, wish) {
   const collection = make("select", {}, ...collectionOptions(service)), image = make("select", {});
   const text = make("input", {type: "search", dir: "auto"});
   const filter = make("input", {type: "text", placeholder: "modality = 'CT' and age < 40", spellcheck: false});
@@ -83,5 +84,12 @@ export function searchView(service) {
     image.value = value;
   }
   added();
+  if (wish) {
+    collection.value = wish.collection;
+    fill();
+    for (const id of wish.like) like.add(id);
+    filter.value = wish.filter;
+    if (wish.like.length) { image.value = ""; ask(); }
+  }
   return {root: make("div", {className: "search"}, form, out), added};
 }

@@ -247,6 +247,27 @@ Rows64 gram(const Rows64& features, std::span<const double> factors) {
   return sum;
 }
 
+void add_gram(const Rows64& features, Rows64& sum) {
+  const size_t cols = features.cols(), stride = features.stride();
+#pragma omp parallel for schedule(dynamic, 1) if (worth_threads(features, cols))
+  for (size_t band = 0; band < cols; band += kBlock) {
+    for (size_t block = 0; block < blocks_of(features); ++block) {
+      const size_t first = block * kBlock;
+      const double* x = features.values().data() + first * stride + band;
+      add_product({.m = std::min(kBlock, cols - band),
+                   .n = stride - band,
+                   .k = std::min(kBlock, features.rows() - first),
+                   .a = x,
+                   .a_row = 1,
+                   .a_col = stride,
+                   .b = x,
+                   .b_row = stride,
+                   .c = sum.values().data() + band * stride + band,
+                   .c_row = stride});
+    }
+  }
+}
+
 Rows64 product(const Rows64& a, const Rows64& b) {
   Rows64 c(a.rows(), b.cols());
 #pragma omp parallel for schedule(static) if (worth_threads(a, b.cols()))

@@ -66,6 +66,10 @@ double add_up_blocks(const Rows64& features, const Rows64& weights,
 /// Sum over the rows i of factors[i] * x_i x_i^T, [C, C]. No factors: of x_i x_i^T.
 Rows64 gram(const Rows64& features, std::span<const double> factors = {});
 
+/// sum [C, C] += the sum over the rows of x_i x_i^T, on the diagonal and above it alone. Rows are added in
+/// their order, so that features may come in parts of any size.
+void add_gram(const Rows64& features, Rows64& sum);
+
 /// a [M, K] * b [K, N].
 Rows64 product(const Rows64& a, const Rows64& b);
 

@@ -86,6 +86,21 @@ struct Answer {
   Stage stage = Stage::exact;
 };
 
+struct SelectOptions {
+  std::optional<Filter> filter;  ///< items that do not meet it are not selected
+  std::string column;            ///< whose values are wanted; empty: none are
+  size_t most = 1;               ///< items
+};
+
+/// Items in the order in which they came; where there are more than wanted, some at even distances.
+struct Selection {
+  uint64_t version = 0;  ///< of the collection
+  size_t items = 0;      ///< that meet the filter
+  std::vector<std::string> ids;
+  std::vector<std::string>
+      values;  ///< of the column, for each id, empty where there is none; no column: none
+};
+
 struct AddCounts {
   size_t added = 0;
   size_t replaced = 0;
@@ -145,6 +160,9 @@ class Collection {
   /// queries: [n, D], unit vectors. Throws Error{invalid_argument} for queries of another length, a k out of
   /// range, a column that no item has, or a version that is not kept.
   virtual std::vector<Answer> search(const Matrix& queries, const SearchOptions& options) = 0;
+
+  /// Throws Error{invalid_argument} for a column that no item has.
+  virtual Selection select(const SelectOptions& options) = 0;
 
   /// Drops the rows that were removed, at once. Versions before are then no longer kept.
   virtual void compact() = 0;

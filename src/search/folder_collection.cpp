@@ -302,12 +302,12 @@ Matrix FolderCollection::vectors(std::span<const std::string> ids) {
   return vectors;
 }
 
-Bitmap FolderCollection::allowed_rows(const View& view, const SearchOptions& options) {
+Bitmap FolderCollection::allowed_rows(const View& view, const std::optional<Filter>& filter) {
   Bitmap allowed = view.alive;
-  if (options.filter)
-    allowed &=
-        rows_that_meet(*options.filter, allowed.size(),
-                       [this](const std::string& name) -> const Column& { return current_->column(name); });
+  if (filter)
+    allowed &= rows_that_meet(*filter, allowed.size(), [this](const std::string& name) -> const Column& {
+      return current_->column(name);
+    });
   return allowed;
 }
 
@@ -341,7 +341,7 @@ std::vector<Answer> FolderCollection::search(const Matrix& queries, const Search
   expect_queries(folder_.string(), current_->state().dim, queries, options);
   if (options.stage == Stage::hnsw) refuse(folder_.string() + ": a folder has no index hnsw");
   const View view = options.version ? view_at(*options.version) : now_;
-  const Bitmap allowed = allowed_rows(view, options);
+  const Bitmap allowed = allowed_rows(view, options.filter);
   const size_t candidates = allowed.count();
   std::vector<Answer> answers(queries.rows());
   std::vector<std::vector<Chosen>> chosen(queries.rows());
@@ -365,6 +365,19 @@ std::vector<Answer> FolderCollection::search(const Matrix& queries, const Search
       answers[q].hits.push_back({current_->table().item(hit.row.row), hit.row.similarity, hit.folded});
   }
   return answers;
+}
+
+Selection FolderCollection::select(const SelectOptions& options) {
+  const std::lock_guard guard(mutex_);
+  const Transaction transaction = read();
+  const Bitmap allowed = allowed_rows(now_, options.filter);
+  Selection selection{.version = now_.version, .items = allowed.count()};
+  const Column* column = options.column.empty() ? nullptr : &current_->column(options.column);
+  for (const uint32_t row : sample_of(allowed, std::min(options.most, selection.items))) {
+    selection.ids.push_back(current_->table().id(row));
+    if (column != nullptr) selection.values.emplace_back(column->at(row).value_or(""));
+  }
+  return selection;
 }
 
 std::unique_ptr<Generation> FolderCollection::next_generation() {

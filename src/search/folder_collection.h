@@ -43,6 +43,7 @@ class FolderCollection : public Collection {
   std::vector<Item> page(const std::string& after, size_t limit) override;
   Matrix vectors(std::span<const std::string> ids) override;
   std::vector<Answer> search(const Matrix& queries, const SearchOptions& options) override;
+  Selection select(const SelectOptions& options) override;
 
   void compact() override;
 
@@ -72,7 +73,7 @@ class FolderCollection : public Collection {
   Transaction read();
   void expect_writer() const;
   View view_at(uint64_t version);
-  Bitmap allowed_rows(const View& view, const SearchOptions& options);
+  Bitmap allowed_rows(const View& view, const std::optional<Filter>& filter);
   /// Of equally similar rows that with the lower id first.
   std::vector<ScoredRow> ordered(std::vector<ScoredRow> rows);
   std::vector<Chosen> choose(const std::vector<ScoredRow>& rows, const SearchOptions& options);

@@ -33,6 +33,7 @@ class PostgresCollection : public Collection {
   std::vector<Item> page(const std::string& after, size_t limit) override;
   Matrix vectors(std::span<const std::string> ids) override;
   std::vector<Answer> search(const Matrix& queries, const SearchOptions& options) override;
+  Selection select(const SelectOptions& options) override;
   void compact() override;
   std::vector<std::string> verify() override;
   std::optional<Typical> typical() override;
@@ -75,6 +76,7 @@ class PostgresCollection : public Collection {
   State state(const char* lock = "");
   std::vector<std::string> columns(const std::string& tables = kTables);
   Sql live_items(const State& state, const SearchOptions& options);
+  void expect_columns_of(const SearchOptions& options, const std::string& column);
   size_t count(const State& state, const SearchOptions& options);
   Stage stage_of(const State& state, const SearchOptions& options, size_t searched);
   Candidates candidates(const State& state, std::span<const float> query, const SearchOptions& options,

@@ -40,6 +40,12 @@ std::string looked_up(const std::string& by, const std::string& table, const std
          ".number OFFSET 0) AS " + table;
 }
 
+// An item's value in a column; no column: NULL.
+std::string value_of(const std::string& column, Sql& sql) {
+  if (column.empty()) return "NULL";
+  return column == "id" ? "id" : "attributes ->> " + sql.value(column) + "::text";
+}
+
 void expect_column(const std::string& name, const std::vector<std::string>& columns) {
   if (name != "id" && std::ranges::find(columns, name) == columns.end()) refuse_column(name, columns);
 }
@@ -94,10 +100,7 @@ PostgresCollection::Candidates PostgresCollection::candidates(const State& now, 
                                                               const SearchOptions& options, const Ask& ask) {
   Sql sql = live_items(now, options);
   const std::string vector = sql.value(vector_text(query));
-  const std::string group = options.one_per.empty() ? "NULL"
-                            : options.one_per == "id"
-                                ? "id"
-                                : "attributes ->> " + sql.value(options.one_per) + "::text";
+  const std::string group = value_of(options.one_per, sql);
   std::string best;
   if (ask.stage == Stage::hnsw) {
     const std::string dim = std::to_string(now.dim);
@@ -185,6 +188,13 @@ Answer PostgresCollection::search_one(const State& now, std::span<const float> q
   return answer;
 }
 
+void PostgresCollection::expect_columns_of(const SearchOptions& options, const std::string& column) {
+  const std::vector<std::string> known = columns();
+  if (options.filter)
+    for (const std::string& name : columns_of(*options.filter)) expect_column(name, known);
+  if (!column.empty()) expect_column(column, known);
+}
+
 std::vector<Answer> PostgresCollection::search(const Matrix& queries, const SearchOptions& options) {
   const std::lock_guard guard(mutex_);
   std::vector<Answer> answers;
@@ -194,16 +204,40 @@ std::vector<Answer> PostgresCollection::search(const Matrix& queries, const Sear
     if (options.version && (*options.version < now.first_version || *options.version > now.version))
       refuse("version " + std::to_string(*options.version) + " is not kept; the collection has version " +
              std::to_string(now.version));
-    const std::vector<std::string> known = columns();
-    if (options.filter)
-      for (const std::string& column : columns_of(*options.filter)) expect_column(column, known);
-    if (!options.one_per.empty()) expect_column(options.one_per, known);
+    expect_columns_of(options, options.one_per);
     const size_t searched = count(now, options);
     answers.clear();
     for (size_t q = 0; q < queries.rows(); ++q)
       answers.push_back(search_one(now, queries.row(q), options, searched));
   });
   return answers;
+}
+
+Selection PostgresCollection::select(const SelectOptions& options) {
+  const std::lock_guard guard(mutex_);
+  Selection selection;
+  database_.read([&] {
+    const State now = state();
+    const SearchOptions filtered{.filter = options.filter};
+    expect_columns_of(filtered, options.column);
+    selection = {.version = now.version, .items = count(now, filtered)};
+    const size_t wanted = std::min(options.most, selection.items);
+    if (wanted == 0) return;
+    const std::string items = std::to_string(selection.items), most = std::to_string(wanted);
+    Sql sql = live_items(now, filtered);
+    const std::string value = value_of(options.column, sql);
+    // Of place k * items / most, rounded down, for every k.
+    sql.text = "SELECT id, value FROM (SELECT number, id, " + value +
+               " AS value, row_number() OVER (ORDER BY number) - 1 AS place FROM mii_items WHERE " +
+               sql.text + ") AS live WHERE (place * " + most + " + " + items + " - 1) / " + items + " * " +
+               items + " < (place + 1) * " + most + " ORDER BY number";
+    const PostgresRows rows = database_.run(sql);
+    for (size_t r = 0; r < rows.rows(); ++r) {
+      selection.ids.emplace_back(rows.bytes(r, 0));
+      if (!options.column.empty()) selection.values.emplace_back(rows.is_null(r, 1) ? "" : rows.bytes(r, 1));
+    }
+  });
+  return selection;
 }
 
 }  // namespace mii::search

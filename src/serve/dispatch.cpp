@@ -18,6 +18,7 @@ constexpr auto kGoneCheckEvery = std::chrono::milliseconds(100);
 
 // What this coroutine and the workers share of one request: either may be done with it first.
 struct Exchange {
+  const std::shared_ptr<std::atomic<bool>> given_up = std::make_shared<std::atomic<bool>>(false);
   Request request;
   std::shared_ptr<void> held;
   Outcome outcome;
@@ -138,6 +139,7 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
   const auto start = Clock::now();
   const auto exchange = std::make_shared<Exchange>();
   exchange->request = std::move(request);
+  exchange->request.given_up = exchange->given_up;
   exchange->held = std::move(held);
   if (!route.computes) {
     carry_out(service, *exchange, parse, route);
@@ -147,7 +149,10 @@ asio::awaitable<Response> dispatch(Service& service, const Route& route, Request
   auto parsing = on_worker(
       service, [&service, exchange, &route] { carry_out(service, *exchange, parse, route); }, patience);
   const Ending parsed = co_await std::move(parsing);
-  if (parsed != Ending::done) co_return without_answer(parsed, *route.api);
+  if (parsed != Ending::done) {
+    *exchange->given_up = true;
+    co_return without_answer(parsed, *route.api);
+  }
   if (auto* response = std::get_if<Response>(&exchange->outcome)) co_return std::move(*response);
   Work& work = std::get<Work>(exchange->outcome);
   const size_t images = work.images.size();

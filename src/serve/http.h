@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,6 +41,8 @@ struct Request {
       form;  ///< the body of a route that takes files, when it came as one; `body` is then empty
   std::string request_id;  ///< of the client when it is a plain word, else made here
   std::string peer;        ///< address of the client
+  /// Becomes true when nobody waits for the answer any more.
+  std::shared_ptr<const std::atomic<bool>> given_up;
 
   /// The first value of a header, empty when there is none. name: in lower case.
   std::string_view header(std::string_view name) const;

@@ -1,5 +1,7 @@
 #include "serve/served_collections.h"
 
+#include <future>
+
 #include "mii/error.h"
 #include "search/folder_collection.h"
 #include "search/open.h"
@@ -18,12 +20,21 @@ constexpr int kAttempts = 2;
 }  // namespace
 
 ServedCollection::ServedCollection(std::string place)
-    : place_(std::move(place)), reader_(search::open_collection(place_, search::Access::read, kAttempts)) {}
+    : place_(std::move(place)),
+      reader_(search::open_collection(place_, search::Access::read, kAttempts)),
+      map_(*reader_) {}
 
 void ServedCollection::write(const std::function<void(search::Collection&)>& use) {
   const std::lock_guard lock(writing_);
   const auto writer = search::open_collection(place_, search::Access::write, kAttempts);
   use(*writer);
+}
+
+std::optional<search::MapView> ServedCollection::map(const search::MapOptions& options) {
+  const std::unique_lock lock(mapping_, std::try_to_lock);
+  if (!lock) return std::nullopt;
+  // In a thread of its own, with which its team of OpenMP threads ends.
+  return std::async(std::launch::async, [&] { return map_.look(options); }).get();
 }
 
 ServedCollections ServedCollections::in_folder(const fs::path& folder) {

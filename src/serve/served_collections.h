@@ -5,10 +5,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "search/collection.h"
+#include "search/collection_map.h"
 
 namespace mii::serve {
 
@@ -23,11 +25,15 @@ class ServedCollection {
   /// Opens it for writing while `use` runs, so that other processes may write between. The service's own
   /// writes wait for each other. Throws search::CollectionBusy when another process writes to a folder.
   void write(const std::function<void(search::Collection&)>& use);
+  /// As CollectionMap::look; nullopt while it looks for somebody else, which may take seconds.
+  std::optional<search::MapView> map(const search::MapOptions& options);
 
  private:
   const std::string place_;
   const std::unique_ptr<search::Collection> reader_;
   std::mutex writing_;
+  std::mutex mapping_;
+  search::CollectionMap map_;  // guarded by mapping_
 };
 
 /// Collections by the names that clients call them by.

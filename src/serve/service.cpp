@@ -7,6 +7,7 @@
 #include "pipeline/identity.h"
 #include "serve/cohere_api.h"
 #include "serve/collection_items_api.h"
+#include "serve/collection_map_api.h"
 #include "serve/collection_search_api.h"
 #include "serve/collections_api.h"
 #include "serve/draft_api.h"
@@ -45,6 +46,7 @@ std::vector<std::unique_ptr<const Api>> make_apis(Service& service) {
   apis.push_back(std::make_unique<LabelsApi>(service));
   apis.push_back(std::make_unique<CollectionsApi>(service));
   apis.push_back(std::make_unique<CollectionItemsApi>(service));
+  apis.push_back(std::make_unique<CollectionMapApi>(service));
   apis.push_back(std::make_unique<CollectionSearchApi>(service));
   apis.push_back(std::make_unique<DraftApi>(service));
   apis.push_back(std::make_unique<ReportApi>(service));

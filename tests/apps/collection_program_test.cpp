@@ -336,5 +336,26 @@ TEST_F(CollectionProgram, WhatMakesNoSenseIsSaid) {
   EXPECT_THAT(error_of("collection add c --images images/none.png" + model(), 1), HasSubstr("none.png"));
 }
 
+TEST_F(CollectionProgram, MapTellsWhereItemsLie) {
+  fill();
+  const auto map = boost::json::parse(run("collection map c --column modality --json").out).as_object();
+  EXPECT_EQ(map.at("items").as_int64(), 3);
+  const auto& points = map.at("points").as_array();
+  ASSERT_EQ(points.size(), 3u);
+  EXPECT_EQ(points[2].at("id").as_string(), "images/rgba.png");
+  EXPECT_EQ(points[2].at("value").as_string(), "MR");
+  // Three points lie in a plane, and their middle at 0.
+  EXPECT_NEAR(map.at("share").at(0).as_double() + map.at("share").at(1).as_double(), 1, 1e-9);
+  for (size_t a = 0; a < 2; ++a) {
+    double sum = 0;
+    for (const auto& point : points) sum += point.at("place").at(a).to_number<double>();
+    EXPECT_NEAR(sum, 0, 1e-6);
+  }
+  const Result some = run("collection map c --filter \"modality = 'MR'\" --column modality");
+  EXPECT_THAT(some.out, testing::MatchesRegex(" *-?[0-9.]+ +-?[0-9.]+  images/rgba.png  MR\n"));
+  EXPECT_THAT(some.err, HasSubstr("1 of 1 items; the axes show "));
+  EXPECT_THAT(error_of("collection map c --column none", 2), HasSubstr("'none'"));
+}
+
 }  // namespace
 }  // namespace mii

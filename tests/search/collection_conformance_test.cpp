@@ -98,6 +98,37 @@ TEST_P(AnyCollection, KeepsItemsWithTheirColumnsAndVectors) {
   EXPECT_THAT(collection.verify(), IsEmpty());
 }
 
+TEST_P(AnyCollection, SelectsItemsAtEvenDistances) {
+  create();
+  Collection& collection = open();
+  EXPECT_THAT(collection.select({.most = 5}).ids, IsEmpty());
+  fill(collection, clustered_vectors(101, kDim, 1));
+  collection.remove(std::vector{name_of(50)});
+  collection.add(std::vector{item(name_of(7))}, clustered_vectors(1, kDim, 2), identity());  // now the last
+  const Selection all = collection.select({.column = "site", .most = 1000});
+  EXPECT_EQ(all.version, uint64_t{3});
+  EXPECT_EQ(all.items, size_t{100});
+  ASSERT_EQ(all.ids.size(), size_t{100});
+  EXPECT_EQ(all.ids[7], name_of(8));
+  EXPECT_EQ(all.ids.back(), name_of(7));
+  EXPECT_EQ(all.values[7], "B");
+  EXPECT_EQ(all.values.back(), "");
+  for (const size_t most : {size_t{1}, size_t{7}, size_t{50}, size_t{99}}) {
+    const Selection some = collection.select({.most = most});
+    EXPECT_EQ(some.items, size_t{100});
+    EXPECT_THAT(some.values, IsEmpty());
+    ASSERT_EQ(some.ids.size(), most);
+    for (size_t k = 0; k < most; ++k) EXPECT_EQ(some.ids[k], all.ids[k * 100 / most]) << most << " " << k;
+  }
+  const Selection filtered =
+      collection.select({.filter = parse_filter("age < 2 and site = 'A'"), .column = "age", .most = 9});
+  EXPECT_THAT(filtered.ids, ElementsAre(name_of(0)));
+  EXPECT_THAT(filtered.values, ElementsAre("0"));
+  EXPECT_EQ(collection.select({.filter = parse_filter("age < 0"), .most = 9}).items, size_t{0});
+  EXPECT_THAT(error_of([&] { collection.select({.column = "none", .most = 9}); }), HasSubstr("'none'"));
+  EXPECT_THAT(collection.select({.column = "id", .most = 1}).values, ElementsAre(name_of(0)));
+}
+
 TEST_P(AnyCollection, ReplacesAndRemovesById) {
   create();
   Collection& collection = open();

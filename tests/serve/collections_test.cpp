@@ -2,7 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <boost/json.hpp>
+#include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -64,6 +67,11 @@ class ServeCollections : public testing::Test {
     for (const bj::value& item : answer.at(list).as_array()) ids.emplace_back(item.at("id").as_string());
     return ids;
   }
+  static std::vector<std::string> ids_in(const Reply& map) {
+    EXPECT_EQ(map.status, 200) << map.body;
+    if (map.status != 200) return {};
+    return bj::value_to<std::vector<std::string>>(bj::parse(map.body).at("ids"));
+  }
   static Reply remove(RunningServer& server, const std::string& path, const std::string& headers = "") {
     Client client(server.port());
     client.send_text("DELETE " + path + " HTTP/1.1\r\nHost: t\r\n" + headers + "\r\n");
@@ -124,6 +132,61 @@ TEST_F(ServeCollections, SearchTakesImagesTextsVectorsAndIds) {
   EXPECT_EQ(answer.at("evidence").at("votes").at(0).at("votes").at(0).at("value").as_string(), "w");
   EXPECT_EQ(answer.at("identity").at("weights").as_string(), "weights");
   EXPECT_EQ(answer.at("hits").at(1).at("attributes").at("patient").as_string(), "P2");
+}
+
+// The vectors (1, 0), (0.8, 0.6), (0.6, 0.8) and (0, 1) lie along (1, -1) and (1, 1): the differences of
+// their values are 1, 0.2, -0.2 and -1, the sums 1, 1.4, 1.4 and 1.
+TEST_F(ServeCollections, MapTellsWhereItemsLie) {
+  RunningServer server(options_);
+  const auto get = [&](const std::string& query) {
+    return Client(server.port()).get("/collections/shapes/map" + query);
+  };
+  const auto answer = bj::parse(get("?column=kind").body);
+  EXPECT_EQ(answer.at("version").as_int64(), 1);
+  EXPECT_EQ(answer.at("items").as_int64(), 4);
+  EXPECT_EQ(bj::serialize(answer.at("ids")), R"(["wide","a/wider","/data/higher.png","../h' OR 1=1 --"])");
+  EXPECT_EQ(bj::serialize(answer.at("names")), R"([{"value":"h","items":2},{"value":"w","items":2}])");
+  EXPECT_TRUE(answer.at("numbers").is_null());
+  EXPECT_THAT(decode_base64(answer.at("codes").as_string()),
+              ElementsAre(std::byte{2}, std::byte{2}, std::byte{1}, std::byte{1}));
+  const double x_variance = 2 * (1 + 0.04), y_variance = 4 * 0.04;
+  EXPECT_NEAR(answer.at("share").at(0).as_double(), x_variance / (x_variance + y_variance), 1e-6);
+  EXPECT_NEAR(answer.at("share").at(1).as_double(), y_variance / (x_variance + y_variance), 1e-6);
+  const bj::value& places = answer.at("places");
+  const std::vector<std::byte> bytes = decode_base64(places.at("points").as_string());
+  ASSERT_EQ(bytes.size(), size_t{16});
+  std::array<uint16_t, 8> points;
+  std::memcpy(points.data(), bytes.data(), bytes.size());
+  const double step = places.at("step").as_double(),
+               expected[4][2] = {{1, -0.2}, {0.2, 0.2}, {-0.2, 0.2}, {-1, -0.2}};
+  // Which of two equally large values is the positive one is a matter of rounding.
+  const double sign = points[0] > points[6] ? 1 : -1;
+  for (size_t i = 0; i < 4; ++i)
+    for (size_t a = 0; a < 2; ++a)
+      EXPECT_NEAR(places.at("origin").at(a).to_number<double>() + step * points[2 * i + a],
+                  (a == 0 ? sign : 1) * expected[i][a] / std::sqrt(2.0), step / 2 + 1e-6);
+
+  EXPECT_THAT(ids_in(get("?filter=kind%20%3D%20%27h%27")),
+              ElementsAre("/data/higher.png", "../h' OR 1=1 --"));
+  EXPECT_THAT(ids_in(get("?filter=kind%20%3D%20%27x%27")), testing::IsEmpty());
+  EXPECT_THAT(ids_in(get("?limit=2")), ElementsAre("wide", "/data/higher.png"));
+  EXPECT_TRUE(bj::parse(get("").body).at("codes").is_null());
+  for (const char* wrong :
+       {"?filter=kind%20%3D", "?column=none", "?limit=0", "?limit=100001", "?limit=x", "?column=%ff"})
+    EXPECT_EQ(get(wrong).status, 400) << wrong;
+  EXPECT_EQ(Client(server.port()).get("/collections/other/map").status, 404);
+}
+
+TEST_F(ServeCollections, MapIsComputedForOneAtATime) {
+  ServedCollection collection((folder_ / "shapes").string());
+  bool refused = false;
+  const auto view = collection.map({.cancelled = [&] {
+    refused = !collection.map({});
+    return false;
+  }});
+  EXPECT_TRUE(refused);
+  EXPECT_EQ(view->selection.ids.size(), size_t{4});
+  EXPECT_TRUE(collection.map({}));
 }
 
 TEST_F(ServeCollections, SearchTakesAFormAndAnImageAsTheBody) {

@@ -479,6 +479,176 @@ def collection_is_searched_and_refined(page):
     page.accessible("a search")
 
 
+# Where points of a colour are on the page: the middle of their pixels, or null.
+MIDDLE_OF = """
+const canvas = document.querySelector('.plot canvas'), box = canvas.getBoundingClientRect(), {width, height} = canvas;
+const wanted = getComputedStyle(arguments[0]).backgroundColor.match(/\\d+/g).map(Number), {data} = canvas.getContext('2d').getImageData(0, 0, width, height);
+let count = 0, x = 0, y = 0;
+for (let i = 0; i < width * height; ++i)
+  if (data[4 * i] === wanted[0] && data[4 * i + 1] === wanted[1] && data[4 * i + 2] === wanted[2]) { ++count; x += i % width; y += Math.floor(i / width); }
+return count ? [box.left + x / count * box.width / width, box.top + y / count * box.height / height].map(Math.round) : null;
+"""
+
+
+def legend(page):
+    """{value: (items, chosen)}"""
+    rows = page.browser.run("return [...document.querySelectorAll('.legend tbody tr')].map((r) => [...r.children].map((c) => c.textContent))")
+    return {value: (items, chosen) for value, items, chosen in rows}
+
+
+def middle_of(page, value):
+    swatch = page.browser.run("scrollTo(0, 0); return [...document.querySelectorAll('.legend tr')].find((r) => r.textContent.includes(arguments[0])).querySelector('.swatch')", value)
+    assert wait_until(lambda: page.browser.run(MIDDLE_OF, swatch), 20), f"there is no point of {value}"  # it is drawn with the next frame
+    return page.browser.run(MIDDLE_OF, swatch)
+
+
+def point_at(page, *places, button=False):
+    move = [{"type": "pointerMove", "x": round(x), "y": round(y)} for x, y in places]
+    actions = [move[0], {"type": "pointerDown", "button": 0}, *move[1:], {"type": "pointerUp", "button": 0}] if button else move
+    page.browser.call("/actions", {"actions": [{"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions}]})
+
+
+def map_shows_a_collection(page):
+    page.size(1400, 1000)
+    page.view("Map")
+    page.browser.until("return document.querySelectorAll('.legend tbody tr').length === 1")
+    page.set(".atlas select", "some")
+    page.set(".atlas label:nth-of-type(2) select", "kind")
+    page.browser.until("return document.querySelectorAll('.legend tbody tr').length === 3")
+    assert legend(page) == {kind: ("1", "–") for kind in ("baseline", "grey", "rgb")}, legend(page)
+    places = {kind: middle_of(page, kind) for kind in legend(page)}
+    told = json.loads(page.running.get("/collections/some/map?column=kind"))
+    points = struct.unpack("<6H", base64.b64decode(told["places"]["points"]))
+    page.where = {pathlib.PurePath(path).stem: (points[2 * i], points[2 * i + 1]) for i, path in enumerate(told["ids"])}
+    for a in page.where:  # right is right, and up is up
+        for b in page.where:
+            assert (page.where[a][0] > page.where[b][0]) == (places[a][0] > places[b][0]), (page.where, places)
+            assert (page.where[a][1] > page.where[b][1]) == (places[a][1] < places[b][1]), (page.where, places)
+    assert f"{100 * sum(told['share']):.1f} %" in page.text(".atlas"), told["share"]
+    page.accessible("a map")
+
+
+def point_shows_its_image(page):
+    point_at(page, middle_of(page, "grey"))
+    page.until_text(".point-card:not([hidden])", "grey.png")
+    page.until_text(".point-card", "kind: grey")
+    page.browser.until("return document.querySelector('.point-card img').naturalWidth > 0")
+    page.shoot("map-few")
+    point_at(page, [5, 5])
+    page.browser.until("return document.querySelector('.point-card').hidden")
+
+
+def lasso_chooses_points(page):
+    x, y = middle_of(page, "grey")
+    point_at(page, *[(x + dx, y + dy) for dx, dy in ((-20, -20), (20, -20), (24, 0), (20, 20), (-20, 20), (-22, 0))], button=True)
+    page.browser.until("return document.querySelectorAll('.atlas .hit').length === 1")
+    assert legend(page) == {"baseline": ("1", "0"), "grey": ("1", "1"), "rgb": ("1", "0")}, legend(page)
+    assert "grey.png" in page.text(".atlas .hit") and "1 of 3" in page.text(".aloud"), page.text(".aloud")
+    page.press_button("Show these only", ".atlas")
+    page.browser.until("return document.querySelectorAll('.legend tbody tr').length === 1")
+    page.press_button("Show all again", ".atlas")
+    page.browser.until("return document.querySelectorAll('.legend tbody tr').length === 3")
+    assert middle_of(page, "grey")
+
+
+def map_is_walked_by_keys(page):
+    page.browser.run("document.querySelector('.plot').focus()")
+    left, right, up = "\ue012", "\ue014", "\ue013"
+    page.press(*[left] * 4)
+    page.until_text(".aloud", ", ")
+    start = page.text(".aloud").rsplit(", ", 1)[1]
+    shift = [{"type": "keyDown", "value": "\ue008"}] + [{"type": kind, "value": key} for key in [right, up] * 40 for kind in ("keyDown", "keyUp")] + [{"type": "keyUp", "value": "\ue008"}]
+    page.browser.call("/actions", {"actions": [{"type": "key", "id": "keys", "actions": shift}]})
+    page.press("\ue007")
+    inside = {kind for kind, (x, y) in page.where.items() if x >= page.where[start][0] and y >= page.where[start][1]}
+    assert {kind for kind, (_, chosen) in legend(page).items() if chosen == "1"} == inside, (start, legend(page))
+    page.press(" ")
+    assert legend(page)[start][1] in ("0", "–"), legend(page)
+    page.press(" ", "\ue007")  # open it
+    page.browser.until("return document.querySelectorAll('.atlas .hit').length === 1 && document.querySelector('.atlas > :last-child > .panel').contains(document.activeElement)")
+    assert f"{start}." in page.text(".atlas .hit strong, .atlas .hit span")
+    page.accessible("points that are chosen")
+    page.press_button("Search like these", ".atlas")
+    page.browser.until("return document.querySelectorAll('.search .hit').length === 2")
+    page.until_text(".search form", "Refined by 1 for, 0 against")
+
+
+MANY_POINTS = """
+const count = 100000, points = new Uint16Array(2 * count), codes = new Uint8Array(count);
+let seed = 1;
+const random = () => (seed = Math.imul(seed, 1664525) + 1013904223 >>> 0) / 2 ** 32;
+const base64 = (bytes) => { let text = ''; for (const byte of bytes) text += String.fromCharCode(byte); return btoa(text); };
+const centres = Array.from({length: 12}, () => [.15 + .7 * random(), .15 + .7 * random(), .03 + .05 * random()]);
+for (let i = 0; i < count; ++i) {
+  const k = Math.floor(12 * random() ** 2), [x, y, spread] = centres[k], turn = 2 * Math.PI * random(), far = spread * Math.sqrt(-2 * Math.log(1 - random()));
+  points[2 * i] = Math.max(0, Math.min(65535, 65535 * (x + far * Math.cos(turn))));
+  points[2 * i + 1] = Math.max(0, Math.min(65535, 65535 * (y + far * Math.sin(turn))));
+  codes[i] = k + 1;
+}
+const answer = {version: 1, items: count, share: [.3, .1], places: {origin: [0, 0], step: 1e-5, points: base64(new Uint8Array(points.buffer))},
+  names: centres.map((_, k) => ({value: 'kind ' + (k + 1), items: 0})), codes: base64(codes), numbers: null, ids: Array.from(codes, (_, i) => 'item ' + i)};
+window.plainFetch = fetch;
+window.fetch = (path, o) => String(path).includes('/map?') ? Promise.resolve(new Response(JSON.stringify(answer))) : plainFetch(path, o);
+"""
+
+PAN = """
+const plot = document.querySelector('.plot'), box = plot.getBoundingClientRect(), frames = [];
+plot.setPointerCapture = () => {};
+const context = CanvasRenderingContext2D.prototype, {putImageData} = context;
+window.drawn = 0;
+context.putImageData = function (...given) { ++drawn; putImageData.apply(this, given); };
+const send = (name, k) => plot.dispatchEvent(new PointerEvent(name, {bubbles: true, pointerId: 1, pointerType: 'mouse', shiftKey: true, button: 0,
+  clientX: box.x + 300 + 90 * Math.sin(k / 7), clientY: box.y + 300 + 60 * Math.cos(k / 9)}));
+let last = null;
+const step = (now) => {
+  if (last !== null) frames.push(now - last);
+  last = now;
+  send('pointermove', frames.length);
+  if (frames.length < 60) requestAnimationFrame(step);
+  else { send('pointerup', 0); delete plot.setPointerCapture; context.putImageData = putImageData; window.frameTimes = frames.sort((a, b) => a - b); }
+};
+send('pointerdown', 0);
+requestAnimationFrame(step);
+"""
+
+
+def processor_seconds(page):
+    """Of the page's thread."""
+    return {metric["name"]: metric["value"] for metric in page.cdp("Performance.getMetrics")["metrics"]}["TaskDuration"]
+
+
+# A frame's time is what it takes the page's own thread: a test machine does other things too.
+def many_points_move_smoothly(page):
+    page.browser.run(MANY_POINTS)
+    page.cdp("Performance.enable", timeDomain="threadTicks")
+    page.view("Map")
+    page.until_text(".atlas", "100,000 items")
+    assert len(legend(page)) == 9, legend(page)  # eight kinds, and the others
+    before = processor_seconds(page)
+    page.browser.run(PAN)
+    page.browser.until("return window.frameTimes !== undefined")
+    spent = (processor_seconds(page) - before) / 60 * 1000
+    median, drawn = page.browser.run("return [window.frameTimes[30], window.drawn]")
+    assert drawn > 50, f"drawn {drawn} times in 60 frames"
+    print(f"100 000 points that are moved: {spent:.1f} ms of the page's thread a frame, a frame every {median:.1f} ms (median of 60)")
+    assert 0 < spent < 33, f"{spent} ms a frame"
+    page.press_button("All in sight", ".atlas")
+    x, y = page.browser.run("const b = document.querySelector('.plot').getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2].map(Math.round)")
+    point_at(page, (x - 180, y - 120), (x, y - 190), (x + 170, y - 60), (x + 120, y + 140), (x - 140, y + 120), button=True)
+    page.until_text(".aloud", "of 100,000 points chosen")
+    for theme in ("light", "dark"):
+        page.browser.run("document.documentElement.dataset.theme = arguments[0]", theme)
+        page.accessible(f"a map that is {theme}")
+        page.shoot(f"map-{theme}")
+    page.size(500, 900)
+    page.browser.run("scrollTo(0, 0)")
+    wide = page.browser.run("return document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, f"the map is {wide} pixels wider than a phone"
+    page.shoot("map-phone")
+    page.browser.run("window.fetch = plainFetch; document.documentElement.dataset.theme = 'light'")
+    page.size(1200, 2400)
+
+
 def votes_are_not_buttons(page):
     page.set(".search form label:nth-of-type(5) select", "kind")
     page.browser.run("document.querySelector('.search form').requestSubmit()")
@@ -619,7 +789,7 @@ def collections_may_be_missing(page):
         window.fetch = (path, o) => path === 'collections' ? Promise.resolve(new Response('{"detail": "no such disk"}', {status: 500})) : plain(path, o);""")
     page.open()
     page.until_text("#messages", "no such disk")
-    assert "Search" not in page.text("nav")
+    assert not {"Search", "Map"} & set(page.browser.run("return [...document.querySelectorAll('nav button')].map((b) => b.textContent)"))
     page.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
     page.open()
 
@@ -721,7 +891,9 @@ CHECKS = (first_view_is_small, collections_may_be_missing, images_are_read, seri
           view_is_at_first_as_the_service_makes_it, large_image_is_shown, bars_equal_predict, map_lies_over_the_image, two_maps_lie_side_by_side,
           map_is_of_the_text_that_was_scored, commands_can_be_copied, commands_ask_of_what_is_seen, answer_of_another_image_is_not_shown, map_of_another_image_is_not_shown,
           second_question_outlives_the_first, hostile_words_stay_text, files_are_refused, images_are_compared, files_are_dropped_on_any_view,
-          collection_is_searched_and_refined, votes_are_not_buttons, another_collection_is_another_question, neighbours_are_on_the_sheet,
+          collection_is_searched_and_refined, votes_are_not_buttons, another_collection_is_another_question,
+          map_shows_a_collection, point_shows_its_image, lasso_chooses_points, map_is_walked_by_keys, many_points_move_smoothly,
+          neighbours_are_on_the_sheet,
           threshold_of_a_head_moves, keyboard_reaches_everything, languages_have_the_same_words, languages_and_themes, notice_is_always_in_sight,
           sheet_prints, service_that_loads_is_not_ready, addresses_of_images_are_given_back, nothing_left_the_machine, console_is_quiet,
           reading_can_be_cancelled, many_files_are_bounded)
