@@ -159,10 +159,9 @@ std::vector<pipeline::Failure> score_images(const Flags& flags, const Engine& en
 maps::Question question_of(const Engine& engine, const Scorer& scorer) {
   if (scorer.fitted != nullptr) return maps::about_head(*scorer.fitted);
   const std::vector<std::string>& labels = scorer.head->labels();
-  return maps::about_labels(labels, scorer.zero_shot->label_vectors().clone(),
-                            labels.size() == 1
-                                ? engine.encode_texts(maps::modality_prompts(labels::Catalogue::built_in()))
-                                : Matrix());
+  return maps::about_labels(
+      labels, scorer.zero_shot->label_vectors().clone(),
+      engine.encode_texts(maps::texts_of_others(labels.size(), labels::Catalogue::built_in())));
 }
 
 // Scores and maps of one computation.

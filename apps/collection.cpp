@@ -49,8 +49,7 @@ std::vector<pipeline::ImageItem> image_items(const ImageFlags& flags,
     failures = std::move(found.failures);
     return pipeline::items_of(found.inputs);
   }
-  Manifest manifest = Manifest::read(flags.manifest);
-  for (const std::string& condition : flags.where) manifest.keep_where(condition);
+  const Manifest manifest = Manifest::read(flags.manifest, flags.where);
   return pipeline::items_of(manifest, flags.decode.options(), flags.decode.all_frames());
 }
 

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,13 +15,11 @@
 #include "eval/volume_retrieval.h"
 #include "eval_maps.h"
 #include "eval_reports.h"
-#include "heads/head_file.h"
 #include "interrupt.h"
 #include "mii/error.h"
 #include "model_flags.h"
 #include "outcome.h"
 #include "output.h"
-#include "pipeline/identity.h"
 
 namespace mii {
 namespace {
@@ -62,27 +59,6 @@ struct Flags {
   bool compares() const { return !compare.empty() || !compare_precision.empty(); }
 };
 
-std::vector<EvalTask> tasks_of(const Flags& flags) {
-  std::vector<EvalTask> tasks = flags.tasks.empty() ? std::vector<EvalTask>{} : read_tasks(flags.tasks);
-  for (const std::string& field : flags.fields) tasks.push_back({.name = field, .field = field});
-  for (const std::string& field : flags.numbers)
-    tasks.push_back({.name = field, .field = field, .number = true});
-  if (tasks.empty())
-    throw Error(ErrorCode::invalid_argument, "nothing is asked: --tasks, --field or --number is needed");
-  return tasks;
-}
-
-Manifest manifest_of(const Flags& flags, const std::vector<std::string>& where) {
-  Manifest manifest = Manifest::read(flags.manifest);
-  for (const std::string& condition : where) manifest.keep_where(condition);
-  return manifest;
-}
-
-void expect_column(const Flags& flags, const Manifest& manifest, const std::string& column) {
-  if (!manifest.has(column))
-    throw Error(ErrorCode::invalid_argument, flags.manifest + ": has no column '" + column + "'");
-}
-
 // "0.05" or "pneumonia=0.05"
 void read_prevalence(const std::string& text, std::map<std::string, double>& prevalences) {
   const size_t equals = text.rfind('=');
@@ -121,7 +97,7 @@ EvaluationOptions options_of(const Flags& flags, const Manifest& asked) {
   for (const std::string& text : flags.prevalences) read_prevalence(text, options.figures.prevalences);
   for (const std::string& text : flags.subgroups) {
     options.subgroups.push_back(SubgroupColumn::parse(text));
-    expect_column(flags, asked, options.subgroups.back().column());
+    expect_column(asked, flags.manifest, options.subgroups.back().column());
   }
   return options;
 }
@@ -147,7 +123,7 @@ Loaded load(Engine engine, const Manifest& asked, const Flags& flags,
   EncodedRows data = encode(engine, asked, flags, failures);
   std::optional<EncodedRows> references;
   if (!flags.neighbours_from.empty())
-    references = encode(engine, manifest_of(flags, flags.neighbours_from), flags, failures);
+    references = encode(engine, Manifest::read(flags.manifest, flags.neighbours_from), flags, failures);
   return {std::move(engine), std::move(data), std::move(references), ""};
 }
 
@@ -167,27 +143,16 @@ OtherModel other_model(const Loaded& model, const Loaded& other) {
           vector_agreement(model.data, other.data)};
 }
 
-std::string name_of(const std::string& head_file) {
-  return "head " + std::filesystem::path(head_file).filename().string();
-}
-
-heads::FittedHead read_fitting_head(const std::string& file, const Engine& engine, const Flags& flags) {
-  heads::FittedHead head = heads::read_head(file);
-  for (const std::string& difference :
-       head.expect_made_alike(engine.identity(pipeline::preprocessing_text({}))))
-    if (!flags.model.quiet) say("warning: " + file + ": " + difference);
-  return head;
-}
-
 std::vector<std::unique_ptr<Scorer>> scorers_of(const Flags& flags, const Loaded& model,
                                                 const Loaded* other) {
   std::vector<std::unique_ptr<Scorer>> scorers;
   scorers.push_back(zero_shot_scorer(model.model()));
   scorers.push_back(neighbours_scorer(model.model(), flags.voters()));
   scorers.push_back(pixels_scorer(model.model(), flags.voters()));
-  for (const std::string& file : flags.heads)
-    scorers.push_back(
-        head_scorer(model.model(), name_of(file), read_fitting_head(file, model.engine, flags)));
+  const auto warn = [&](const std::string& sentence) {
+    if (!flags.model.quiet) say("warning: " + sentence);
+  };
+  for (auto& scorer : head_scorers(model.model(), flags.heads, warn)) scorers.push_back(std::move(scorer));
   if (other != nullptr) scorers.push_back(zero_shot_scorer(other->model()));
   if (other != nullptr) scorers.push_back(neighbours_scorer(other->model(), flags.voters()));
   return scorers;
@@ -237,11 +202,11 @@ void expect_fitting(const Flags& flags, const std::vector<EvalTask>& tasks) {
 }
 
 int evaluate(const Flags& flags) {
-  const std::vector<EvalTask> tasks = tasks_of(flags);
+  const Manifest asked = Manifest::read(flags.manifest, flags.where);
+  const std::vector<EvalTask> tasks =
+      tasks_about({flags.tasks, flags.fields, flags.numbers}, asked, flags.manifest);
   expect_fitting(flags, tasks);
-  const Manifest asked = manifest_of(flags, flags.where);
-  for (const EvalTask& task : tasks) expect_column(flags, asked, task.field);
-  if (!flags.volumes.empty()) expect_column(flags, asked, flags.volumes);
+  if (!flags.volumes.empty()) expect_column(asked, flags.manifest, flags.volumes);
   const EvaluationOptions options = options_of(flags, asked);
 
   std::vector<pipeline::Failure> failures;

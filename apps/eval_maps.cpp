@@ -40,7 +40,10 @@ void MapFlags::add_to(CLI::App& command) {
   command.add_option("--masks", measures.rise_masks, "Masks of RISE for each image of --explain")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  for (const char* of_answers : {"--tasks", "--number", "--retrieval", "--head", "--few-shot"})
+  for (const char* of_maps : {"--canvases", "--curves", "--masks"}) command.get_option(of_maps)->needs(asked);
+  for (const char* of_answers : {"--tasks", "--number", "--retrieval", "--head", "--few-shot", "--repeats",
+                                 "--neighbours-from", "-k", "--resamples", "--prevalence", "--subgroup",
+                                 "--compare", "--compare-precision", "--margin", "--html"})
     asked->excludes(command.get_option(of_answers));
 }
 
@@ -50,8 +53,7 @@ int evaluate_maps(const MapFlags& flags, const ModelFlags& model, const std::str
   if (fields.size() > 1) throw Error(ErrorCode::invalid_argument, "--explain asks about one --field");
   MapMeasureOptions options = flags.measures;
   if (!fields.empty()) options.field = fields.front();
-  Manifest manifest = Manifest::read(name);
-  for (const std::string& condition : where) manifest.keep_where(condition);
+  const Manifest manifest = Manifest::read(name, where);
   if (!manifest.has(options.field))
     throw Error(ErrorCode::invalid_argument, name + ": has no column '" + options.field + "'");
   const Engine engine = model.open();

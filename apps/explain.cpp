@@ -4,7 +4,6 @@
 #include <optional>
 
 #include "commands.h"
-#include "core/json_writer.h"
 #include "core/utf8.h"
 #include "explain_volumes.h"
 #include "heads/head_file.h"
@@ -47,9 +46,8 @@ Question ask_labels(const Flags& flags, const Engine& engine) {
   for (const std::string& warning : reading.warnings) say(warning);
   ClassifyOptions options;
   options.prompts = reading.prompts;
-  return maps::about_labels(
-      asked, engine.zero_shot_head(asked, options).label_vectors().clone(),
-      asked.size() == 1 ? engine.encode_texts(maps::modality_prompts(catalogue)) : Matrix());
+  return maps::about_labels(asked, engine.zero_shot_head(asked, options).label_vectors().clone(),
+                            engine.encode_texts(maps::texts_of_others(asked.size(), catalogue)));
 }
 
 Question ask_head(const Flags& flags, const Engine& engine) {
@@ -81,13 +79,6 @@ void print_table(const std::string& name, const Explained& e) {
   }
 }
 
-void print_json(const std::string& name, const Explained& e) {
-  JsonWriter json(JsonWriter::Style::spaced);
-  json.begin_object().member("image", name).member("contrast", e.question().contrast);
-  write_explained(json, e);
-  std::printf("%s\n", json.end_object().finish().c_str());
-}
-
 /// Prints and writes what is said of the images.
 class Explanations {
  public:
@@ -98,7 +89,10 @@ class Explanations {
 
   void add(size_t i, const Image& canvas, const Explained& explained) {
     const pipeline::ImageInput& input = inputs_[i];
-    flags_.json ? print_json(input.name(), explained) : print_table(input.name(), explained);
+    if (flags_.json)
+      std::printf("%s\n", explained_json(input.name(), explained).c_str());
+    else
+      print_table(input.name(), explained);
     if (files_) files_->write({i, input.name(), input.path}, canvas, explained);
     expect_printed();
   }

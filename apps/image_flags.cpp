@@ -28,8 +28,7 @@ void ImageFlags::expect_any() const {
 std::vector<std::string> ImageFlags::all_paths() const {
   if (!images_from.empty()) return pipeline::read_lines(images_from);
   if (manifest.empty()) return paths;
-  Manifest table = Manifest::read(manifest);
-  for (const std::string& condition : where) table.keep_where(condition);
+  const Manifest table = Manifest::read(manifest, where);
   std::vector<std::string> listed;
   for (size_t row = 0; row < table.rows(); ++row) listed.push_back(table.path(row).string());
   return listed;

@@ -3,22 +3,24 @@
 
 #include "commands.h"
 #include "core/utf8.h"
-#include "decode_flags.h"
-#include "interrupt.h"
+#include "image_flags.h"
 #include "model_flags.h"
+#include "outcome.h"
 #include "output.h"
+#include "pipeline/write_reports.h"
 #include "reports/draft.h"
 #include "reports/scrub.h"
 #include "reports/written.h"
+#include "serve/options.h"
 
 namespace mii {
 namespace {
 
 struct Flags {
-  std::string image;
+  ImageFlags images;
   ReportOptions report;
+  std::string model_name = serve::ServeOptions().model_name;
   bool json = false;
-  DecodeFlags decode;
   ModelFlags model;
 };
 
@@ -28,38 +30,64 @@ void show(const std::vector<std::string>& sentences) {
     if (reports::may_be_shown(sentence)) print_line(printable(sentence));
 }
 
-reports::WrittenReport with_support(const Engine& engine, const Report& report) {
-  reports::WrittenReport written = reports::written_report(report.text);
-  written.complete = report.complete;
-  written.least_support = engine.report_model_info().least_support;
-  written.prompt_tokens = report.prompt_tokens;
-  written.tokens = report.tokens;
-  std::vector<std::string> sentences;
-  for (const reports::WrittenSentence& sentence : written.sentences) sentences.push_back(sentence.text);
-  add_support(engine.encode_texts(sentences), report.image_vector, written);
-  return written;
-}
+// What is printed. The report of a single image is shown while it is written.
+class Printer {
+ public:
+  Printer(const Flags& flags, const Engine& engine, const std::vector<pipeline::ImageInput>& inputs)
+      : flags_(flags), engine_(engine), inputs_(inputs), streams_(!flags.json && inputs.size() == 1) {
+    if (!flags.json) print_line(std::string("[") + reports::kNotice + "]");
+  }
+
+  ReportOptions options() {
+    ReportOptions options = flags_.report;
+    options.prompt = reports::scrub(options.prompt).text;  // as in training
+    if (streams_)
+      options.on_text = [this](size_t, std::string_view piece) {
+        show(stream_.add(piece));
+        return true;
+      };
+    return options;
+  }
+
+  void print(size_t index, const Report& report) {
+    const std::string image = inputs_.size() == 1 ? "" : inputs_[index].name();
+    const reports::WrittenReport written = reports::written_report(
+        report,
+        {.image_vector = report.image_vector,
+         .encode_texts = [this](std::span<const std::string> texts) { return engine_.encode_texts(texts); },
+         .least_support = engine_.report_model_info().least_support});
+    if (flags_.json) {
+      print_line(to_json(written, {.model = flags_.model_name, .image = image}));
+    } else {
+      if (!image.empty()) print_line(image);
+      if (!streams_) show(stream_.add(report.text));
+      show(stream_.finish());
+      stream_ = {};
+      if (!flags_.model.quiet) std::fputs(("\n" + printable_lines(support_text(written))).c_str(), stdout);
+    }
+    expect_printed();
+  }
+
+ private:
+  const Flags& flags_;
+  const Engine& engine_;
+  const std::vector<pipeline::ImageInput>& inputs_;
+  const bool streams_;
+  reports::SentenceStream stream_;
+};
 
 int run(const Flags& flags) {
+  const pipeline::FoundImages found = flags.images.find();
   const Engine engine = flags.model.open();
-  const Image image = Image::read(flags.image, flags.decode.options());
-  const bool streams = !flags.json;
-  if (streams) print_line(std::string("[") + reports::kNotice + "]");
-  reports::SentenceStream stream;
-  ReportOptions options = flags.report;
-  options.prompt = reports::scrub(options.prompt).text;  // as in training
-  options.on_text = [&](size_t, std::string_view piece) {
-    if (streams) show(stream.add(piece));
-    return !interrupted();
-  };
-  const Report report = engine.write_reports({&image, 1}, options).front();
-  if (streams) show(stream.finish());
-  const reports::WrittenReport written = with_support(engine, report);
-  if (flags.json)
-    print_line(to_json(written, engine.report_model_info().folder.string()));
-  else if (!flags.model.quiet)
-    std::fputs(("\n" + printable_lines(support_text(written))).c_str(), stdout);
-  return kOk;
+  engine.check_report_options(flags.report);
+  Printer printer(flags, engine, found.inputs);
+  Progress progress(found.inputs.size(), "images", flags.model.quiet || found.inputs.size() == 1);
+  auto failures =
+      write_reports(engine, flags.images.sequence(found.inputs), read_options(progress),
+                    {.options = [&](size_t) { return printer.options(); },
+                     .sink = [&](size_t index, const Report& report) { printer.print(index, report); }});
+  failures.insert(failures.end(), found.failures.begin(), found.failures.end());
+  return report(failures);
 }
 
 }  // namespace
@@ -67,17 +95,17 @@ int run(const Flags& flags) {
 void add_report(CLI::App& app, Command& chosen) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand(
-      "report", "Write a draft of a report of an image, by a decoder that was trained for the model");
-  command->add_option("image", flags->image, "Image or DICOM file")->required();
+      "report", "Write a draft of a report of each image, by a decoder that was trained for the model");
+  flags->images.add_to(*command, "images");
   command->add_option("--decoder", flags->model.report_model,
                       "Folder of the decoder [report_model/ in the model's folder]");
   command->add_option(
       "--prompt", flags->report.prompt,
       "What is known besides the image: the indication, say, if the decoder was trained with it");
   command->add_option("--max-tokens", flags->report.max_tokens, "Of the report [what the context holds]")
-      ->check(CLI::Range(1, 4096));
+      ->check(CLI::Range(size_t{1}, ReportOptions::kMostTokens));
   command->add_option("--beams", flags->report.beams, "Texts that are followed at once; 1 is greedy")
-      ->check(CLI::Range(1, 16))
+      ->check(CLI::Range(size_t{1}, ReportOptions::kMostBeams))
       ->capture_default_str();
   command
       ->add_option("--top-p", flags->report.top_p,
@@ -94,17 +122,21 @@ void add_report(CLI::App& app, Command& chosen) {
   command
       ->add_option("--no-repeat", flags->report.no_repeat,
                    "No run of so many tokens comes twice; 0 allows any")
-      ->check(CLI::Range(0, 4096))
+      ->check(CLI::Range(size_t{0}, ReportOptions::kMostTokens))
       ->capture_default_str();
   command
       ->add_option("--repetition-penalty", flags->report.repetition_penalty,
                    "Above 1, what was said is less likely to be said again")
       ->check(CLI::Range(1.0, 100.0))
       ->capture_default_str();
-  command->add_flag("--json", flags->json, "One JSON object");
-  flags->decode.add_to(*command);
+  command->add_flag("--json", flags->json, "One JSON object a line");
+  command->add_option("--model-name", flags->model_name, "With --json: what 'model' says")
+      ->capture_default_str();
   flags->model.add_to(*command);
-  command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
+  command->callback([flags, &chosen] {
+    flags->images.expect_any();
+    chosen = [flags] { return run(*flags); };
+  });
 }
 
 }  // namespace mii

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "commands.h"
 #include "mii/error.h"
 #include "pack.h"
@@ -24,10 +22,22 @@ struct Flags {
   std::vector<std::pair<std::string, std::shared_ptr<std::string>>> numbers;  // passed on as they are
 };
 
-// Numbers that this objective's trainer knows.
-constexpr const char* kReportNumbers[] = {"--epochs",  "--batch",     "--learning-rate", "--weight-decay",
-                                          "--warm-up", "--clip-norm", "--average-decay", "--seed",
-                                          "--threads", "--save-every"};
+// Options that mean something with one objective alone are in a group of this name.
+std::string group_of(const std::string& objective) { return "--objective " + objective; }
+
+constexpr const char* kUniclOptions[] = {
+    "--pack",      "--train",           "--optimizer",    "--calibrate", "--captions",     "--config",
+    "--tokenizer", "--trim-vocabulary", "--max-captions", "--margin",    "--quality",      "--drop-path",
+    "--balance",   "--label-weight",    "--class-weight", "--start",     "--augmentation", "--end",
+    "--loaders",   "--validate-every"};
+
+void expect_of_objective(const CLI::App& command, const std::string& objective) {
+  for (const std::string other : {"unicl", "report"})
+    for (const CLI::Option* option : command.get_options())
+      if (other != objective && option->get_group() == group_of(other) && option->count() > 0)
+        throw Error(ErrorCode::invalid_argument,
+                    option->get_name() + " means nothing with --objective " + objective);
+}
 
 int train_report(const Flags& flags) {
   if (flags.pack_flags.pack.manifest.empty())
@@ -41,8 +51,6 @@ int train_report(const Flags& flags) {
                         .arguments = {"--device", flags.device}};
   for (const auto& [name, value] : flags.numbers) {
     if (value->empty()) continue;
-    if (std::ranges::find(kReportNumbers, name) == std::end(kReportNumbers))
-      throw Error(ErrorCode::invalid_argument, name + " means nothing with --objective report");
     run.arguments.insert(run.arguments.end(), {name, *value});
   }
   return train_report(flags.report, run);
@@ -99,7 +107,6 @@ void add_train(CLI::App& app, Command& chosen) {
                    "whose towers stay as they are")
       ->check(CLI::IsMember({"unicl", "report"}))
       ->capture_default_str();
-  flags->report.add_to(*command);
   command
       ->add_option("--train", flags->trained,
                    "Weights that learn: all, text (image tower frozen), projections")
@@ -146,7 +153,14 @@ void add_train(CLI::App& app, Command& chosen) {
   }
   add_pack_flags(*command, flags->pack_flags);
   command->add_flag("-q,--quiet", flags->pack_flags.quiet, "No progress");
-  command->callback([&chosen, flags] { chosen = [flags] { return train(*flags); }; });
+  for (const char* name : kUniclOptions) command->get_option(name)->group(group_of("unicl"));
+  flags->report.add_to(*command, group_of("report"));
+  command->callback([&chosen, flags, command] {
+    chosen = [flags, command] {
+      expect_of_objective(*command, flags->objective);
+      return train(*flags);
+    };
+  });
 }
 
 }  // namespace mii

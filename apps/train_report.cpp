@@ -9,11 +9,11 @@
 #include "commands.h"
 #include "core/file.h"
 #include "core/utf8.h"
-#include "interrupt.h"
 #include "mii/error.h"
 #include "model_flags.h"
 #include "outcome.h"
 #include "output.h"
+#include "pipeline/write_reports.h"
 #include "reports/draft.h"
 #include "reports/measures.h"
 #include "reports/sentences.h"
@@ -28,7 +28,6 @@ namespace fs = std::filesystem;
 
 // Of the sentences of true reports, so many have less support than what is called none.
 constexpr double kWithoutSupport = 0.05;
-constexpr size_t kReportsAtOnce = 16;
 
 void say_summary(const pipeline::ReportTextSummary& summary) {
   std::fprintf(stderr, "%zu texts to learn from, %zu to validate; %zu rows without a text\n", summary.learn,
@@ -47,21 +46,23 @@ void say_summary(const pipeline::ReportTextSummary& summary) {
 // The validation images' reports, beside what people wrote of them.
 class Validation {
  public:
-  Validation(const Manifest& manifest, const pipeline::ReportTextOptions& options)
-      : manifest_(manifest), options_(options) {
+  Validation(const Engine& engine, const Manifest& manifest, const pipeline::ReportTextOptions& options)
+      : engine_(engine), manifest_(manifest), options_(options) {
     for (size_t row = 0; row < manifest.rows(); ++row)
       if (!pipeline::learns_from(manifest, row) &&
-          !reports::sentences_of(manifest.at(row, options.text_column)).empty())
+          !reports::sentences_of(manifest.at(row, options.text_column)).empty() && can_be_asked(row))
         rows_.push_back(row);
   }
   size_t size() const { return rows_.size(); }
 
-  void write(const Engine& engine, Progress& progress) {
-    for (size_t first = 0; first < rows_.size() && !interrupted(); first += kReportsAtOnce) {
-      const size_t last = std::min(rows_.size(), first + kReportsAtOnce);
-      for (size_t i = first; i < last; ++i) write_one(engine, rows_[i]);
-      progress.advance(last - first);
-    }
+  // A row that cannot be used was named when the tokens were computed.
+  void write(Progress& progress) {
+    std::vector<pipeline::ImageInput> inputs;
+    for (const size_t row : rows_) inputs.push_back({manifest_.path(row).string(), {}});
+    pipeline::write_reports(engine_, pipeline::images_of(std::move(inputs), options_.decode),
+                            read_options(progress),
+                            {.options = [this](size_t i) { return report_options(rows_[i]); },
+                             .sink = [this](size_t i, const Report& report) { add(rows_[i], report); }});
   }
 
   /// Whose reports were written.
@@ -94,32 +95,36 @@ class Validation {
   }
 
  private:
-  // A row that cannot be used was named when the tokens were computed.
-  void write_one(const Engine& engine, size_t row) try {
-    const Image image = Image::read(manifest_.path(row), options_.decode);
+  ReportOptions report_options(size_t row) const {
     ReportOptions options;
     if (!options_.prompt_column.empty())
       options.prompt = reports::scrub(manifest_.at(row, options_.prompt_column)).text;
-    const Report report = engine.write_reports({&image, 1}, options).front();
-    const std::string& text = manifest_.at(row, options_.text_column);
+    return options;
+  }
+
+  bool can_be_asked(size_t row) const try {
+    engine_.check_report_options(report_options(row));
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::invalid_text && error.code() != ErrorCode::invalid_argument) throw;
+    return false;
+  }
+
+  void add(size_t row, const Report& report) {
     rows_of_.push_back(row);
     paths_.push_back(manifest_.at(row, "path"));
-    measured_.references.push_back(reports::scrub(text).text);
+    measured_.references.push_back(reports::scrub(manifest_.at(row, options_.text_column)).text);
     measured_.candidates.push_back(report.text);
     const std::string& patient = manifest_.at(row, "patient");
     measured_.patients.push_back(patient.empty() ? "\nrow " + std::to_string(row) : patient);  // alone
     const std::vector<std::string> sentences = reports::sentences_of(measured_.references.back());
-    const Matrix vectors = engine.encode_texts(sentences);
+    const Matrix vectors = engine_.encode_texts(sentences);
     for (size_t i = 0; i < vectors.rows(); ++i)
       support_.push_back(std::inner_product(vectors.row(i).begin(), vectors.row(i).end(),
                                             report.image_vector.begin(), 0.0f));
-  } catch (const Error& error) {
-    constexpr ErrorCode kOfARow[] = {
-        ErrorCode::invalid_image, ErrorCode::image_too_large,  ErrorCode::io,
-        ErrorCode::invalid_text,  ErrorCode::invalid_argument, ErrorCode::unsupported};
-    if (std::ranges::find(kOfARow, error.code()) == std::end(kOfARow)) throw;
   }
 
+  const Engine& engine_;
   const Manifest& manifest_;
   const pipeline::ReportTextOptions& options_;
   std::vector<size_t> rows_;
@@ -138,18 +143,17 @@ void add_least_support(const fs::path& decoder, float least_support) {
 
 int validate(const Manifest& manifest, const pipeline::ReportTextOptions& options,
              const ReportTrainingRun& run, ModelFlags model) {
-  Validation validation(manifest, options);
+  model.report_model = run.out / "best";
+  const Engine engine = model.open();
+  Validation validation(engine, manifest, options);
   if (validation.size() == 0) {
     say("no row of another split than train: the reports are not measured");
     return kOk;
   }
-  model.report_model = run.out / "best";
-  const Engine engine = model.open();
   {
     Progress progress(validation.size(), "reports", run.quiet);
-    validation.write(engine, progress);
+    validation.write(progress);
   }
-  if (interrupted()) return kInterrupted;
   write_file(run.out / "reports.tsv", validation.table());
   if (const auto least = validation.least_support())
     for (const char* name : {"best", "last"}) add_least_support(run.out / name, *least);
@@ -165,8 +169,7 @@ int validate(const Manifest& manifest, const pipeline::ReportTextOptions& option
 
 }  // namespace
 
-void ReportObjectiveFlags::add_to(CLI::App& command) {
-  const std::string group = "--objective report";
+void ReportObjectiveFlags::add_to(CLI::App& command, const std::string& group) {
   command.add_option("--text-column", texts.text_column, "Column with the reports")
       ->capture_default_str()
       ->group(group);
@@ -175,7 +178,7 @@ void ReportObjectiveFlags::add_to(CLI::App& command) {
                   "Column with what is known besides the image, such as the indication")
       ->group(group);
   command.add_option("--context", texts.context_length, "Tokens of prompt and report together [256]")
-      ->check(CLI::Range(8, 4096))
+      ->check(CLI::Range(int64_t{8}, ReportDecoderConfig::kLongestContext))
       ->group(group);
   const std::pair<const char*, int64_t*> sizes[] = {
       {"--width", &texts.width}, {"--heads", &texts.heads}, {"--layers", &texts.layers}};
@@ -200,8 +203,7 @@ int train_report(ReportObjectiveFlags flags, const ReportTrainingRun& run) {
   model.quiet = run.quiet;
   pipeline::ReportTextOptions& options = flags.texts;
   options.model = model.folder();
-  Manifest manifest = Manifest::read(run.manifest);
-  for (const std::string& condition : run.where) manifest.keep_where(condition);
+  const Manifest manifest = Manifest::read(run.manifest, run.where);
 
   if (!run.resume && fs::exists(run.out / "checkpoint"))  // before its images' tokens are written over
     throw Error(ErrorCode::invalid_argument,

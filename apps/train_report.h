@@ -15,7 +15,7 @@ struct ReportObjectiveFlags {
   pipeline::ReportTextOptions texts;
   std::string label_smoothing, dropout;  ///< passed on as they are
 
-  void add_to(CLI::App& command);
+  void add_to(CLI::App& command, const std::string& group);
 };
 
 /// What both objectives share.

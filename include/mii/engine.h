@@ -145,13 +145,20 @@ class MII_API Engine {
 
   /// A draft of a report of each image, written by the decoder, in their order. Other threads' computations
   /// take their turns between its tokens. Throws Error{invalid_model} without a decoder or with one of
-  /// another model, Error{invalid_argument} for options that make no sense and a prompt that leaves no room
-  /// in the context, Error{invalid_text} for a prompt that is not UTF-8, Error{cancelled} when on_text says
-  /// so, Error{corrupt_weights} for a decoder that is damaged or gives numbers that are not finite.
+  /// another model, Error{invalid_argument} for options that make no sense or would keep more than 512 MiB a
+  /// report, and for a prompt that leaves no room in the context, Error{invalid_text} for a prompt that is
+  /// not UTF-8, Error{cancelled} when on_text says so, Error{corrupt_weights} for a decoder that is damaged
+  /// or gives numbers that are not finite.
   std::vector<Report> write_reports(std::span<const Image> images, const ReportOptions& options = {}) const;
   /// The same of one image by its tokens, step by step; on_text is not called. Throws as write_reports does,
   /// and Error{invalid_argument} for tokens of another model.
   ReportInProgress begin_report(const ImageTokens& tokens, const ReportOptions& options = {}) const;
+  /// The same of one to reports_at_once() images, side by side: the decoder's weights are read once a token
+  /// for all of them.
+  ReportInProgress begin_reports(std::span<const ImageTokens> images,
+                                 const ReportOptions& options = {}) const;
+  /// At most 16; fewer where their memory would be too much. Throws as write_reports does.
+  size_t reports_at_once(const ReportOptions& options = {}) const;
   /// Throws as write_reports does.
   ReportModelInfo report_model_info() const;
   /// Throws what write_reports would throw for these options.

@@ -16,10 +16,14 @@ namespace mii {
 
 /// How a report is written. What is written is a draft of a research system, not for diagnosis.
 struct ReportOptions {
+  static constexpr size_t kMostBeams = 16;
+  static constexpr size_t kMostTokens = 4096;  ///< no context holds more
+
   /// What is known besides the image: the indication, say (UTF-8).
   std::string prompt;
   size_t max_tokens = 0;  ///< of the report; 0: as many as the decoder's context holds beside the prompt
-  size_t beams = 1;       ///< texts that are followed at once, at most 16; the likeliest is kept. 1: greedy
+  size_t beams =
+      1;  ///< texts that are followed at once, at most kMostBeams; the likeliest is kept. 1: greedy
   /// Above 0, at most 1, and not with beams: each token is drawn among the likeliest of this probability
   /// together.
   double top_p = 0;
@@ -40,8 +44,8 @@ struct Report {
   std::vector<float> image_vector;  ///< as encode_images() gives it
 };
 
-/// A report that is being written, by Engine::begin_report; the engine must outlive it. Used by one thread at
-/// a time.
+/// Reports that are being written, by Engine::begin_report or begin_reports; the engine must outlive them.
+/// Used by one thread at a time. Those of several threads are computed side by side where they meet.
 class MII_API ReportInProgress {
  public:
   class Impl;
@@ -50,13 +54,13 @@ class MII_API ReportInProgress {
   ReportInProgress& operator=(ReportInProgress&&) noexcept;
   ~ReportInProgress();
 
-  /// Computes the next token; false when the report is done. Throws Error{corrupt_weights} where the decoder
-  /// gives numbers that are not finite.
+  /// Computes the next token of each; false when all are done. Throws Error{corrupt_weights} where the
+  /// decoder gives numbers that are not finite.
   bool step();
   /// What was written since the last call (with beams, nothing before the end).
-  std::string take();
+  std::string take(size_t image = 0);
   /// What was written so far, without the image's vector.
-  Report report() const;
+  Report report(size_t image = 0) const;
 
  private:
   std::unique_ptr<Impl> impl_;

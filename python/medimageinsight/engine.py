@@ -157,15 +157,18 @@ class Engine:
         Raises as encode_images does."""
         return self._engine.image_tokens([image_source(image)], decode_options(decode))
 
-    def explain(self, image: ImageLike, directions: Any, *, decode: str | DecodeOptions = "auto",
-                ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def explain(self, image: ImageLike, directions: Any, *, method: str = "exact",
+                decode: str | DecodeOptions = "auto") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Where in an image its scores come from. directions: float32 [K, D], texts' vectors or their differences.
 
-        Returns maps float32 [K, rows, cols], constants float64 [K] and scores float64 [K]: each score is its constant
-        and the sum of its map. Raises InvalidArgument, and Unsupported for a model without a grid and in int8.
+        Returns maps float32 [K, rows, cols], constants float64 [K] and scores float64 [K]. method "exact": each score is
+        its constant and the sum of its map. "gradient": through the last stage, on the finer grid before it; such maps
+        point and do not add up. Raises InvalidArgument, and Unsupported for a model without a grid and in int8.
         """
+        if method not in ("exact", "gradient"):
+            raise InvalidArgument(f"method: {method!r}, expected 'exact' or 'gradient'")
         maps, constants, scores = self._engine.explain([image_source(image)], rows(directions, "directions", self.dim),
-                                                       decode_options(decode))
+                                                       decode_options(decode), method == "gradient")
         return maps, np.array(constants), np.array(scores)
 
     def encode_series(self, series: Series, *, decode: str | DecodeOptions = "auto", pooling: str | None = None,

@@ -137,9 +137,7 @@ nb::dict add_manifest(const GuardedCollection& collection, const GuardedEngine& 
                       const std::string& file, const std::vector<std::string>& where,
                       const DecodeOptions& decode, bool thumbnails, nb::object progress) {
   return add_images(collection, engine, decode, thumbnails, std::move(progress), [&](Filling& filling) {
-    Manifest manifest = Manifest::read(file);
-    for (const std::string& condition : where) manifest.keep_where(condition);
-    filling.items = pipeline::items_of(manifest, decode, false);
+    filling.items = pipeline::items_of(Manifest::read(file, where), decode, false);
   });
 }
 

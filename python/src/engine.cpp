@@ -153,17 +153,18 @@ Array image_tokens(const GuardedEngine& guarded, const nb::list& list, const Dec
 
 // (maps [K, rows, cols], constants [K], scores [K])
 nb::tuple explain(const GuardedEngine& guarded, const nb::list& list, const Rows& rows,
-                  const DecodeOptions& options) {
+                  const DecodeOptions& options, bool gradient) {
   const auto engine = guarded.get();
   const GivenImages given(list, options);
   const Matrix directions = to_matrix(rows);
-  std::vector<TokenMaps> found;
+  TokenMaps maps;
   {
     const nb::gil_scoped_release released;
     const Image image = given.image(0);
-    found = engine->explain({&image, 1}, directions);
+    maps = gradient ? engine->gradient_maps(engine->encode_image_tokens(image, TokenStage::before_last),
+                                            directions)
+                    : std::move(engine->explain({&image, 1}, directions).front());
   }
-  TokenMaps& maps = found.front();
   const size_t k = maps.maps.rows();
   return nb::make_tuple(to_numpy(std::move(maps.maps), {k, maps.rows, maps.cols}), maps.constants,
                         maps.scores);
@@ -212,7 +213,8 @@ void bind_engine(nb::module_& module) {
            nb::arg("progress").none())
       .def("encode_texts", &encode_texts, nb::arg("texts"), nb::arg("progress").none())
       .def("image_tokens", &image_tokens, nb::arg("images"), nb::arg("options"))
-      .def("explain", &explain, nb::arg("images"), nb::arg("directions"), nb::arg("options"))
+      .def("explain", &explain, nb::arg("images"), nb::arg("directions"), nb::arg("options"),
+           nb::arg("gradient"))
       .def("zero_shot_head", &zero_shot_head, nb::arg("labels"), nb::arg("multilabel"), nb::arg("templates"),
            nb::arg("duplicates"), nb::arg("as_written"))
       .def("identity", &identity, nb::arg("preprocessing"))

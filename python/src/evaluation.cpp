@@ -11,11 +11,9 @@
 #include "eval/subgroups.h"
 #include "guarded_engine.h"
 #include "heads/fit_head.h"
-#include "heads/head_file.h"
 #include "interrupts.h"
 #include "mii/error.h"
 #include "pipeline/fit_manifest.h"
-#include "pipeline/identity.h"
 
 namespace mii::python {
 namespace {
@@ -34,32 +32,6 @@ struct Question {
   std::string html;
 };
 
-std::vector<EvalTask> tasks_of(const Question& question) {
-  std::vector<EvalTask> tasks;
-  if (!question.tasks.empty()) tasks = read_tasks(question.tasks);
-  for (const std::string& field : question.fields) tasks.push_back({.name = field, .field = field});
-  for (const std::string& field : question.numbers)
-    tasks.push_back({.name = field, .field = field, .number = true});
-  if (tasks.empty())
-    throw Error(ErrorCode::invalid_argument, "nothing is asked: a field, a number or tasks are needed");
-  return tasks;
-}
-
-Manifest manifest_of(const std::string& file, const std::vector<std::string>& where) {
-  Manifest manifest = Manifest::read(file);
-  for (const std::string& condition : where) manifest.keep_where(condition);
-  return manifest;
-}
-
-void expect_columns(const Manifest& manifest, const Question& question, const std::vector<EvalTask>& tasks) {
-  std::vector<std::string> columns;
-  for (const EvalTask& task : tasks) columns.push_back(task.field);
-  for (const std::string& text : question.subgroups) columns.push_back(SubgroupColumn::parse(text).column());
-  for (const std::string& column : columns)
-    if (!manifest.has(column))
-      throw Error(ErrorCode::invalid_argument, question.manifest + ": has no column '" + column + "'");
-}
-
 // What is told beside the figures.
 struct Remarks {
   std::vector<pipeline::Failure> failures;
@@ -72,29 +44,26 @@ std::vector<std::unique_ptr<Scorer>> scorers_of(const EncodedModel& model, const
   scorers.push_back(zero_shot_scorer(model));
   scorers.push_back(neighbours_scorer(model, question.k));
   scorers.push_back(pixels_scorer(model, question.k));
-  const Identity identity = model.engine.identity(pipeline::preprocessing_text({}));
-  for (const std::string& file : question.heads) {
-    heads::FittedHead head = heads::read_head(file);
-    for (const std::string& difference : head.expect_made_alike(identity))
-      remarks.warnings.push_back(file + ": " + difference);
-    scorers.push_back(
-        head_scorer(model, "head " + std::filesystem::path(file).filename().string(), std::move(head)));
-  }
+  const auto warn = [&](const std::string& sentence) { remarks.warnings.push_back(sentence); };
+  for (auto& scorer : head_scorers(model, question.heads, warn)) scorers.push_back(std::move(scorer));
   return scorers;
 }
 
 EvalReport report_of(const Engine& engine, const Question& question, const pipeline::ReadOptions& read,
                      Remarks& remarks) {
-  const std::vector<EvalTask> tasks = tasks_of(question);
-  Manifest asked = manifest_of(question.manifest, question.where);
-  expect_columns(asked, question, tasks);
+  Manifest asked = Manifest::read(question.manifest, question.where);
+  const std::vector<EvalTask> tasks =
+      tasks_about({question.tasks, question.fields, question.numbers}, asked, question.manifest);
   EvaluationOptions options{.figures = {.resamples = question.resamples}, .cancelled = read.cancelled};
-  for (const std::string& text : question.subgroups) options.subgroups.push_back(SubgroupColumn::parse(text));
+  for (const std::string& text : question.subgroups) {
+    options.subgroups.push_back(SubgroupColumn::parse(text));
+    expect_column(asked, question.manifest, options.subgroups.back().column());
+  }
   const EncodedRows data = encode_rows(engine, std::move(asked), read, remarks.failures);
   std::optional<EncodedRows> references;
   if (!question.neighbours_from.empty())
-    references =
-        encode_rows(engine, manifest_of(question.manifest, question.neighbours_from), read, remarks.failures);
+    references = encode_rows(engine, Manifest::read(question.manifest, question.neighbours_from), read,
+                             remarks.failures);
   const EncodedModel model{engine, data, references ? &*references : nullptr, ""};
   Evaluation evaluation(options, model, scorers_of(model, question, remarks));
   EvalReport report{.model = engine.info().weights_file, .data = question.manifest};

@@ -60,6 +60,16 @@ def test_tokens_lead_to_the_score_that_their_map_explains(engine, images):
     np.testing.assert_allclose(scores, engine.encode_images(images / "rgb.png")[0] @ directions.T, atol=1e-5)
 
 
+def test_maps_by_gradients_are_finer_and_score_the_same(engine, images):
+    directions = engine.encode_texts(["lung", "liver"])
+    _, _, scores = engine.explain(images / "rgb.png", directions)
+    maps, constants, found = engine.explain(images / "rgb.png", directions, method="gradient")
+    assert maps.shape == (2, 8, 8) and np.isfinite(maps).all() and maps.any() and not constants.any()
+    np.testing.assert_allclose(found, scores, atol=1e-5)
+    with pytest.raises(mii.InvalidArgument, match="method: 'rise', expected"):
+        engine.explain(images / "rgb.png", directions, method="rise")
+
+
 def test_no_images_and_no_texts_are_no_rows(engine):
     assert engine.encode_images([]).shape == (0, engine.dim)
     assert engine.encode_images(iter([])).shape == (0, engine.dim)

@@ -4,11 +4,12 @@
 
 namespace mii {
 
-Manifest Manifest::read(const std::filesystem::path& file) {
+Manifest Manifest::read(const std::filesystem::path& file, const std::vector<std::string>& where) {
   Table table = Table::read(file);
   if (!table.has("path"))
     throw Error(ErrorCode::invalid_argument,
                 file.string() + ":1: expected comma- or tab-separated column names with a column 'path'");
+  for (const std::string& condition : where) table.keep_where(condition);
   return {file.parent_path(), std::move(table)};
 }
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "dataset/table.h"
 
@@ -12,8 +13,9 @@ namespace mii {
 /// A table of images. Column "path" is relative to the table's folder.
 class Manifest {
  public:
-  /// Throws as Table::read does, and Error{invalid_argument} without a column "path".
-  static Manifest read(const std::filesystem::path& file);
+  /// where: the rows that are kept meet all of these conditions. Throws as Table::read and Table::keep_where
+  /// do, and Error{invalid_argument} without a column "path".
+  static Manifest read(const std::filesystem::path& file, const std::vector<std::string>& where = {});
 
   const Table& table() const { return table_; }
   size_t rows() const { return table_.rows(); }
@@ -24,9 +26,8 @@ class Manifest {
   /// Whose image a row is: the source and its patient, or the path where the patient is not known.
   std::string group(size_t row) const;
 
-  /// As Table::meets and Table::keep_where.
+  /// As Table::meets.
   std::vector<bool> meets(std::string_view condition) const { return table_.meets(condition); }
-  void keep_where(std::string_view condition) { table_.keep_where(condition); }
 
  private:
   Manifest(std::filesystem::path folder, Table table)

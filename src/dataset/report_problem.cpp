@@ -1,47 +1,51 @@
 #include "dataset/report_problem.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstring>
 #include <map>
 #include <string>
-#include <utility>
+#include <system_error>
 
 #include "mii/error.h"
+#include "weights/report_model.h"
 
 namespace mii {
 namespace {
 
-using Key = std::pair<const char*, int64_t ReportDecoderConfig::*>;
-constexpr std::array<Key, 6> kKeys{{{"context_length", &ReportDecoderConfig::context_length},
-                                    {"width", &ReportDecoderConfig::width},
-                                    {"heads", &ReportDecoderConfig::heads},
-                                    {"layers", &ReportDecoderConfig::layers},
-                                    {"image_dim", &ReportDecoderConfig::image_dim},
-                                    {"vocabulary", &ReportDecoderConfig::vocabulary}}};
-
-[[noreturn]] void damaged(const std::string& what) {
-  throw Error(ErrorCode::corrupt_weights, "the problem of a report decoder: " + what);
-}
-
-ReportDecoderConfig config_of(const Safetensors& file) {
-  ReportDecoderConfig config;
-  for (const auto& [key, member] : kKeys) {
-    const auto found = file.metadata.find(key);
-    if (found == file.metadata.end()) damaged(std::string("no '") + key + "'");
-    const std::string& text = found->second;
-    std::from_chars(text.data(), text.data() + text.size(), config.*member);
-    if (config.*member < 1 && member != &ReportDecoderConfig::layers) damaged(std::string("no ") + key);
-  }
-  if (config.width % config.heads != 0) damaged("heads that do not divide the width");
-  return config;
+[[noreturn]] void damaged(std::string_view file, const std::string& what) {
+  throw Error(ErrorCode::corrupt_weights, std::string(file) + ": no problem of a report decoder: " + what);
 }
 
 std::map<std::string, std::string> metadata_of(const ReportDecoderConfig& config) {
   std::map<std::string, std::string> metadata;
-  for (const auto& [key, member] : kKeys) metadata.emplace(key, std::to_string(config.*member));
+  for (const ReportDecoderNumber& number : report_decoder_numbers())
+    metadata.emplace(number.key, std::to_string(config.*number.member));
   return metadata;
+}
+
+int64_t parse_number(const std::string& text, const ReportDecoderNumber& number, std::string_view file) {
+  int64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, value);
+  if (parsed.ec != std::errc() || parsed.ptr != end || value < number.least || value > number.most)
+    damaged(file, std::string(number.key) + " is '" + text.substr(0, 40) + "', expected " +
+                      std::to_string(number.least) + " to " + std::to_string(number.most));
+  return value;
+}
+
+ReportDecoderConfig config_of(const Safetensors& file, std::string_view file_name) {
+  ReportDecoderConfig config;
+  for (const ReportDecoderNumber& number : report_decoder_numbers()) {
+    const auto found = file.metadata.find(number.key);
+    if (found == file.metadata.end())
+      damaged(file_name, std::string("no ") + number.key + " in its metadata");
+    config.*number.member = parse_number(found->second, number, file_name);
+  }
+  if (config.width % config.heads != 0)
+    damaged(file_name,
+            std::to_string(config.heads) + " heads do not divide a width of " + std::to_string(config.width));
+  return config;
 }
 
 std::vector<SafetensorsWriter::Entry> entries_of(const ReportProblem& problem) {
@@ -54,13 +58,26 @@ std::vector<SafetensorsWriter::Entry> entries_of(const ReportProblem& problem) {
           {"use", DType::u8, {texts, 1}}};
 }
 
+// The file's tensor of this name, type and number of dimensions.
+struct Wanted {
+  const char* name;
+  const char* dtype;
+  size_t rank;
+};
+const StoredTensor& find(const Safetensors& file, const Wanted& wanted, std::string_view file_name) {
+  const auto found = file.tensors.find(wanted.name);
+  if (found == file.tensors.end() || found->second.dtype != wanted.dtype ||
+      found->second.shape.size() != wanted.rank)
+    damaged(file_name, std::string("no tensor '") + wanted.name + "' of type " + wanted.dtype + " and " +
+                           std::to_string(wanted.rank) + " dimensions");
+  return found->second;
+}
+
+// The bytes of a file lie at any address.
 template <typename T>
-std::vector<T> values(const Safetensors& file, const char* name, const char* dtype, size_t rank) {
-  const auto found = file.tensors.find(name);
-  if (found == file.tensors.end() || found->second.dtype != dtype || found->second.shape.size() != rank)
-    damaged(std::string("no tensor '") + name + "'");
-  std::vector<T> copy(found->second.data.size() / sizeof(T));
-  std::memcpy(copy.data(), found->second.data.data(), found->second.data.size());
+std::vector<T> values(const StoredTensor& tensor) {
+  std::vector<T> copy(tensor.data.size() / sizeof(T));
+  std::ranges::copy(tensor.data, std::as_writable_bytes(std::span(copy)).begin());
   return copy;
 }
 
@@ -91,26 +108,30 @@ void ReportProblemWriter::commit(const ReportProblem& problem) {
   file_.commit();
 }
 
-ReportProblemFile ReportProblemFile::open(const std::filesystem::path& path) {
-  ReportProblemFile opened(MappedFile::open(path));
-  const Safetensors file = parse_safetensors(opened.file_.bytes(), path.string());
-  ReportProblem& problem = opened.problem_;
-  problem.config = config_of(file);
-  const auto tokens = file.tensors.find("tokens");
-  if (tokens == file.tensors.end() || tokens->second.dtype != "BF16" || tokens->second.shape.size() != 3 ||
-      tokens->second.shape[2] != problem.config.image_dim)
-    damaged("no tokens of the decoder's width");
-  problem.images = tokens->second.shape[0];
-  problem.image_tokens = tokens->second.shape[1];
-  const auto& data = tokens->second.data;
-  opened.tokens_ = {reinterpret_cast<const BFloat16*>(data.data()), data.size() / sizeof(BFloat16)};
+ReportProblemView ReportProblemView::parse(std::span<const std::byte> bytes, std::string_view file_name) {
+  const Safetensors file = parse_safetensors(bytes, file_name);
+  ReportProblemView view;
+  ReportProblem& problem = view.problem_;
+  problem.config = config_of(file, file_name);
+  const StoredTensor& tokens = find(file, {"tokens", "BF16", 3}, file_name);
+  problem.images = tokens.shape[0];
+  problem.image_tokens = tokens.shape[1];
+  if (problem.image_tokens < 1 || tokens.shape[2] != problem.config.image_dim)
+    damaged(file_name, std::to_string(problem.image_tokens) + " tokens of width " +
+                           std::to_string(tokens.shape[2]) + ", expected some of width " +
+                           std::to_string(problem.config.image_dim));
+  view.tokens_ = tokens.data;
 
-  const std::vector<int32_t> ids = values<int32_t>(file, "ids", "I32", 1);
-  const std::vector<int64_t> texts = values<int64_t>(file, "texts", "I64", 2);
-  const std::vector<uint8_t> use = values<uint8_t>(file, "use", "U8", 2);
-  if (texts.size() != 4 * use.size()) damaged("texts that do not fit each other");
+  const auto ids = values<int32_t>(find(file, {"ids", "I32", 1}, file_name));
+  const auto texts = values<int64_t>(find(file, {"texts", "I64", 2}, file_name));
+  const auto use = values<uint8_t>(find(file, {"use", "U8", 2}, file_name));
+  if (texts.size() != 4 * use.size())
+    damaged(file_name, std::to_string(use.size()) + " texts with " + std::to_string(texts.size()) +
+                           " numbers, expected four of each");
   for (const int32_t id : ids)
-    if (id < 0 || id >= problem.config.vocabulary) damaged("a token beyond the vocabulary");
+    if (id < 0 || id >= problem.config.vocabulary)
+      damaged(file_name, "token " + std::to_string(id) + " of a vocabulary of " +
+                             std::to_string(problem.config.vocabulary));
   for (size_t t = 0; t < use.size(); ++t) {
     if (use[t] == static_cast<uint8_t>(ReportText::Use::leave_out)) continue;
     const int64_t begin = texts[4 * t], end = texts[4 * t + 1], report = texts[4 * t + 2];
@@ -118,11 +139,21 @@ ReportProblemFile ReportProblemFile::open(const std::filesystem::path& path) {
     if (begin < 0 || begin >= end || end > static_cast<int64_t>(ids.size()) || report < 1 ||
         report >= end - begin || end - begin > problem.config.context_length || image < 0 ||
         image >= problem.images || use[t] > 2)
-      damaged("text " + std::to_string(t) + " is not where it should be");
+      damaged(file_name, "text " + std::to_string(t) + " is not where it should be");
     problem.texts.push_back(
         {{ids.begin() + begin, ids.begin() + end}, report, image, static_cast<ReportText::Use>(use[t])});
   }
-  return opened;
+  return view;
+}
+
+void ReportProblemView::read_tokens(int64_t image, std::span<float> to) const {
+  const std::byte* from = tokens_.data() + static_cast<size_t>(image) * to.size() * sizeof(BFloat16);
+  for (float& value : to) {
+    BFloat16 stored;
+    std::memcpy(&stored, from, sizeof stored);
+    value = to_float(stored);
+    from += sizeof stored;
+  }
 }
 
 }  // namespace mii

@@ -1,11 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string_view>
 #include <vector>
 
-#include "core/file.h"
 #include "core/tensor.h"
 #include "weights/config.h"
 #include "weights/safetensors.h"
@@ -29,7 +30,8 @@ struct ReportProblem {
   std::vector<ReportText> texts;
 };
 
-/// Writes what a report decoder is trained on as a safetensors file, with the configuration as metadata:
+/// Writes what a report decoder is trained on as a safetensors file, with the numbers of the
+/// configuration (report_decoder_numbers) as metadata:
 ///   tokens  BF16 [images, N, image_dim]   of the image tower
 ///   ids     I32 [all]                     the texts one after another
 ///   texts   I64 [texts, 4]                where a text begins and ends in ids; where its report
@@ -50,22 +52,20 @@ class ReportProblemWriter {
   SafetensorsWriter file_;
 };
 
-/// The same, read: without the texts that are left out. The tokens stay in the file.
-class ReportProblemFile {
+/// The same, read: without the texts that are left out. The tokens stay where they are.
+class ReportProblemView {
  public:
-  /// Throws Error{corrupt_weights} for a file whose parts do not fit each other.
-  static ReportProblemFile open(const std::filesystem::path& path);
+  /// bytes: of the file; borrowed, at any address. Throws Error{corrupt_weights} for a file whose parts do
+  /// not fit each other.
+  static ReportProblemView parse(std::span<const std::byte> bytes, std::string_view file_name);
 
   const ReportProblem& problem() const { return problem_; }
-  /// [images, N, image_dim]
-  std::span<const BFloat16> tokens() const { return tokens_; }
+  /// Copies the tokens of one image. to: [N, image_dim]
+  void read_tokens(int64_t image, std::span<float> to) const;
 
  private:
-  explicit ReportProblemFile(MappedFile file) : file_(std::move(file)) {}
-
-  MappedFile file_;
   ReportProblem problem_;
-  std::span<const BFloat16> tokens_;
+  std::span<const std::byte> tokens_;  // BF16 [images, N, image_dim]
 };
 
 }  // namespace mii

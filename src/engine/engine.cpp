@@ -122,7 +122,8 @@ class Engine::Impl {
   TextCacheCounts text_cache_counts() const { return text_cache_.counts(); }
   Identity identity(std::string preprocessing, const std::function<bool()>& cancelled);
   std::vector<Report> write_reports(std::span<const Image> images, const ReportOptions& options);
-  ReportInProgress begin_report(const ImageTokens& tokens, const ReportOptions& options);
+  ReportInProgress begin_reports(std::span<const ImageTokens> images, const ReportOptions& options);
+  size_t reports_at_once(const ReportOptions& options);
   ReportModelInfo report_model_info() { return report_model().info(); }
   void check_report_options(const ReportOptions& options) { report_model().request(options); }
 
@@ -351,31 +352,34 @@ std::vector<ImageTokens> Engine::Impl::encode_image_tokens(std::span<const Image
 
 ReportModel& Engine::Impl::report_model() {
   const std::lock_guard lock(report_mutex_);
-  if (!report_model_)
-    report_model_ = std::make_unique<ReportModel>(report_folder_, image_tower_->channels(), tokenizer_,
+  if (!report_model_) {
+    report_model_ = std::make_unique<ReportModel>(report_folder_, token_shape(TokenStage::last), tokenizer_,
                                                   *backend_, compute_);
+    for (const std::string& warning : report_model_->warnings())
+      if (warn_) warn_(warning);
+  }
   return *report_model_;
+}
+
+size_t Engine::Impl::reports_at_once(const ReportOptions& options) {
+  ReportModel& model = report_model();
+  return model.at_once(model.request(options));
 }
 
 std::vector<Report> Engine::Impl::write_reports(std::span<const Image> images, const ReportOptions& options) {
   ReportModel& model = report_model();
   const ReportModel::Request request = model.request(options);
   std::vector<Report> reports;
-  const size_t step = std::min(image_batch(), ReportModel::kMostAtOnce);
+  const size_t step = model.at_once(request);
   for (size_t first = 0; first < images.size(); first += step) {
     const auto some = images.subspan(first, std::min(step, images.size() - first));
-    Matrix vectors(some.size(), info_.embedding_dim);
-    ReportRun run(model, request, some.size(), [&](const ReportRun::Begin& begin) {
-      const ConstRows tokens = image_tower_->last_stage(entering_tokens(some));
-      begin(tokens);
-      backend_->download(image_tower_->embed(tokens), vectors.values());
-    });
-    expect_finite(vectors);
+    std::vector<ImageTokens> tokens = encode_image_tokens(some, TokenStage::last);
+    ReportRun run(model, request, tokens);
     while (run.step()) tell(run, {first, some.size()}, options);
     tell(run, {first, some.size()}, options);
     for (size_t i = 0; i < some.size(); ++i) {
       reports.push_back(run.report(i));
-      reports.back().image_vector.assign(vectors.row(i).begin(), vectors.row(i).end());
+      reports.back().image_vector = std::move(tokens[i].vector);
     }
   }
   return reports;
@@ -390,18 +394,16 @@ void Engine::Impl::tell(ReportRun& run, ImageRange images, const ReportOptions& 
   }
 }
 
-ReportInProgress Engine::Impl::begin_report(const ImageTokens& tokens, const ReportOptions& options) {
+ReportInProgress Engine::Impl::begin_reports(std::span<const ImageTokens> images,
+                                             const ReportOptions& options) {
   ReportModel& model = report_model();
-  expect_tokens(tokens, token_shape(TokenStage::last), info_.embedding_dim);
-  const Matrix& values = tokens.tokens;
-  return ReportInProgress(std::make_unique<ReportInProgress::Impl>(
-      model, model.request(options), 1, [&](const ReportRun::Begin& begin) {
-        Buffer buffer(*backend_);
-        const Rows rows =
-            buffer.take(static_cast<int64_t>(values.rows()), static_cast<int64_t>(values.cols()));
-        backend_->upload(values.values(), rows);
-        begin(rows);
-      }));
+  ReportModel::Request request = model.request(options);
+  if (images.empty() || images.size() > model.at_once(request))
+    throw Error(ErrorCode::invalid_argument, std::to_string(images.size()) + " reports, expected 1 to " +
+                                                 std::to_string(model.at_once(request)) + " at once");
+  for (const ImageTokens& tokens : images)
+    expect_tokens(tokens, token_shape(TokenStage::last), info_.embedding_dim);
+  return ReportInProgress(std::make_unique<ReportInProgress::Impl>(model, std::move(request), images));
 }
 
 std::shared_ptr<const TowerEnd> Engine::Impl::read_tower_end() {
@@ -511,8 +513,15 @@ std::vector<Report> Engine::write_reports(std::span<const Image> images, const R
 }
 
 ReportInProgress Engine::begin_report(const ImageTokens& tokens, const ReportOptions& options) const {
-  return impl_->begin_report(tokens, options);
+  return impl_->begin_reports({&tokens, 1}, options);
 }
+
+ReportInProgress Engine::begin_reports(std::span<const ImageTokens> images,
+                                       const ReportOptions& options) const {
+  return impl_->begin_reports(images, options);
+}
+
+size_t Engine::reports_at_once(const ReportOptions& options) const { return impl_->reports_at_once(options); }
 
 ReportModelInfo Engine::report_model_info() const { return impl_->report_model_info(); }
 

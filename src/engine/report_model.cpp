@@ -1,6 +1,7 @@
 #include "engine/report_model.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -12,8 +13,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Longer prompts are refused in any case: no context holds so many tokens.
-constexpr size_t kLongestPrompt = size_t{1} << 21;
+static_assert(ReportOptions::kMostBeams == TextSearchOptions::kMostBeams);
+static_assert(ReportOptions::kMostTokens == ReportDecoderConfig::kLongestContext);
+
+constexpr size_t kMostAtOnce = 16;
+// Of what is kept of reports that are written side by side, and so of one.
+constexpr uint64_t kMostBytes = uint64_t{512} << 20;
+// How long a step waits for the threads that will want the next token too: they have just got theirs.
+constexpr std::chrono::microseconds kGathering{300};
 
 ReportDecoderConfig read_config(const fs::path& folder, int64_t image_dim, int64_t vocabulary) {
   const ReportDecoderConfig config = ReportDecoderConfig::read(ReportModelFolder::find(folder).config);
@@ -32,11 +39,12 @@ TextSearchOptions search_options(const ReportOptions& options) {
 
 }  // namespace
 
-ReportModel::ReportModel(const fs::path& folder, int64_t image_dim, const ClipTokenizer& tokenizer,
+ReportModel::ReportModel(const fs::path& folder, const TokenShape& image, const ClipTokenizer& tokenizer,
                          Backend& backend, ComputeThread& compute)
-    : tokenizer_(tokenizer),
+    : image_tokens_(image.tokens()),
+      tokenizer_(tokenizer),
       compute_(compute),
-      config_(read_config(folder, image_dim, tokenizer.vocabulary_size())),
+      config_(read_config(folder, static_cast<int64_t>(image.channels), tokenizer.vocabulary_size())),
       checkpoint_(Checkpoint::open(ReportModelFolder::find(folder).weights, report_decoder_specs(config_))) {
   compute_.run([&] { decoder_ = std::make_unique<ReportDecoder>(config_, checkpoint_, backend); });
   info_ = {.folder = folder,
@@ -48,14 +56,11 @@ ReportModel::ReportModel(const fs::path& folder, int64_t image_dim, const ClipTo
 }
 
 ReportModel::Request ReportModel::request(const ReportOptions& options) const {
-  Request request{tokenizer_.encode(options.prompt, kLongestPrompt), search_options(options)};
+  Request request{tokenizer_.encode_words(options.prompt), search_options(options)};
   check(request.search);
-  // The two special tokens mean something at the ends alone.
   std::vector<int32_t>& prompt = request.prompt;
-  const auto inner = std::remove_if(prompt.begin() + 1, prompt.end() - 1, [&](int32_t id) {
-    return id == tokenizer_.start_id() || id == tokenizer_.end_id();
-  });
-  prompt.erase(inner, prompt.end() - 1);
+  prompt.insert(prompt.begin(), tokenizer_.start_id());
+  prompt.push_back(tokenizer_.end_id());
   if (prompt.size() >= info_.context_length)
     throw Error(ErrorCode::invalid_argument,
                 "the prompt has " + std::to_string(prompt.size() - 2) + " tokens; the decoder's context of " +
@@ -63,36 +68,94 @@ ReportModel::Request ReportModel::request(const ReportOptions& options) const {
                     std::to_string(info_.context_length - 3) + " beside the report");
   const size_t room = info_.context_length - prompt.size();
   request.search.most_tokens = options.max_tokens == 0 ? room : std::min(options.max_tokens, room);
+  if (const uint64_t needed = bytes(request); needed > kMostBytes)
+    throw Error(ErrorCode::invalid_argument,
+                "a report of " + std::to_string(request.search.beams) + " beams and " +
+                    std::to_string(request.search.most_tokens) + " tokens keeps " +
+                    std::to_string(needed >> 20) + " MiB while it is written, at most " +
+                    std::to_string(kMostBytes >> 20) + ": ask for fewer beams or tokens");
   return request;
 }
 
-ReportRun::ReportRun(ReportModel& model, ReportModel::Request request, size_t images, const GetTokens& tokens)
+uint64_t ReportModel::bytes(const Request& request) const {
+  const size_t rows = request.prompt.size() + request.search.beams * request.search.most_tokens;
+  const size_t logits = request.search.beams * static_cast<size_t>(config_.vocabulary);
+  return ReportSession::bytes(config_, static_cast<int64_t>(image_tokens_), static_cast<int64_t>(rows)) +
+         2 * logits * sizeof(float);  // on the backend and on the host
+}
+
+size_t ReportModel::at_once(const Request& request) const {
+  return std::clamp<size_t>(kMostBytes / bytes(request), 1, kMostAtOnce);
+}
+
+void ReportModel::step(ReportWriter& writer) {
+  Waiting mine{&writer, nullptr};
+  {
+    const std::lock_guard lock(waiting_mutex_);
+    waiting_.push_back(&mine);
+  }
+  waiting_changed_.notify_one();
+  // Unless work that was queued before this has computed the token already.
+  compute_.run([&] { step_all_that_wait(); });
+  if (mine.error) std::rethrow_exception(mine.error);
+}
+
+void ReportModel::step_all_that_wait() {
+  std::vector<Waiting*> all;
+  {
+    std::unique_lock lock(waiting_mutex_);
+    if (waiting_.empty()) return;
+    waiting_changed_.wait_for(lock, kGathering, [&] { return waiting_.size() >= unfinished_; });
+    all.swap(waiting_);
+  }
+  std::vector<ReportWriter*> writers;
+  for (const Waiting* waiting : all) writers.push_back(waiting->writer);
+  try {
+    ReportWriter::step(writers);
+  } catch (...) {
+    for (Waiting* waiting : all) waiting->error = std::current_exception();
+  }
+}
+
+ReportRun::ReportRun(ReportModel& model, ReportModel::Request request, std::span<const ImageTokens> images)
     : model_(model),
       request_(std::move(request)),
-      texts_(images, Detokenizer(model.tokenizer_)),
-      told_(images) {
+      texts_(images.size(), Detokenizer(model.tokenizer_)),
+      told_(images.size()) {
   model_.compute_.run([&] {
-    try {
-      tokens([&](ConstRows rows) {
-        writer_ = std::make_shared<ReportWriter>(
-            *model_.decoder_, rows, images, request_.prompt, request_.search,
-            TextSearch::Ids{model_.tokenizer_.start_id(), model_.tokenizer_.end_id()});
-      });
-    } catch (...) {
-      writer_.reset();
-      throw;
-    }
+    Backend& backend = model_.decoder_->backend();
+    Buffer buffer(backend);
+    const auto each = static_cast<int64_t>(images.front().tokens.rows());
+    const Rows rows = buffer.take(each * static_cast<int64_t>(images.size()), model_.config_.image_dim);
+    for (size_t i = 0; i < images.size(); ++i)
+      backend.upload(images[i].tokens.values(), rows.slice(static_cast<int64_t>(i) * each, each));
+    writer_ = std::make_shared<ReportWriter>(
+        *model_.decoder_, rows, images.size(), request_.prompt, request_.search,
+        TextSearch::Ids{model_.tokenizer_.start_id(), model_.tokenizer_.end_id()});
   });
+  const std::lock_guard lock(model_.waiting_mutex_);
+  ++model_.unfinished_;
 }
 
 ReportRun::~ReportRun() {
+  finish();
   model_.compute_.post([writer = std::move(writer_)]() mutable { writer.reset(); });
 }
 
+// Nobody waits for it any more.
+void ReportRun::finish() {
+  if (std::exchange(finished_, true)) return;
+  {
+    const std::lock_guard lock(model_.waiting_mutex_);
+    --model_.unfinished_;
+  }
+  model_.waiting_changed_.notify_one();
+}
+
 bool ReportRun::step() {
-  bool more = false;
-  model_.compute_.run([&] { more = writer_->step(); });
-  return more;
+  if (!writer_->done()) model_.step(*writer_);
+  if (writer_->done()) finish();
+  return !writer_->done();
 }
 
 // With beams the text is known at the end alone.
@@ -120,7 +183,7 @@ ReportInProgress& ReportInProgress::operator=(ReportInProgress&&) noexcept = def
 ReportInProgress::~ReportInProgress() = default;
 
 bool ReportInProgress::step() { return impl_->step(); }
-std::string ReportInProgress::take() { return impl_->take(0); }
-Report ReportInProgress::report() const { return impl_->report(0); }
+std::string ReportInProgress::take(size_t image) { return impl_->take(image); }
+Report ReportInProgress::report(size_t image) const { return impl_->report(image); }
 
 }  // namespace mii

@@ -1,14 +1,17 @@
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
-#include <functional>
 #include <memory>
-#include <optional>
+#include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "engine/compute_thread.h"
+#include "mii/explain.h"
 #include "mii/report.h"
 #include "model/report_decoder.h"
 #include "model/report_writer.h"
@@ -18,18 +21,18 @@
 
 namespace mii {
 
-/// An opened report decoder. Several threads may write at once: they take turns token by token, and so do all
-/// other computations.
+/// An opened report decoder. Several threads may write at once: the next tokens of those that wait are
+/// computed together, and all other computations take their turns between.
 class ReportModel {
  public:
-  static constexpr size_t kMostAtOnce = 16;  ///< images whose reports are written side by side
-
   /// Throws Error{invalid_model} for a folder without a decoder, or one of another image tower or tokenizer.
   /// What is passed must outlive this.
-  ReportModel(const std::filesystem::path& folder, int64_t image_dim, const ClipTokenizer& tokenizer,
+  ReportModel(const std::filesystem::path& folder, const TokenShape& image, const ClipTokenizer& tokenizer,
               Backend& backend, ComputeThread& compute);
 
   const ReportModelInfo& info() const { return info_; }
+  /// Of its file.
+  const std::vector<std::string>& warnings() const { return checkpoint_.warnings(); }
 
   /// Options that were checked, and what they mean for this decoder.
   struct Request {
@@ -37,25 +40,42 @@ class ReportModel {
     TextSearchOptions search;
   };
   Request request(const ReportOptions& options) const;
+  /// Reports that are written side by side, as memory allows.
+  size_t at_once(const Request& request) const;
 
  private:
   friend class ReportRun;
 
+  // What a report keeps while it is written.
+  uint64_t bytes(const Request& request) const;
+
+  // A thread that waits for the next token of its reports.
+  struct Waiting {
+    ReportWriter* writer;
+    std::exception_ptr error;
+  };
+  void step(ReportWriter& writer);
+  void step_all_that_wait();
+
+  const size_t image_tokens_;
   const ClipTokenizer& tokenizer_;
   ComputeThread& compute_;
   ReportDecoderConfig config_;
   Checkpoint checkpoint_;
   std::unique_ptr<ReportDecoder> decoder_;
   ReportModelInfo info_;
+
+  std::mutex waiting_mutex_;
+  std::condition_variable waiting_changed_;
+  std::vector<Waiting*> waiting_;  // guarded by waiting_mutex_
+  size_t unfinished_ = 0;          // runs; guarded by waiting_mutex_
 };
 
 /// Reports of a few images that are written side by side.
 class ReportRun {
  public:
-  /// Gets the tokens of the images. Both run on the compute thread.
-  using Begin = std::function<void(ConstRows tokens)>;
-  using GetTokens = std::function<void(const Begin& begin)>;
-  ReportRun(ReportModel& model, ReportModel::Request request, size_t images, const GetTokens& tokens);
+  /// images: one at least, all of the model's shape.
+  ReportRun(ReportModel& model, ReportModel::Request request, std::span<const ImageTokens> images);
   /// Does not wait for the compute thread.
   ~ReportRun();
   ReportRun(const ReportRun&) = delete;
@@ -68,12 +88,15 @@ class ReportRun {
   Report report(size_t image) const;
 
  private:
+  void finish();
+
   ReportModel& model_;
   ReportModel::Request request_;
   // Of the backend's memory: it comes and goes on the compute thread. Shared, so that work can hold it.
   std::shared_ptr<ReportWriter> writer_;
   std::vector<Detokenizer> texts_;
   std::vector<size_t> told_;  // tokens that are in the texts
+  bool finished_ = false;
 };
 
 class ReportInProgress::Impl : public ReportRun {

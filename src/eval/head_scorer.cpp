@@ -1,7 +1,10 @@
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "eval/scorers.h"
+#include "heads/head_file.h"
+#include "pipeline/identity.h"
 
 namespace mii {
 namespace {
@@ -85,6 +88,21 @@ class HeadScorer final : public Scorer {
 
 std::unique_ptr<Scorer> head_scorer(const EncodedModel& model, std::string name, heads::FittedHead head) {
   return std::make_unique<HeadScorer>(model, std::move(name), std::move(head));
+}
+
+std::vector<std::unique_ptr<Scorer>> head_scorers(const EncodedModel& model,
+                                                  const std::vector<std::string>& files,
+                                                  const std::function<void(const std::string&)>& warn) {
+  std::vector<std::unique_ptr<Scorer>> scorers;
+  for (const std::string& file : files) {
+    heads::FittedHead head = heads::read_head(file);
+    for (const std::string& difference :
+         head.expect_made_alike(model.engine.identity(pipeline::preprocessing_text({}))))
+      warn(file + ": " + difference);
+    scorers.push_back(
+        head_scorer(model, "head " + std::filesystem::path(file).filename().string(), std::move(head)));
+  }
+  return scorers;
 }
 
 }  // namespace mii

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,12 @@ std::unique_ptr<Scorer> pixels_scorer(const EncodedModel& model, size_t k);
 
 /// A head that was fitted to vectors of the same making. It answers tasks about its own field.
 std::unique_ptr<Scorer> head_scorer(const EncodedModel& model, std::string name, heads::FittedHead head);
+
+/// The same of heads that mii fit wrote, named after their files. warn hears how their vectors were made
+/// otherwise. Throws as heads::read_head and FittedHead::expect_made_alike do.
+std::vector<std::unique_ptr<Scorer>> head_scorers(const EncodedModel& model,
+                                                  const std::vector<std::string>& files,
+                                                  const std::function<void(const std::string&)>& warn);
 
 /// A threshold for each label: the scorer's own, else the one with the largest Youden index on the
 /// references, else 0.5. Why it is 0.5 although there are references is added to notes.

@@ -98,4 +98,22 @@ std::optional<size_t> EvalTask::label_of(const std::string& value) const {
 
 std::vector<EvalTask> read_tasks(const std::filesystem::path& file) { return TaskReader(file).read(); }
 
+std::vector<EvalTask> tasks_about(const Asking& asking, const Manifest& manifest,
+                                  const std::string& manifest_name) {
+  std::vector<EvalTask> tasks = asking.tasks.empty() ? std::vector<EvalTask>{} : read_tasks(asking.tasks);
+  for (const std::string& field : asking.fields) tasks.push_back({.name = field, .field = field});
+  for (const std::string& field : asking.numbers)
+    tasks.push_back({.name = field, .field = field, .number = true});
+  if (tasks.empty())
+    throw Error(ErrorCode::invalid_argument,
+                "nothing is asked: a column of labels, a column of numbers or tasks are needed");
+  for (const EvalTask& task : tasks) expect_column(manifest, manifest_name, task.field);
+  return tasks;
+}
+
+void expect_column(const Manifest& manifest, const std::string& manifest_name, const std::string& column) {
+  if (!manifest.has(column))
+    throw Error(ErrorCode::invalid_argument, manifest_name + ": has no column '" + column + "'");
+}
+
 }  // namespace mii

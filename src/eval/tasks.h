@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "dataset/manifest.h"
+
 namespace mii {
 
 /// A question to the model about some of a manifest's images.
@@ -29,5 +31,20 @@ struct EvalTask {
 /// Reads a YAML list "tasks" of {name, field, where, labels, number, templates, corruptions, mean}.
 /// Throws Error{invalid_argument} with the line.
 std::vector<EvalTask> read_tasks(const std::filesystem::path& file);
+
+/// The tasks of such a file (none: empty) and those about columns alone: with their values as labels, and
+/// with numbers.
+struct Asking {
+  std::filesystem::path tasks;
+  std::vector<std::string> fields;
+  std::vector<std::string> numbers;
+};
+/// Throws as read_tasks does, and Error{invalid_argument} where nothing is asked or the manifest lacks a
+/// column that a task is about. manifest_name: for the message.
+std::vector<EvalTask> tasks_about(const Asking& asking, const Manifest& manifest,
+                                  const std::string& manifest_name);
+
+/// Throws Error{invalid_argument}.
+void expect_column(const Manifest& manifest, const std::string& manifest_name, const std::string& column);
 
 }  // namespace mii

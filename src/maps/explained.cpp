@@ -50,4 +50,11 @@ void write_explained(JsonWriter& json, const Explained& explained,
   json.end_array();
 }
 
+std::string explained_json(const std::string& image, const Explained& explained) {
+  JsonWriter json(JsonWriter::Style::spaced);
+  json.begin_object().member("image", image).member("contrast", explained.question().contrast);
+  write_explained(json, explained);
+  return json.end_object().finish();
+}
+
 }  // namespace mii::maps

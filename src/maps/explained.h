@@ -54,4 +54,7 @@ class Explained {
 void write_explained(JsonWriter& json, const Explained& explained,
                      const std::function<std::string(size_t k)>& overlay = {});
 
+/// An object of an image's name, the contrast and these.
+std::string explained_json(const std::string& image, const Explained& explained);
+
 }  // namespace mii::maps

@@ -32,8 +32,9 @@ std::vector<std::string> with_versus(std::vector<std::string> labels, const std:
   return labels;
 }
 
-std::vector<std::string> modality_prompts(const labels::Catalogue& catalogue) {
+std::vector<std::string> texts_of_others(size_t labels, const labels::Catalogue& catalogue) {
   std::vector<std::string> prompts;
+  if (labels != 1) return prompts;
   for (const labels::Concept& named : catalogue.concepts())
     if (named.kind == labels::Kind::modality) prompts.push_back(named.prompt);
   return prompts;

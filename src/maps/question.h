@@ -25,11 +25,12 @@ struct Question {
 /// The labels, and `versus` behind them where it is another one; "" is none.
 std::vector<std::string> with_versus(std::vector<std::string> labels, const std::string& versus);
 
-/// The texts that stand for others where one label is asked for alone: the catalogue's modalities.
-std::vector<std::string> modality_prompts(const labels::Catalogue& catalogue);
+/// The texts that stand for others where one label is asked for alone: the catalogue's modalities. None where
+/// several are.
+std::vector<std::string> texts_of_others(size_t labels, const labels::Catalogue& catalogue);
 
 /// Maps are shown against the mean of the labels; those of one label alone against the others.
-/// vectors: [K, D], of the labels' texts; others: [M, D], of modality_prompts(), used for one label only.
+/// vectors: [K, D], of the labels' texts; others: [M, D], of texts_of_others().
 Question about_labels(std::vector<std::string> labels, Matrix vectors, const Matrix& others);
 
 /// Maps of a head whose labels exclude each other are shown against their mean, those of other heads as they

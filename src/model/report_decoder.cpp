@@ -34,12 +34,15 @@ ReportDecoder::Block ReportDecoder::read_block(const WeightReader& weights, int6
           .proj = weights.linear(prefix + ".cross.out_proj")};
 }
 
-// Tokens to compute: rows of x.
+// Tokens of a session to compute: rows of x.
 struct ReportSession::Step {
-  int64_t first = 0;  // where they lie in the memory
+  ReportSession* session;
+  int64_t row = 0;    // the first, in x
+  int64_t first = 0;  // where they lie in the session's memory
   std::vector<int32_t> ids;
   std::vector<int32_t> places;  // in their texts
-  std::vector<int64_t> last;    // rows of x that end texts
+  std::vector<int64_t> own;     // 0, 1, 2, ...
+  std::vector<int64_t> last;    // those that end texts
   // What each of them sees, for key_attention_add.
   std::vector<int64_t> text_offsets{0}, text_rows;
   std::vector<int64_t> image_offsets{0}, image_rows;
@@ -54,6 +57,7 @@ ReportSession::ReportSession(const ReportDecoder& decoder, ConstRows tokens, siz
       image_tokens_(tokens.rows / static_cast<int64_t>(images)),
       most_tokens_(most_tokens),
       x_(backend_),
+      qkv_(backend_),
       query_(backend_),
       last_(backend_),
       logits_(backend_) {
@@ -70,7 +74,7 @@ ReportSession::ReportSession(const ReportDecoder& decoder, ConstRows tokens, siz
 }
 
 ReportSession::Step ReportSession::place(std::span<const Growth> growths) {
-  Step step{.first = used_};
+  Step step{.session = this, .first = used_};
   for (const Growth& growth : growths) {
     std::vector<int64_t>& rows = growth.text->rows;
     if (static_cast<int64_t>(rows.size() + growth.ids.size()) > decoder_.config_.context_length)
@@ -80,6 +84,7 @@ ReportSession::Step ReportSession::place(std::span<const Growth> growths) {
                                                    std::to_string(decoder_.config_.context_length));
     const int64_t first_of_image = static_cast<int64_t>(growth.text->image) * image_tokens_;
     for (const int32_t id : growth.ids) {
+      step.own.push_back(step.rows());
       step.ids.push_back(id);
       step.places.push_back(static_cast<int32_t>(rows.size()));
       rows.push_back(used_++);
@@ -95,38 +100,68 @@ ReportSession::Step ReportSession::place(std::span<const Growth> growths) {
   return step;
 }
 
-void ReportSession::compute(const ReportDecoder::Block& block, size_t layer, const Step& step, Rows x) {
+void ReportSession::compute(const ReportDecoder::Block& block, size_t layer, std::span<const Step> steps,
+                            Rows x) {
   const int64_t heads = decoder_.config_.heads;
   // x += out_proj(attention(in_proj(ln_1(x))))
-  const Rows qkv = text_rows_[layer].slice(step.first, x.rows);
+  const Rows qkv = qkv_.take(x.rows, 3 * x.cols);
   backend_.norm_linear(x, block.text.norm, block.text.qkv, qkv);
-  backend_.key_attention_add(qkv, text_rows_[layer], {step.text_offsets, step.text_rows, heads},
-                             block.text.proj, x);
+  for (const Step& step : steps) {
+    const Rows texts = step.session->text_rows_[layer], rows = qkv.slice(step.row, step.rows());
+    backend_.gather_rows(rows, step.own, texts.slice(step.first, step.rows()));
+    backend_.key_attention_add(rows, texts, {step.text_offsets, step.text_rows, heads}, block.text.proj,
+                               x.slice(step.row, step.rows()));
+  }
   // x += out_proj(attention(q_proj(ln_cross(x)), the image's keys and values))
   const Rows query = query_.take(x.rows, x.cols);
   backend_.norm_linear(x, block.norm, block.query, query);
-  backend_.key_attention_add(query, image_rows_[layer], {step.image_offsets, step.image_rows, heads},
-                             block.proj, x);
+  for (const Step& step : steps)
+    backend_.key_attention_add(query.slice(step.row, step.rows()), step.session->image_rows_[layer],
+                               {step.image_offsets, step.image_rows, heads}, block.proj,
+                               x.slice(step.row, step.rows()));
   // x += c_proj(quick_gelu(c_fc(ln_2(x))))
   backend_.feed_forward_add(block.text.feed_forward, x);
 }
 
 ConstRows ReportSession::extend(std::span<const Growth> growths, Logits logits) {
-  const Step step = place(growths);
-  const Rows x = x_.take(step.rows(), decoder_.config_.width);
-  backend_.embed_tokens(step.ids, step.places, decoder_.embedding_, x);
-  for (size_t layer = 0; layer < decoder_.blocks_.size(); ++layer)
-    compute(decoder_.blocks_[layer], layer, step, x);
+  const Part part{this, growths};
+  return extend({&part, 1}, logits);
+}
+
+ConstRows ReportSession::extend(std::span<const Part> parts, Logits logits) {
+  std::vector<Step> steps;
+  std::vector<int32_t> ids, places;
+  std::vector<int64_t> last;
+  for (const Part& part : parts) {
+    Step step = part.session->place(part.growths);
+    step.row = static_cast<int64_t>(ids.size());
+    ids.insert(ids.end(), step.ids.begin(), step.ids.end());
+    places.insert(places.end(), step.places.begin(), step.places.end());
+    for (const int64_t row : step.last) last.push_back(step.row + row);
+    steps.push_back(std::move(step));
+  }
+
+  ReportSession& first = *parts.front().session;  // whose buffers are used
+  const ReportDecoder& decoder = first.decoder_;
+  const Rows x = first.x_.take(static_cast<int64_t>(ids.size()), decoder.config_.width);
+  first.backend_.embed_tokens(ids, places, decoder.embedding_, x);
+  for (size_t layer = 0; layer < decoder.blocks_.size(); ++layer)
+    first.compute(decoder.blocks_[layer], layer, steps, x);
 
   ConstRows ends = x;
   if (logits == Logits::last) {
-    const Rows last = last_.take(static_cast<int64_t>(step.last.size()), x.cols);
-    backend_.gather_rows(x, step.last, last);
-    ends = last;
+    const Rows rows = first.last_.take(static_cast<int64_t>(last.size()), x.cols);
+    first.backend_.gather_rows(x, last, rows);
+    ends = rows;
   }
-  const Rows y = logits_.take(ends.rows, decoder_.config_.vocabulary);
-  backend_.norm_linear(ends, decoder_.norm_, decoder_.vocabulary_, y);
+  const Rows y = first.logits_.take(ends.rows, decoder.config_.vocabulary);
+  first.backend_.norm_linear(ends, decoder.norm_, decoder.vocabulary_, y);
   return y;
+}
+
+uint64_t ReportSession::bytes(const ReportDecoderConfig& config, int64_t image_rows, int64_t most_tokens) {
+  const int64_t values = config.layers * config.width * (2 * image_rows + 3 * most_tokens);
+  return static_cast<uint64_t>(values) * sizeof(float);
 }
 
 }  // namespace mii

@@ -76,10 +76,23 @@ class ReportSession {
   /// Error{internal} for more than most_tokens.
   ConstRows extend(std::span<const Growth> growths, Logits logits = Logits::last);
 
+  /// The same of several sessions of one decoder, each with texts of its own: the weights are read once. The
+  /// logits are those of the first session's texts, then the second's; they live until the first's next call.
+  struct Part {
+    ReportSession* session;
+    std::span<const Growth> growths;
+  };
+  static ConstRows extend(std::span<const Part> parts, Logits logits = Logits::last);
+
+  int64_t vocabulary() const { return decoder_.config_.vocabulary; }
+
+  /// What a session keeps, in bytes, without what it computes with.
+  static uint64_t bytes(const ReportDecoderConfig& config, int64_t image_rows, int64_t most_tokens);
+
  private:
   struct Step;
   Step place(std::span<const Growth> growths);
-  void compute(const ReportDecoder::Block& block, size_t layer, const Step& step, Rows x);
+  void compute(const ReportDecoder::Block& block, size_t layer, std::span<const Step> steps, Rows x);
 
   const ReportDecoder& decoder_;
   Backend& backend_;
@@ -91,6 +104,7 @@ class ReportSession {
   std::vector<Rows> text_rows_;  // what lies in the buffers
   std::vector<Rows> image_rows_;
   Buffer x_;
+  Buffer qkv_;
   Buffer query_;
   Buffer last_;
   Buffer logits_;

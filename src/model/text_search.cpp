@@ -13,7 +13,6 @@ namespace mii {
 namespace {
 
 constexpr double kForbidden = -std::numeric_limits<double>::infinity();
-constexpr size_t kMostBeams = 16;
 
 // In place: scores become logarithms of probabilities.
 void log_softmax(std::vector<double>& scores) {
@@ -33,8 +32,9 @@ double score_of(const TextSearch::Live& text) {
 
 void check(const TextSearchOptions& options) {
   const auto refuse = [](const std::string& what) { throw Error(ErrorCode::invalid_argument, what); };
-  if (options.beams < 1 || options.beams > kMostBeams)
-    refuse(std::to_string(options.beams) + " beams, expected 1 to " + std::to_string(kMostBeams));
+  if (options.beams < 1 || options.beams > TextSearchOptions::kMostBeams)
+    refuse(std::to_string(options.beams) + " beams, expected 1 to " +
+           std::to_string(TextSearchOptions::kMostBeams));
   if (!(options.top_p >= 0 && options.top_p <= 1)) refuse("top-p is a probability, above 0 and at most 1");
   if (options.top_p > 0 && options.beams > 1) refuse("either beams or top-p, not both");
   if (!(options.temperature > 0 && options.temperature <= 100))

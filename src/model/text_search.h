@@ -11,6 +11,8 @@ namespace mii {
 
 /// How the next token is chosen.
 struct TextSearchOptions {
+  static constexpr size_t kMostBeams = 16;
+
   size_t beams = 1;        ///< texts that are followed at once; the likeliest is kept. 1: greedy
   double top_p = 0;        ///< above 0: drawn among the likeliest tokens that have this probability together
   double temperature = 1;  ///< of what is drawn: below 1 bolder

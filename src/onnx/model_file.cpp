@@ -143,6 +143,10 @@ uint64_t write_graph(GraphBuilder builder, const Checkpoint& checkpoint, const f
   }
   const uint64_t outside = data ? data->commit() : 0;
   write_model(model, file);
+  if (!data) {  // what an earlier export left beside it
+    std::error_code none;
+    fs::remove(data_path, none);
+  }
   return outside + model.ByteSizeLong();
 }
 

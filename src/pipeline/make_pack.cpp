@@ -18,12 +18,6 @@ namespace {
 
 constexpr const char* kTokenizerFolder = "language_model/clip_tokenizer_4.16.2";
 
-Manifest read_manifest(const PackOptions& options) {
-  Manifest manifest = Manifest::read(options.manifest);
-  for (const std::string& condition : options.where) manifest.keep_where(condition);
-  return manifest;
-}
-
 // The configuration and the tokenizer of the model that training writes, in pack/model.
 void copy_model_files(const PackOptions& options, const std::vector<std::string>& captions,
                       const std::filesystem::path& to) {
@@ -103,7 +97,7 @@ std::vector<int32_t> patient_numbers(const Manifest& manifest) {
 }  // namespace
 
 PackSummary make_pack(const PackOptions& options, const std::filesystem::path& out) {
-  const Manifest manifest = read_manifest(options);
+  const Manifest manifest = Manifest::read(options.manifest, options.where);
   const CaptionRules rules = CaptionRules::read(options.captions);
   for (const std::string& field : rules.fields)
     if (!manifest.has(field))

@@ -12,13 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string grids_json(const std::string& name, const maps::Explained& explained) {
-  JsonWriter json(JsonWriter::Style::spaced);
-  json.begin_object().member("image", name).member("contrast", explained.question().contrast);
-  write_explained(json, explained);
-  return json.end_object().finish() + "\n";
-}
-
 void write_npy(const fs::path& path, const maps::Explained& explained) {
   AtomicFile file(path);
   file.write(npy_header({explained.labels(), explained.rows(), explained.cols()}));
@@ -77,7 +70,7 @@ void MapFiles::write(const Source& source, const Image& canvas, const maps::Expl
           folder_ / (name + ".dcm"),
           secondary_capture(source, drawn, made->frame, description_of(explained.question().labels[k], k)));
   }
-  write_file(folder_ / (start + ".json"), grids_json(source.name, explained));
+  write_file(folder_ / (start + ".json"), explained_json(source.name, explained) + "\n");
   write_npy(folder_ / (start + ".npy"), explained);
 }
 

@@ -43,56 +43,77 @@ class Texts {
         tokenizer_(ClipTokenizer::load(ModelFolder::find(options.model).tokenizer)) {
     problem.config = config_of(options, ModelFolder::find(options.model), tokenizer_.vocabulary_size());
     for (size_t row = 0; row < manifest.rows(); ++row) add(row);
-    if (summary.learn == 0)
-      throw Error(ErrorCode::invalid_argument, "the manifest has no row of the split train with a text");
+    expect_something_to_learn();
+  }
+
+  void expect_something_to_learn() const {
+    if (std::ranges::none_of(problem.texts,
+                             [](const ReportText& t) { return t.use == ReportText::Use::learn; }))
+      throw Error(ErrorCode::invalid_argument,
+                  "the manifest has no row of the split train with a text and an image that can be read");
+  }
+
+  /// Without the texts that are left out.
+  ReportTextSummary summary() {
+    ReportTextSummary summary{.without_text = without_text_, .failures = std::move(failures)};
+    for (size_t t = 0; t < problem.texts.size(); ++t) {
+      if (problem.texts[t].use == ReportText::Use::leave_out) continue;
+      ++(problem.texts[t].use == ReportText::Use::learn ? summary.learn : summary.validate);
+      summary.cut += seen_[t].cut ? 1 : 0;
+      summary.scrubbed_texts += seen_[t].scrubbed_texts;
+      for (size_t kind = 0; kind < summary.scrubbed.size(); ++kind)
+        summary.scrubbed[kind] += seen_[t].scrubbed[kind];
+    }
+    return summary;
   }
 
   ReportProblem problem;
-  ReportTextSummary summary;
   std::vector<ImageInput> inputs;
+  std::vector<Failure> failures;
 
  private:
+  // What was done to a text and its prompt.
+  struct Seen {
+    bool cut = false;
+    size_t scrubbed_texts = 0;
+    decltype(ReportTextSummary::scrubbed) scrubbed{};
+  };
+
   void add(size_t row) {
     const std::string& text = manifest_.at(row, options_.text_column);
     if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
-      ++summary.without_text;
+      ++without_text_;
       return;
     }
     const std::string path = manifest_.path(row).string();
     try {
+      Seen seen;
       const std::string prompt =
-          options_.prompt_column.empty() ? "" : scrubbed(manifest_.at(row, options_.prompt_column));
-      ReportText made = joined(words(prompt), words(scrubbed(text)));
+          options_.prompt_column.empty() ? "" : scrubbed(manifest_.at(row, options_.prompt_column), seen);
+      ReportText made =
+          joined(tokenizer_.encode_words(prompt), tokenizer_.encode_words(scrubbed(text, seen)), seen);
       made.image = static_cast<int64_t>(inputs.size());
-      const bool learn = learns_from(manifest_, row);
-      made.use = learn ? ReportText::Use::learn : ReportText::Use::validate;
-      ++(learn ? summary.learn : summary.validate);
+      made.use = learns_from(manifest_, row) ? ReportText::Use::learn : ReportText::Use::validate;
       problem.texts.push_back(std::move(made));
+      seen_.push_back(seen);
       inputs.push_back({path, {}});
     } catch (const Error& error) {
       if (error.code() != ErrorCode::invalid_text) throw;
-      summary.failures.push_back({path, error.what()});
+      failures.push_back({path, error.what()});
     }
   }
 
-  std::string scrubbed(const std::string& text) {
+  static std::string scrubbed(const std::string& text, Seen& seen) {
     expect_utf8(text);
     if (text.size() > kLongestText) return text;  // which the tokenizer refuses
     reports::Scrubbed result = reports::scrub(text);
-    for (size_t kind = 0; kind < result.found.size(); ++kind) summary.scrubbed[kind] += result.found[kind];
-    summary.scrubbed_texts += result.any() ? 1 : 0;
+    for (size_t kind = 0; kind < result.found.size(); ++kind) seen.scrubbed[kind] += result.found[kind];
+    seen.scrubbed_texts += result.any() ? 1 : 0;
     return std::move(result.text);
   }
 
-  // Without the special tokens.
-  std::vector<int32_t> words(const std::string& text) const {
-    std::vector<int32_t> ids = tokenizer_.encode(text, kLongestText + 2);
-    std::erase_if(ids, [&](int32_t id) { return id == tokenizer_.start_id() || id == tokenizer_.end_id(); });
-    return ids;
-  }
-
   // A text that does not end within the context has no end token.
-  ReportText joined(const std::vector<int32_t>& prompt, const std::vector<int32_t>& text) {
+  ReportText joined(const std::vector<int32_t>& prompt, const std::vector<int32_t>& text, Seen& seen) const {
     const auto context = static_cast<size_t>(problem.config.context_length);
     if (const size_t most = context / 2 - 2; prompt.size() > most)
       throw Error(ErrorCode::invalid_text, "a prompt of " + std::to_string(prompt.size()) +
@@ -104,7 +125,7 @@ class Texts {
     made.report = static_cast<int64_t>(made.ids.size());
     made.ids.insert(made.ids.end(), text.begin(), text.end());
     made.ids.push_back(tokenizer_.end_id());
-    if (made.ids.size() > context) ++summary.cut;
+    seen.cut = made.ids.size() > context;
     made.ids.resize(std::min(made.ids.size(), context));
     return made;
   }
@@ -112,6 +133,8 @@ class Texts {
   const Manifest& manifest_;
   const ReportTextOptions& options_;
   const ClipTokenizer tokenizer_;
+  size_t without_text_ = 0;
+  std::vector<Seen> seen_;  // by text
 };
 
 }  // namespace
@@ -150,9 +173,10 @@ ReportTextSummary make_report_problem(const Engine& engine, const Manifest& mani
   if (options.read.cancelled && options.read.cancelled())
     throw Error(ErrorCode::cancelled, "stopped before all images were read");
   leave_out_until(texts.inputs.size());
+  texts.expect_something_to_learn();
   file.commit(problem);
-  std::ranges::move(failures, std::back_inserter(texts.summary.failures));
-  return std::move(texts.summary);
+  std::ranges::move(failures, std::back_inserter(texts.failures));
+  return texts.summary();
 }
 
 }  // namespace mii::pipeline

@@ -28,9 +28,10 @@ struct ReportTextOptions {
 };
 
 struct ReportTextSummary {
-  size_t learn = 0;                                        ///< rows whose split is train, or that have none
-  size_t validate = 0;                                     ///< all others
-  size_t without_text = 0;                                 ///< rows that were passed over
+  size_t learn = 0;         ///< rows whose split is train, or that have none
+  size_t validate = 0;      ///< all others
+  size_t without_text = 0;  ///< rows that were passed over
+  // Of the rows to learn from and to validate:
   size_t cut = 0;                                          ///< texts longer than the context
   std::array<size_t, reports::kPersonalKinds> scrubbed{};  ///< what was masked in the texts, by Personal
   size_t scrubbed_texts = 0;                               ///< in so many of them
@@ -42,7 +43,7 @@ bool learns_from(const Manifest& manifest, size_t row);
 
 /// Computes the tokens of the images and writes the file of dataset/report_problem.h. What in the texts may
 /// tell who a patient is is masked first. Throws Error{invalid_argument} without the columns or without a
-/// text to learn from, Error{cancelled}.
+/// text to learn from whose image can be read, Error{cancelled}.
 ReportTextSummary make_report_problem(const Engine& engine, const Manifest& manifest,
                                       const ReportTextOptions& options, const std::filesystem::path& out);
 

@@ -20,6 +20,19 @@ void write(JsonWriter& json, const WrittenSentence& sentence) {
   json.end_object().end_object();
 }
 
+// The cosine of each sentence and the image: both are unit vectors.
+void add_support(const Towers& towers, WrittenReport& report) {
+  std::vector<std::string> texts;
+  for (const WrittenSentence& sentence : report.sentences) texts.push_back(sentence.text);
+  const Matrix vectors = towers.encode_texts(texts);
+  for (size_t i = 0; i < report.sentences.size(); ++i) {
+    const auto vector = vectors.row(i);
+    WrittenSentence& sentence = report.sentences[i];
+    sentence.support = std::inner_product(vector.begin(), vector.end(), towers.image_vector.begin(), 0.0);
+    sentence.supported = !report.least_support || sentence.support >= *report.least_support;
+  }
+}
+
 }  // namespace
 
 std::string WrittenReport::text() const {
@@ -30,8 +43,8 @@ std::string WrittenReport::text() const {
 
 bool may_be_shown(std::string_view sentence) { return !scrub(sentence).any(); }
 
-WrittenReport written_report(std::string_view text) {
-  WrittenReport report;
+WrittenReport written_report(std::string_view text, const Towers& towers) {
+  WrittenReport report{.least_support = towers.least_support};
   for (std::string& sentence : sentences_of(text)) {
     if (!may_be_shown(sentence)) {
       ++report.held_back;
@@ -40,16 +53,16 @@ WrittenReport written_report(std::string_view text) {
     std::vector<Mention> findings = findings_in_sentence(sentence);
     report.sentences.push_back({.text = std::move(sentence), .findings = std::move(findings)});
   }
+  add_support(towers, report);
   return report;
 }
 
-void add_support(const Matrix& sentence_vectors, std::span<const float> image_vector, WrittenReport& report) {
-  for (size_t i = 0; i < report.sentences.size(); ++i) {
-    const auto vector = sentence_vectors.row(i);
-    WrittenSentence& sentence = report.sentences[i];
-    sentence.support = std::inner_product(vector.begin(), vector.end(), image_vector.begin(), 0.0);
-    sentence.supported = !report.least_support || sentence.support >= *report.least_support;
-  }
+WrittenReport written_report(const Report& report, const Towers& towers) {
+  WrittenReport written = written_report(report.text, towers);
+  written.complete = report.complete;
+  written.prompt_tokens = report.prompt_tokens;
+  written.tokens = report.tokens;
+  return written;
 }
 
 std::string to_json(const WrittenSentence& sentence) {
@@ -58,9 +71,11 @@ std::string to_json(const WrittenSentence& sentence) {
   return json.finish();
 }
 
-std::string to_json(const WrittenReport& report, const std::string& model) {
+std::string to_json(const WrittenReport& report, const ReportNames& names) {
   JsonWriter json(JsonWriter::Style::spaced);
-  json.begin_object().member("findings", report.text()).member("model", model).key("usage").begin_object();
+  json.begin_object();
+  if (!names.image.empty()) json.member("image", names.image);
+  json.member("findings", report.text()).member("model", names.model).key("usage").begin_object();
   json.member("prompt_tokens", report.prompt_tokens)
       .member("completion_tokens", report.tokens)
       .member("total_tokens", report.prompt_tokens + report.tokens)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "mii/matrix.h"
+#include "mii/report.h"
 #include "reports/findings.h"
 
 namespace mii::reports {
@@ -36,16 +38,27 @@ struct WrittenReport {
 /// Whether a sentence may be shown: nothing in it tells who a patient is.
 bool may_be_shown(std::string_view sentence);
 
-/// The sentences of a text, those left out that may not be shown.
-WrittenReport written_report(std::string_view text);
+/// By what support is told. What is borrowed must outlive the call.
+struct Towers {
+  std::span<const float> image_vector;
+  /// Vectors of texts, as Engine::encode_texts gives them.
+  std::function<Matrix(std::span<const std::string>)> encode_texts;
+  std::optional<float> least_support;  ///< of the decoder (ReportModelInfo)
+};
 
-/// sentence_vectors: of the report's sentences, in their order; unit vectors as the image's is.
-void add_support(const Matrix& sentence_vectors, std::span<const float> image_vector, WrittenReport& report);
+/// The sentences of a text with their support, those left out that may not be shown.
+WrittenReport written_report(std::string_view text, const Towers& towers);
+/// The same of all that the decoder wrote of an image.
+WrittenReport written_report(const Report& report, const Towers& towers);
 
 /// {"findings", "model", "usage": {"prompt_tokens", "completion_tokens", "total_tokens"}, "sentences":
 /// [{"text", "support", "supported", "findings": {finding: polarity}}], "least_support", "held_back",
-/// "complete", "notice"}
-std::string to_json(const WrittenReport& report, const std::string& model);
+/// "complete", "notice"}; before them "image" where there are several.
+struct ReportNames {
+  std::string model;  ///< what clients of the service call it
+  std::string image = {};
+};
+std::string to_json(const WrittenReport& report, const ReportNames& names);
 /// One of "sentences".
 std::string to_json(const WrittenSentence& sentence);
 /// What stands below the text, for people: the sentences with their support.

@@ -163,13 +163,20 @@ void expect_within_limits(size_t images, size_t labels, const Kind& kind) {
            ", at most " + std::to_string(most) + " a request");
 }
 
+size_t values_of_map(const Model& model, TokenStage stage) {
+  if (model.token_shape(stage).tokens() == 1)
+    throw Error(ErrorCode::unsupported,
+                "the stage that the maps are of has one token: it says nothing of where");
+  return model.token_values(stage);
+}
+
 // The texts whose vectors a question about labels needs.
 std::vector<std::string> texts_of(const Asked& asked, const labels::Catalogue& catalogue) {
   ClassifyOptions options;
   options.prompts = asked.reading.prompts;
   std::vector<std::string> texts = LabelPrompts(asked.labels, options).texts();
-  if (asked.labels.size() == 1)
-    for (std::string& prompt : maps::modality_prompts(catalogue)) texts.push_back(std::move(prompt));
+  for (std::string& text : maps::texts_of_others(asked.labels.size(), catalogue))
+    texts.push_back(std::move(text));
   return texts;
 }
 
@@ -184,7 +191,7 @@ Outcome ExplainApi::explain(Request& request) const {
                   FieldValues::take(values.booleans, "overlays")};
   const TokenStage stage = kind.gradients ? TokenStage::before_last : TokenStage::last;
   Work work{.images = FieldValues::take(values.images, "images"),
-            .token_values = context.model.token_values(stage),
+            .token_values = values_of_map(context.model, stage),
             .stage = stage};
   const auto asked = std::make_shared<Asked>();
   asked->labels = FieldValues::take(values.lists, "labels");

@@ -24,14 +24,6 @@ ReportInProgress Model::begin_report(std::span<const float>, const ReportOptions
 ReportModelInfo Model::report_model_info() const { no_decoder(); }
 void Model::check_report_options(const ReportOptions&) const { no_decoder(); }
 
-size_t EngineModel::token_values(TokenStage stage) const {
-  const TokenShape shape = engine_.token_shape(stage);
-  if (shape.tokens() == 1)
-    throw Error(ErrorCode::unsupported,
-                "the stage that the maps are of has one token: it says nothing of where");
-  return shape.tokens() * shape.channels + info().embedding_dim;
-}
-
 Matrix EngineModel::encode_image_tokens(std::span<const Image> images, TokenStage stage) const {
   Matrix rows(images.size(), token_values(stage));
   const std::vector<ImageTokens> all = engine_.encode_image_tokens(images, stage);

@@ -18,8 +18,12 @@ class Model {
   virtual Matrix encode_images(std::span<const Image> images) const = 0;
   /// Rows of token_values(): all tokens of the stage, then the vector.
   virtual Matrix encode_image_tokens(std::span<const Image> images, TokenStage stage) const = 0;
-  /// Throws Error{unsupported} for a model that lacks this stage or has one token there.
-  virtual size_t token_values(TokenStage stage) const = 0;
+  /// Throws Error{unsupported} for a model that lacks this stage.
+  virtual TokenShape token_shape(TokenStage stage) const = 0;
+  size_t token_values(TokenStage stage) const {
+    const TokenShape shape = token_shape(stage);
+    return shape.tokens() * shape.channels + info().embedding_dim;
+  }
   /// What splits the scores of such a row of the last stage in these directions, [K, D].
   using Splitter = std::function<TokenMaps(std::span<const float> row)>;
   virtual Splitter splitter(const Matrix& directions) const = 0;
@@ -46,7 +50,7 @@ class EngineModel final : public Model {
   Image prepare(const Image& image) const override { return engine_.prepare(image); }
   Matrix encode_images(std::span<const Image> images) const override { return engine_.encode_images(images); }
   Matrix encode_image_tokens(std::span<const Image> images, TokenStage stage) const override;
-  size_t token_values(TokenStage stage) const override;
+  TokenShape token_shape(TokenStage stage) const override { return engine_.token_shape(stage); }
   Splitter splitter(const Matrix& directions) const override;
   TokenMaps gradient_maps(std::span<const float> row, const Matrix& directions) const override;
   ReportInProgress begin_report(std::span<const float> row, const ReportOptions& options) const override;

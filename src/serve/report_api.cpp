@@ -12,8 +12,6 @@
 namespace mii::serve {
 namespace {
 
-constexpr int64_t kMostTokens = 4096;
-constexpr int64_t kMostBeams = 16;
 // A piece of an answer comes at least so often, so that a client that has left is noticed.
 constexpr std::chrono::milliseconds kPieceTime{200};
 
@@ -116,28 +114,19 @@ class ReportAnswer {
     if (!asked_.stream) return std::string(sentences.empty() ? 0 : 1, ' ');
     std::string events;
     for (const std::string& sentence : sentences) {
-      const reports::WrittenReport one = with_support(sentence);
+      const reports::WrittenReport one = reports::written_report(sentence, towers());
       if (!one.sentences.empty()) events += event("sentence", to_json(one.sentences.front()));
     }
     return events;
   }
 
-  reports::WrittenReport with_support(const std::string& text) const {
-    reports::WrittenReport report = reports::written_report(text);
-    report.least_support = model_->report_model_info().least_support;
-    std::vector<std::string> sentences;
-    for (const reports::WrittenSentence& sentence : report.sentences) sentences.push_back(sentence.text);
-    add_support(model_->encode_texts(sentences), vector_, report);
-    return report;
+  reports::Towers towers() const {
+    return {vector_, [this](std::span<const std::string> texts) { return model_->encode_texts(texts); },
+            model_->report_model_info().least_support};
   }
 
   std::string whole() const {
-    const Report written = writing_->report();
-    reports::WrittenReport report = with_support(written.text);
-    report.complete = written.complete;
-    report.prompt_tokens = written.prompt_tokens;
-    report.tokens = written.tokens;
-    return to_json(report, asked_.model_name);
+    return to_json(written_report(writing_->report(), towers()), {.model = asked_.model_name});
   }
 
   Asked asked_;
@@ -160,8 +149,8 @@ Response answer(const Asked& asked, const Model& model, const Matrix& rows) {
 ReportOptions read_options(FieldValues& values) {
   ReportOptions options;
   options.prompt = reports::scrub(FieldValues::take(values.texts, "prompt")).text;  // as in training
-  options.max_tokens = take_within(values, "max_tokens", kMostTokens).value_or(0);
-  options.beams = take_within(values, "beams", kMostBeams).value_or(1);
+  options.max_tokens = take_within(values, "max_tokens", ReportOptions::kMostTokens).value_or(0);
+  options.beams = take_within(values, "beams", ReportOptions::kMostBeams).value_or(1);
   options.top_p = FieldValues::take(values.numbers, "top_p", options.top_p);
   options.temperature = FieldValues::take(values.numbers, "temperature", options.temperature);
   options.seed = static_cast<uint64_t>(FieldValues::take(values.integers, "seed", int64_t{1}));

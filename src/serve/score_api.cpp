@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/json_writer.h"
+#include "serve/refuse.h"
 #include "serve/service.h"
 
 namespace mii::serve {
@@ -48,27 +49,22 @@ struct Table {
   std::vector<Row> rows;
 };
 
-// A wrong request, thrown with its reason; caught in score().
-struct Wrong {
-  std::string reason;
-};
-
 const bj::value& member(const bj::object& object, std::string_view name, const char* of) {
   if (const bj::value* value = object.if_contains(name)) return *value;
-  throw Wrong{std::string(of) + " lacks '" + std::string(name) + "'"};
+  refuse(std::string(of) + " lacks '" + std::string(name) + "'");
 }
 
 std::vector<std::string> column_names(const bj::object& input) {
   const bj::array* list = member(input, "columns", "input_data").if_array();
   if (list == nullptr || list->empty() || list->size() > 2)
-    throw Wrong{"input_data.columns must be a list of 'image', 'text'"};
+    refuse("input_data.columns must be a list of 'image', 'text'");
   std::vector<std::string> names;
   for (const bj::value& name : *list) {
     if (!name.is_string() || (name.get_string() != "image" && name.get_string() != "text"))
-      throw Wrong{"input_data.columns may hold 'image' and 'text' only"};
+      refuse("input_data.columns may hold 'image' and 'text' only");
     names.emplace_back(name.get_string());
   }
-  if (names.size() == 2 && names[0] == names[1]) throw Wrong{"input_data.columns names a column twice"};
+  if (names.size() == 2 && names[0] == names[1]) refuse("input_data.columns names a column twice");
   return names;
 }
 
@@ -77,16 +73,16 @@ std::string_view cell(const bj::value& row, const std::vector<std::string>& colu
   const bj::value* value = nullptr;
   if (const bj::array* list = row.if_array()) {
     if (list->size() != columns.size())
-      throw Wrong{"input_data.data[" + std::to_string(r) + "] has " + std::to_string(list->size()) +
-                  " cells, expected " + std::to_string(columns.size())};
+      refuse("input_data.data[" + std::to_string(r) + "] has " + std::to_string(list->size()) +
+             " cells, expected " + std::to_string(columns.size()));
     value = &(*list)[c];
   } else if (const bj::object* object = row.if_object()) {
     value = object->if_contains(columns[c]);
   } else {
-    throw Wrong{"input_data.data[" + std::to_string(r) + "] must be a list or an object"};
+    refuse("input_data.data[" + std::to_string(r) + "] must be a list or an object");
   }
   if (value == nullptr || value->is_null()) return {};
-  if (!value->is_string()) throw Wrong{"input_data.data[" + std::to_string(r) + "]: cells must be strings"};
+  if (!value->is_string()) refuse("input_data.data[" + std::to_string(r) + "]: cells must be strings");
   return value->get_string();
 }
 
@@ -94,7 +90,7 @@ int64_t number_param(const bj::object& params, std::string_view name, int64_t st
   const bj::value* value = params.if_contains(name);
   if (value == nullptr || value->is_null()) return standard;
   if (!value->is_int64() || value->get_int64() < 0 || value->get_int64() > max)
-    throw Wrong{"params." + std::string(name) + " must be an integer from 0 to " + std::to_string(max)};
+    refuse("params." + std::string(name) + " must be an integer from 0 to " + std::to_string(max));
   return value->get_int64() == 0 ? standard : value->get_int64();
 }
 
@@ -108,9 +104,9 @@ AzureStandardisation standardisation(const bj::object& params) {
 Table read_table(const bj::object& input, const AzureStandardisation& standard) {
   const std::vector<std::string> columns = column_names(input);
   if (const bj::value* index = input.if_contains("index"); index != nullptr && !index->is_array())
-    throw Wrong{"input_data.index must be a list"};
+    refuse("input_data.index must be a list");
   const bj::array* data = member(input, "data", "input_data").if_array();
-  if (data == nullptr || data->empty()) throw Wrong{"input_data.data must be a list of rows"};
+  if (data == nullptr || data->empty()) refuse("input_data.data must be a list of rows");
   Table table;
   for (size_t r = 0; r < data->size(); ++r) {
     Row row;
@@ -126,7 +122,7 @@ Table read_table(const bj::object& input, const AzureStandardisation& standard) 
       }
     }
     if (!row.image && !row.text)
-      throw Wrong{"input_data.data[" + std::to_string(r) + "] has neither an image nor a text"};
+      refuse("input_data.data[" + std::to_string(r) + "] has neither an image nor a text");
     table.rows.push_back(row);
   }
   return table;
@@ -164,16 +160,16 @@ class ScoreWriter {
 
 Outcome score_checked(const bj::value& body, const ApiContext& context) {
   const bj::object* object = body.if_object();
-  if (object == nullptr) throw Wrong{"the body must be an object with 'input_data'"};
+  if (object == nullptr) refuse("the body must be an object with 'input_data'");
   const bj::object* input = member(*object, "input_data", "the body").if_object();
-  if (input == nullptr) throw Wrong{"input_data must be an object"};
+  if (input == nullptr) refuse("input_data must be an object");
   const bj::value* given = object->if_contains("params");
-  if (given != nullptr && !given->is_null() && !given->is_object()) throw Wrong{"params must be an object"};
+  if (given != nullptr && !given->is_null() && !given->is_object()) refuse("params must be an object");
   const bj::object params = given != nullptr && given->is_object() ? given->get_object() : bj::object();
   std::optional<float> log_scale;
   if (const bj::value* wanted = params.if_contains("get_scaling_factor");
       wanted != nullptr && !wanted->is_null()) {
-    if (!wanted->is_bool()) throw Wrong{"params.get_scaling_factor must be a boolean"};
+    if (!wanted->is_bool()) refuse("params.get_scaling_factor must be a boolean");
     if (wanted->get_bool()) log_scale = std::log(context.model.info().logit_scale);
   }
   Table table = read_table(*input, standardisation(params));
@@ -195,11 +191,7 @@ constexpr std::string_view kScores =
 Outcome score(Request& request, const ApiContext& context) {
   JsonBody body = read_json(request, context.limits);
   if (body.refusal) return std::move(*body.refusal);
-  try {
-    return score_checked(body.value, context);
-  } catch (const Wrong& wrong) {
-    return detail_error(400, wrong.reason);
-  }
+  return score_checked(body.value, context);
 }
 
 std::vector<Route> ScoreApi::routes() const {

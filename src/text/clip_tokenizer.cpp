@@ -120,6 +120,12 @@ ClipTokenizer ClipTokenizer::load(const fs::path& folder) {
   }
 }
 
+std::vector<int32_t> ClipTokenizer::encode_words(std::string_view utf8) const {
+  std::vector<int32_t> ids = encode(utf8, std::numeric_limits<size_t>::max());
+  std::erase_if(ids, [&](int32_t id) { return id == impl_->start || id == impl_->end; });
+  return ids;
+}
+
 std::vector<int32_t> ClipTokenizer::encode(std::string_view utf8, size_t context_length) const {
   if (context_length < 2)
     throw Error(ErrorCode::invalid_argument, "a context holds at least the start and the end token");

@@ -26,6 +26,10 @@ class ClipTokenizer {
   /// Throws Error{invalid_text} for invalid UTF-8 (with the byte offset) or a text of more than 1 MiB.
   std::vector<int32_t> encode(std::string_view utf8, size_t context_length) const;
 
+  /// All tokens between start and end, and neither of the two wherever the text spells them out. Throws as
+  /// encode does.
+  std::vector<int32_t> encode_words(std::string_view utf8) const;
+
   /// What a token stands for; nothing for special tokens and for an id that there is not. The first call
   /// reads the vocabulary through.
   TokenPiece piece(int32_t id) const;

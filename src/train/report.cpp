@@ -64,7 +64,7 @@ Parameters text_tower_of(const std::filesystem::path& weights) {
 
 class ReportRun {
  public:
-  ReportRun(const ReportTraining& options, const ReportProblemFile& file)
+  ReportRun(const ReportTraining& options, const ReportProblemView& file)
       : options_(options),
         file_(file),
         problem_(file.problem()),
@@ -168,9 +168,8 @@ class ReportRun {
                 torch::zeros({n, longest}, torch::kBool)};
     for (int64_t row = 0; row < n; ++row) {
       const ReportText& text = problem_.texts[texts[static_cast<size_t>(row)]];
-      const auto from = file_.tokens().subspan(static_cast<size_t>(text.image * values));
-      float* to = batch.tokens.data_ptr<float>() + row * values;
-      for (int64_t i = 0; i < values; ++i) to[i] = to_float(from[static_cast<size_t>(i)]);
+      file_.read_tokens(text.image,
+                        {batch.tokens.data_ptr<float>() + row * values, static_cast<size_t>(values)});
       const int64_t place = row * longest;
       for (size_t i = 0; i + 1 < text.ids.size(); ++i) {
         const auto at = place + static_cast<int64_t>(i);
@@ -334,7 +333,7 @@ class ReportRun {
   }
 
   const ReportTraining& options_;
-  const ReportProblemFile& file_;
+  const ReportProblemView& file_;
   const ReportProblem& problem_;
   torch::Device device_;
   const OptimizerOptions optimizer_;
@@ -349,7 +348,8 @@ class ReportRun {
 
 bool train_report(const ReportTraining& options, const std::function<bool()>& stop) {
   at::set_num_threads(1);  // see train/threads.h
-  const ReportProblemFile file = ReportProblemFile::open(options.problem);
+  const MappedFile mapped = MappedFile::open(options.problem);
+  const auto file = ReportProblemView::parse(mapped.bytes(), options.problem.string());
   return ReportRun(options, file).run(stop);
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/file.h"
 #include "mii/error.h"
+#include "weights/report_model.h"
 
 namespace mii {
 namespace {
@@ -77,10 +78,7 @@ class Section {
   std::string_view file_;
 };
 
-// Limits far beyond any sensible model; within them no product of sizes can overflow.
-constexpr int64_t kMaxSide = 8192;
-constexpr int64_t kMaxDim = 16384;
-constexpr int64_t kMaxLayers = 256;
+constexpr int64_t kMaxSide = 8192;  // as kMaxDim
 
 StageConfig read_stage(const Section& spec, size_t s) {
   StageConfig stage;
@@ -192,12 +190,8 @@ ReportDecoderConfig ReportDecoderConfig::parse(std::string_view yaml, std::strin
   return parse_yaml(yaml, file_name, [](const Section& root) {
     const Section decoder = root.at("REPORT_DECODER");
     ReportDecoderConfig config;
-    config.context_length = decoder.at("CONTEXT_LENGTH").integer(4, 4096);
-    config.width = decoder.at("WIDTH").integer(1, kMaxDim);
-    config.heads = decoder.at("HEADS").integer(1, kMaxDim);
-    config.layers = decoder.at("LAYERS").integer(0, kMaxLayers);
-    config.image_dim = decoder.at("IMAGE_DIM").integer(1, kMaxDim);
-    config.vocabulary = decoder.at("VOCABULARY").integer(1, int64_t{1} << 24);
+    for (const ReportDecoderNumber& number : report_decoder_numbers())
+      config.*number.member = decoder.at(number.key).integer(number.least, number.most);
     if (decoder.has("LEAST_SUPPORT")) config.least_support = decoder.at("LEAST_SUPPORT").number();
     if (config.width % config.heads != 0)
       decoder.at("HEADS").fail("does not divide WIDTH " + std::to_string(config.width));

@@ -9,6 +9,10 @@
 
 namespace mii {
 
+/// Limits far beyond any sensible model; within them no product of sizes can overflow.
+inline constexpr int64_t kMaxDim = 16384;
+inline constexpr int64_t kMaxLayers = 256;
+
 /// One stage of the image tower (DaViT): a convolution that cuts patches, then `depth` pairs of blocks.
 struct StageConfig {
   int64_t dim = 0;     ///< channels C
@@ -57,6 +61,8 @@ struct ModelConfig {
 /// The report decoder, as report_model/config.yaml describes it: a causal text transformer whose blocks also
 /// attend to the tokens of an image.
 struct ReportDecoderConfig {
+  static constexpr int64_t kLongestContext = 4096;
+
   int64_t context_length = 0;  ///< tokens of prompt and report together
   int64_t width = 0;
   int64_t heads = 0;  ///< divides width

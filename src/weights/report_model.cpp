@@ -7,6 +7,22 @@ namespace mii {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+using Config = ReportDecoderConfig;
+constexpr ReportDecoderNumber kNumbers[] = {
+    {"CONTEXT_LENGTH", &Config::context_length, 4, Config::kLongestContext,
+     "tokens of prompt and report together"},
+    {"WIDTH", &Config::width, 1, kMaxDim, "channels"},
+    {"HEADS", &Config::heads, 1, kMaxDim, "of each attention"},
+    {"LAYERS", &Config::layers, 0, kMaxLayers, "blocks"},
+    {"IMAGE_DIM", &Config::image_dim, 1, kMaxDim, "channels of the image tower's last stage"},
+    {"VOCABULARY", &Config::vocabulary, 1, int64_t{1} << 24, "ids of the model's tokenizer"}};
+
+}  // namespace
+
+std::span<const ReportDecoderNumber> report_decoder_numbers() { return kNumbers; }
+
 ReportModelFolder ReportModelFolder::in(const fs::path& folder) {
   return {folder / "config.yaml", folder / "decoder.safetensors"};
 }
@@ -27,13 +43,8 @@ std::string to_yaml(const ReportDecoderConfig& config) {
     return std::string("  ") + key + ": " + value + "  # " + comment + "\n";
   };
   std::string text = "REPORT_DECODER:\n";
-  text +=
-      line("CONTEXT_LENGTH", std::to_string(config.context_length), "tokens of prompt and report together");
-  text += line("WIDTH", std::to_string(config.width), "channels");
-  text += line("HEADS", std::to_string(config.heads), "of each attention");
-  text += line("LAYERS", std::to_string(config.layers), "blocks");
-  text += line("IMAGE_DIM", std::to_string(config.image_dim), "channels of the image tower's last stage");
-  text += line("VOCABULARY", std::to_string(config.vocabulary), "ids of the model's tokenizer");
+  for (const ReportDecoderNumber& number : kNumbers)
+    text += line(number.key, std::to_string(config.*number.member), number.meaning);
   if (config.least_support)
     text += line("LEAST_SUPPORT", number_text(*config.least_support),
                  "cosine of a sentence and its image, below which it has no support");

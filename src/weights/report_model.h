@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 
 #include "weights/config.h"
@@ -19,6 +21,16 @@ struct ReportModelFolder {
   /// The paths alone, to be written.
   static ReportModelFolder in(const std::filesystem::path& folder);
 };
+
+/// A whole number of a ReportDecoderConfig: its key in config.yaml, and what it may be.
+struct ReportDecoderNumber {
+  const char* key;
+  int64_t ReportDecoderConfig::*member;
+  int64_t least;
+  int64_t most;
+  const char* meaning;
+};
+std::span<const ReportDecoderNumber> report_decoder_numbers();
 
 /// What config.yaml says.
 std::string to_yaml(const ReportDecoderConfig& config);

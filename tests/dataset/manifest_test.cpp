@@ -15,9 +15,9 @@ using testing::HasSubstr;
 class ManifestTest : public testing::Test {
  protected:
   void TearDown() override { std::filesystem::remove(path_); }
-  Manifest read(const std::string& text) {
+  Manifest read(const std::string& text, const std::vector<std::string>& where = {}) {
     std::ofstream(path_) << text;
-    return Manifest::read(path_);
+    return Manifest::read(path_, where);
   }
   std::string refusal(const std::string& text) {
     try {
@@ -40,14 +40,15 @@ TEST_F(ManifestTest, ReadsRowsWithPathsBesideTheTable) {
   EXPECT_EQ(m.at(1, "no such column"), "");
 }
 
-TEST_F(ManifestTest, KeepsRowsThatMeetACondition) {
-  Manifest m = read("path\tsplit\na\ttrain\nb\teval\nc\tother\n");
-  m.keep_where("split=train,other");
+TEST_F(ManifestTest, KeepsRowsThatMeetAllConditions) {
+  const std::string table = "path\tsplit\na\ttrain\nb\teval\nc\tother\n";
+  const Manifest m = read(table, {"split=train,other"});
   ASSERT_EQ(m.rows(), 2u);
   EXPECT_EQ(m.at(1, "path"), "c");
-  EXPECT_THROW(m.keep_where("split"), Error);
-  EXPECT_THROW(m.keep_where("colour=red"), Error);
-  EXPECT_THROW(m.keep_where("split=eval"), Error);
+  EXPECT_EQ(read(table, {"split=train,other", "path=c"}).rows(), 1u);
+  EXPECT_THROW(read(table, {"split"}), Error);
+  EXPECT_THROW(read(table, {"colour=red"}), Error);
+  EXPECT_THROW(read(table, {"split=train", "split=eval"}), Error);
 }
 
 TEST_F(ManifestTest, SaysWhichRowsMeetAConditionAndWhoseTheyAre) {

@@ -1,8 +1,11 @@
 // Reports by a decoder of made-up weights: they mean nothing, but they are the same each time.
 #include <gmock/gmock.h>
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <map>
+#include <thread>
 
 #include "mii/engine.h"
 #include "mii/error.h"
@@ -182,6 +185,78 @@ TEST_F(Reports, ByTokensAreThoseByImages) {
   EXPECT_THAT([&] { engine.begin_report(others); },
               ThrowsMessage<Error>(HasSubstr("image tokens of 2 rows, expected")));
 }
+
+TEST_F(Reports, SideBySideAreThoseWrittenAlone) {
+  const Engine engine = open();
+  const std::vector<Image> three = images(3);
+  const std::vector<ImageTokens> tokens = engine.encode_image_tokens(three);
+  ReportInProgress writing = engine.begin_reports(tokens, kDrawn);
+  while (writing.step()) {
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    const std::string text = writing.take(i);
+    EXPECT_EQ(writing.report(i).text, text);
+    EXPECT_EQ(writing.report(i).text, engine.write_reports({&three[i], 1}, kDrawn).front().text);
+  }
+  EXPECT_THAT([&] { engine.begin_reports({}); },
+              ThrowsMessage<Error>(HasSubstr("0 reports, expected 1 to 16")));
+}
+
+// Threads that meet are computed together; each gets what it would get alone.
+TEST_F(Reports, OfSeveralThreadsAreThoseWrittenAlone) {
+  const Engine engine = open();
+  const std::vector<Image> four = images(4);
+  std::vector<std::string> together(4);
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < 4; ++i)
+    threads.emplace_back([&, i] {
+      ReportOptions options = kDrawn;
+      if (i == 3) options = {.beams = 3};
+      for (int again = 0; again < 5; ++again)
+        together[i] = engine.write_reports({&four[i], 1}, options).front().text;
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_EQ(together[i], engine.write_reports({&four[i], 1}, kDrawn).front().text) << i;
+  EXPECT_EQ(together[3], engine.write_reports({&four[3], 1}, {.beams = 3}).front().text);
+}
+
+TEST_F(Reports, ThatWouldTakeTooMuchMemoryAreRefused) {
+  config_.context_length = 4096;
+  config_.width = 256;
+  config_.layers = 4;
+  write(config_, model_.folder() / "report_model");
+  const Engine engine = open();
+  EXPECT_EQ(engine.reports_at_once(), 10u);  // 4 layers of 3 * 256 values for 4096 tokens: 48 MiB
+  EXPECT_EQ(engine.reports_at_once({.beams = 8}), 1u);
+  EXPECT_EQ(engine.reports_at_once({.max_tokens = 100}), 16u);
+  EXPECT_THAT([&] { engine.write_reports(images(1), {.beams = 16}); },
+              ThrowsMessage<Error>(
+                  AllOf(HasSubstr("a report of 16 beams and 4094 tokens keeps"), HasSubstr("at most 512"))));
+  EXPECT_NO_THROW(engine.check_report_options({.max_tokens = 100, .beams = 16}));
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they keep what is freed
+TEST_F(Reports, LeaveNoMemoryBehind) {
+  const Engine engine = open();
+  const std::vector<Image> one = images(1);
+  const ImageTokens tokens = engine.encode_image_tokens(one.front());
+  const auto bytes_after = [&](size_t reports) {
+    for (size_t i = 0; i < reports; ++i) {
+      ReportInProgress writing = engine.begin_report(tokens, {.max_tokens = 3});
+      while (writing.step()) {
+      }
+    }
+    engine.encode_images(one);  // behind which all of it has been let go
+    const auto in_use = mallinfo2();
+    return static_cast<int64_t>(in_use.uordblks + in_use.hblkhd);
+  };
+  const int64_t before = bytes_after(50);
+  // What one token of each keeps in one layer: queries, keys and values.
+  const int64_t token = 3 * config_.width * static_cast<int64_t>(sizeof(float));
+  EXPECT_LT(bytes_after(1000) - before, 1000 * token);
+}
+#endif
 
 TEST_F(Reports, SayWhatWritesThem) {
   const ReportModelInfo info = open().report_model_info();

@@ -11,6 +11,7 @@
 
 #include "mii/error.h"
 #include "model/report_writer.h"
+#include "report_decoder_golden.h"
 #include "tested_backends.h"
 #include "weights/procedural.h"
 #include "weights/report_model.h"
@@ -20,15 +21,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr ReportDecoderConfig kConfig{.context_length = 24,
-                                      .width = 48,
-                                      .heads = 3,
-                                      .layers = 3,
-                                      .image_dim = 40,
-                                      .vocabulary = 61,
-                                      .least_support = {}};
+using report_golden::kConfig;
+using report_golden::kImageTokens;
+using report_golden::kText;
 constexpr size_t kImages = 2;
-constexpr int64_t kImageTokens = 9;
 constexpr auto kVocabulary = static_cast<size_t>(kConfig.vocabulary);
 
 using Values = std::vector<float>;
@@ -87,7 +83,20 @@ class DecoderIn : public testing::TestWithParam<std::tuple<std::string, Precisio
   Rows image_;
 };
 
-const std::vector<int32_t> kText{59, 7, 12, 60, 3, 44, 44, 21, 8, 9, 17, 30};
+// Sums in another order, over at most 4 * width terms a layer.
+TEST_P(DecoderIn, GivesTheLogitsOfLibTorch) {
+  if (info_of(backend_->precision()).operand_rounding >= 1e-6) GTEST_SKIP() << "operands are rounded";
+  Buffer buffer(*backend_);
+  const Rows image = buffer.take(kImageTokens, kConfig.image_dim);
+  backend_->upload(report_golden::image_tokens(), image);
+  ReportSession session(*decoder_, image, 1, 24);
+  PartialText text;
+  const Values logits = extend(session, text, kText, ReportSession::Logits::all);
+  const Values expected = report_golden::logits();
+  ASSERT_EQ(logits.size(), expected.size());
+  EXPECT_LE(largest_difference(logits, expected), 1e-4);
+  EXPECT_GT(largest_difference(expected, Values(expected.size())), 0.5);
+}
 
 TEST_P(DecoderIn, TokenByTokenEqualsTheWholeText) {
   ReportSession whole = session(), stepwise = session();
@@ -119,6 +128,25 @@ TEST_P(DecoderIn, ACopyOfATextGoesOnAloneAndTextsAreComputedSideBySide) {
               tolerance())
         << "text " << t;
   }
+}
+
+TEST_P(DecoderIn, SessionsComputedTogetherGiveWhatEachGivesAlone) {
+  ReportSession a = session(), b = session(), alone_a = session(), alone_b = session();
+  PartialText text_a{.image = 0, .rows = {}}, text_b{.image = 1, .rows = {}};
+  PartialText alone_text_a = text_a, alone_text_b = text_b;
+  extend(a, text_a, {59, 7, 60});
+  extend(alone_a, alone_text_a, {59, 7, 60});
+  const std::vector<int32_t> next_a{5}, next_b{59, 60, 11};
+  const ReportSession::Growth growth_a{&text_a, next_a}, growth_b{&text_b, next_b};
+  const ReportSession::Part parts[] = {{&a, {&growth_a, 1}}, {&b, {&growth_b, 1}}};
+  const Values logits = numbers(ReportSession::extend(parts));
+  ASSERT_EQ(logits.size(), 2 * kVocabulary);
+  EXPECT_LE(largest_difference(std::span(logits).first(kVocabulary), extend(alone_a, alone_text_a, next_a)),
+            tolerance());
+  EXPECT_LE(largest_difference(std::span(logits).last(kVocabulary), extend(alone_b, alone_text_b, next_b)),
+            tolerance());
+  // What was kept is each one's own.
+  EXPECT_LE(largest_difference(extend(b, text_b, {4}), extend(alone_b, alone_text_b, {4})), tolerance());
 }
 
 TEST_P(DecoderIn, LooksAtItsImageAndNotAhead) {

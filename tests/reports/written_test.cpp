@@ -24,19 +24,19 @@ Matrix two_vectors() {
   return vectors;
 }
 
-WrittenReport supported() {
-  WrittenReport report = written_report(kText);
-  report.least_support = 0.5f;
-  report.prompt_tokens = 2;
-  report.tokens = 20;
-  add_support(two_vectors(), std::vector<float>{0.8f, 0.25f}, report);
-  return report;
+WrittenReport written(std::vector<float> image, std::optional<float> least_support) {
+  const Report report{.text = kText, .complete = true, .prompt_tokens = 2, .tokens = 20, .image_vector = {}};
+  return written_report(report, {.image_vector = image,
+                                 .encode_texts = [](std::span<const std::string>) { return two_vectors(); },
+                                 .least_support = least_support});
 }
+WrittenReport supported() { return written({0.8f, 0.25f}, 0.5f); }
 
 TEST(WrittenReport, HoldsBackWhatTellsWhoAPatientIs) {
-  const WrittenReport report = written_report(kText);
+  const WrittenReport report = supported();
   EXPECT_EQ(report.text(), "The heart is normal. There is a pleural effusion.");
   EXPECT_EQ(report.held_back, 1u);
+  EXPECT_TRUE(report.complete);
 }
 
 TEST(WrittenReport, SaysWhichSentenceHasNoSupport) {
@@ -50,16 +50,18 @@ TEST(WrittenReport, SaysWhichSentenceHasNoSupport) {
 
 // Where nobody has measured what support true sentences have, nothing is said to have none.
 TEST(WrittenReport, WithoutAMeasureNothingLacksSupport) {
-  WrittenReport report = written_report(kText);
-  add_support(two_vectors(), std::vector<float>{-1.0f, -1.0f}, report);
+  const WrittenReport report = written({-1.0f, -1.0f}, {});
   EXPECT_TRUE(report.sentences[0].supported);
   EXPECT_THAT(support_text(report), Not(HasSubstr("no support")));
 }
 
 TEST(WrittenReport, AsJsonHasFindingsModelAndUsage) {
-  const boost::json::value json = boost::json::parse(to_json(supported(), "small"));
+  const boost::json::value json = boost::json::parse(to_json(supported(), {.model = "small"}));
   EXPECT_EQ(json.at("findings").as_string(), "The heart is normal. There is a pleural effusion.");
   EXPECT_EQ(json.at("model").as_string(), "small");
+  EXPECT_FALSE(json.as_object().contains("image"));
+  const auto named = boost::json::parse(to_json(supported(), {.model = "small", .image = "a.png"}));
+  EXPECT_EQ(named.at("image").as_string(), "a.png");
   EXPECT_EQ(json.at("usage").at("total_tokens").as_int64(), 22);
   EXPECT_EQ(json.at("sentences").at(1).at("findings").at("pleural effusion").as_string(), "present");
   EXPECT_FALSE(json.at("sentences").at(1).at("supported").as_bool());

@@ -104,9 +104,9 @@ class FakeModel final : public Model {
     }
     return rows;
   }
-  size_t token_values(TokenStage) const override {
-    if (state_->one_token) throw Error(ErrorCode::unsupported, "one token");
-    return 4 + info_.embedding_dim;
+  TokenShape token_shape(TokenStage) const override {
+    const size_t side = state_->one_token ? 1 : 2;
+    return {side, side, 1};
   }
   // A token's part of a score is its value times the direction's first.
   Splitter splitter(const Matrix& directions) const override {

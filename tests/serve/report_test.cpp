@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "procedural_model.h"
 #include "running_server.h"
@@ -17,38 +18,45 @@ namespace bj = boost::json;
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
+// With a decoder of made-up weights in the model's folder.
+std::unique_ptr<RunningServer> serving(const ProceduralModel& model) {
+  const ReportDecoderConfig config{
+      .context_length = 60,
+      .width = 32,
+      .heads = 2,
+      .layers = 1,
+      .image_dim = 128,
+      .vocabulary = ClipTokenizer::load(Golden("tiny-a").tokenizer()).vocabulary_size(),
+      .least_support = 2.0f};
+  const fs::path folder = model.folder() / "report_model";
+  fs::create_directories(folder);
+  write_file(ReportModelFolder::in(folder).config, to_yaml(config));
+  write_procedural_weights(report_decoder_specs(config), ReportModelFolder::in(folder).weights);
+  return std::make_unique<RunningServer>(ServeOptions{}, [folder = model.folder()] {
+    return std::make_unique<EngineModel>(Engine::open(folder, {.precision = Precision::f32, .threads = 1}));
+  });
+}
+
+// Drawn at random: made-up weights would write one word again and again.
+Reply ask_for_report(const RunningServer& server, const std::string& more) {
+  std::ostringstream image;
+  image << std::ifstream(golden_folder() / "synthetic" / "rgb.png", std::ios::binary).rdbuf();
+  return Client(server.port())
+      .post("/report", R"({"images":[")" + encode_base64(std::as_bytes(std::span(image.view()))) +
+                           R"("],"top_p":0.95,"temperature":3,"max_tokens":40)" + more + "}");
+}
+
 class ServeReport : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     model_ = std::make_unique<ProceduralModel>("tiny-a");
-    const ReportDecoderConfig config{
-        .context_length = 60,
-        .width = 32,
-        .heads = 2,
-        .layers = 1,
-        .image_dim = 128,
-        .vocabulary = ClipTokenizer::load(Golden("tiny-a").tokenizer()).vocabulary_size(),
-        .least_support = 2.0f};
-    const fs::path folder = model_->folder() / "report_model";
-    fs::create_directories(folder);
-    write_file(ReportModelFolder::in(folder).config, to_yaml(config));
-    write_procedural_weights(report_decoder_specs(config), ReportModelFolder::in(folder).weights);
-    server_ = std::make_unique<RunningServer>(ServeOptions{}, [folder = model_->folder()] {
-      return std::make_unique<EngineModel>(Engine::open(folder, {.precision = Precision::f32, .threads = 1}));
-    });
+    server_ = serving(*model_);
   }
   static void TearDownTestSuite() {
     server_.reset();
     model_.reset();
   }
-  // Drawn at random: made-up weights would write one word again and again.
-  static Reply ask(const std::string& more = "") {
-    std::ostringstream image;
-    image << std::ifstream(golden_folder() / "synthetic" / "rgb.png", std::ios::binary).rdbuf();
-    return Client(server_->port())
-        .post("/report", R"({"images":[")" + encode_base64(std::as_bytes(std::span(image.view()))) +
-                             R"("],"top_p":0.95,"temperature":3,"max_tokens":40)" + more + "}");
-  }
+  static Reply ask(const std::string& more = "") { return ask_for_report(*server_, more); }
 
   static std::unique_ptr<ProceduralModel> model_;
   static std::unique_ptr<RunningServer> server_;
@@ -96,6 +104,18 @@ TEST_F(ServeReport, StreamsSentencesAndThenTheReport) {
   EXPECT_EQ(report, bj::parse(ask().body));
 }
 
+TEST_F(ServeReport, AnswersSeveralAtOnceAsOneAlone) {
+  std::vector<Reply> replies(3);
+  std::vector<std::thread> clients;
+  for (size_t i = 0; i < replies.size(); ++i)
+    clients.emplace_back([&, i] { replies[i] = ask(R"(,"seed":)" + std::to_string(i + 1)); });
+  for (std::thread& client : clients) client.join();
+  for (size_t i = 0; i < replies.size(); ++i) {
+    ASSERT_EQ(replies[i].status, 200) << replies[i].body;
+    EXPECT_EQ(bj::parse(replies[i].body), bj::parse(ask(R"(,"seed":)" + std::to_string(i + 1)).body));
+  }
+}
+
 TEST_F(ServeReport, RefusesWhatMakesNoSense) {
   EXPECT_EQ(ask(R"(,"beams":2)").status, 400);  // with top_p
   EXPECT_EQ(ask(R"(,"beams":99)").status, 400);
@@ -104,6 +124,19 @@ TEST_F(ServeReport, RefusesWhatMakesNoSense) {
   const Reply reply = ask(R"(,"prompt":")" + prompt + R"(")");
   EXPECT_EQ(reply.status, 400);
   EXPECT_THAT(reply.body, HasSubstr("80 tokens"));
+}
+
+// One token says nothing of where, but a decoder can write about it.
+TEST(ServeReportOfOneToken, IsWritten) {
+  const ProceduralModel model("tiny-a", {{"  - 96", "  - 16"}, {"  - 96", "  - 16"}});
+  const auto server = serving(model);
+  const Reply reply = ask_for_report(*server, "");
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_FALSE(bj::parse(reply.body).at("findings").as_string().empty());
+  std::string body = images_body({{16, 16}});
+  body.back() = ',';
+  EXPECT_THAT(Client(server->port()).post("/explain", body + R"("labels":["a"]})").body,
+              HasSubstr("one token"));
 }
 
 TEST(ServeWithoutDecoder, SaysThatThereIsNone) {
