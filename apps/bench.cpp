@@ -137,6 +137,8 @@ std::vector<Figure> measure(const ModelFlags& flags, size_t batch, int repeats) 
                      median_seconds(std::max(5, repeats), [&] { engine->encode_texts(labels); }) * 1e3,
                      "ms"});
   figures.push_back({"peak memory, with texts", peak_memory_mb(), "MB"});
+  if (const auto device = engine->device())
+    figures.push_back({"device memory", static_cast<double>(device->memory_bytes) / 1e6, "MB"});
   engine.reset();
   const Engine caching = flags.open();
   caching.encode_texts(labels);

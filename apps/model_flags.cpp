@@ -57,6 +57,7 @@ Engine ModelFlags::open(bool cache_texts, const std::function<void(std::string_v
   options.precision = parse_precision(precision);
   options.backend = backend;
   options.threads = threads;
+  options.device = device;
   if (!cache_texts) options.text_cache_entries = 0;
   options.report_model = report_model;
   options.warn = warn;

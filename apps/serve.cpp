@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <set>
 
 #include "commands.h"
 #include "mii/error.h"
@@ -86,10 +87,15 @@ void wait_with_little_spinning() {
 
 // A decoder that was asked for is opened now: one that does not fit is not to be found out by clients.
 template <typename Warn>
-std::unique_ptr<serve::EngineModel> open_model(const ModelFlags& flags, const Warn& warn) {
-  Engine engine = flags.open(true, warn);
-  if (!flags.report_model.empty()) engine.report_model_info();
-  return std::make_unique<serve::EngineModel>(std::move(engine));
+std::unique_ptr<serve::EngineModel> open_model(ModelFlags flags, const std::vector<int>& devices,
+                                               const Warn& warn) {
+  std::vector<Engine> engines;
+  for (const int device : devices) {
+    flags.device = device;
+    engines.push_back(flags.open(true, warn));
+  }
+  if (!flags.report_model.empty()) engines[0].report_model_info();
+  return std::make_unique<serve::EngineModel>(std::move(engines));
 }
 
 int run_service(const ServeFlags& flags) {
@@ -97,6 +103,8 @@ int run_service(const ServeFlags& flags) {
   serve::ServeOptions options = flags.options;
   if (options.tls_certificate.empty() != options.tls_key.empty())
     throw Error(ErrorCode::invalid_argument, "--tls-certificate and --tls-key go together");
+  if (std::set(flags.devices.begin(), flags.devices.end()).size() < flags.devices.size())
+    throw Error(ErrorCode::invalid_argument, "--devices names a device twice");
   if (options.docs_folder.empty()) options.docs_folder = program_file("docs", "build/docs-assets");
   fit_connections(options.limits.connections);
   std::signal(SIGPIPE, SIG_IGN);
@@ -108,7 +116,8 @@ int run_service(const ServeFlags& flags) {
   ModelFlags model = flags.model;
   model.quiet = true;  // the log tells
   const auto warn = [&server](std::string_view sentence) { server.log_warning(sentence); };
-  const bool finished = server.run([&] { return open_model(model, warn); }, {.handle_signals = true});
+  const bool finished =
+      server.run([&] { return open_model(model, flags.devices, warn); }, {.handle_signals = true});
   // A computation that is stuck is not waited for.
   if (!finished) std::_Exit(kFailed);
   return kOk;

@@ -123,6 +123,10 @@ void ServeFlags::add_to(CLI::App& command) {
                  "Images taken and not yet answered; beyond: 429");
   work.add_count("queue-texts", options.batching.queue_texts, {1, kMaxCount},
                  "The same for labels and texts");
+  work.add("devices", devices, "Devices of the backend, as 0,1: each batch is computed by one of them")
+      ->delimiter(',')
+      ->check(whole_number(0, 1023))
+      ->default_str("0");
   work.add_count("decode-threads", options.batching.decode_threads, {0, 1024}, "0: one for each core");
   command
       .add_option_function<std::string>(

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
 #include "model_flags.h"
 #include "serve/options.h"
@@ -13,6 +14,7 @@ namespace mii {
 struct ServeFlags {
   ModelFlags model;
   serve::ServeOptions options;
+  std::vector<int> devices{0};
   std::string config;
   std::string log_file;  ///< empty: stderr
 

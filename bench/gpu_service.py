@@ -1,6 +1,6 @@
 """Images a second of the service under load: 64 connections that send JPEGs of 512 pixels.
 
-usage: gpu_service.py MII MODEL_FOLDER [SECONDS]     Prints one JSON object.
+usage: gpu_service.py MII MODEL_FOLDER [SECONDS [FLAGS OF MII SERVE...]]     Prints one JSON object.
 """
 import http.client
 import io
@@ -40,7 +40,7 @@ def ask(connection, body):
 def main():
     program, model = sys.argv[1:3]
     seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 10
-    service = subprocess.Popen([program, "serve", "--model", model, "--port", str(PORT), "--host", "127.0.0.1"],
+    service = subprocess.Popen([program, "serve", "--model", model, "--port", str(PORT), "--host", "127.0.0.1", *sys.argv[4:]],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):
@@ -67,8 +67,12 @@ def main():
             thread.start()
         for thread in threads:
             thread.join()
-        print(json.dumps({"service, images/s": sum(counts) / (time.perf_counter() - start),
-                          "answers by status": statuses, "cores": os.cpu_count()}))
+        speed = sum(counts) / (time.perf_counter() - start)
+        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=5)
+        connection.request("GET", "/metrics")
+        metrics = connection.getresponse().read().decode().splitlines()
+        print(json.dumps({"service, images/s": speed, "answers by status": statuses, "cores": os.cpu_count(),
+                          "devices": [line for line in metrics if line.startswith("mii_device_")]}))
         return 0 if set(statuses) == {200} else 1
     finally:
         service.terminate()

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,6 +30,8 @@ struct EngineOptions {
   std::string backend = "auto";
   /// Threads of one computation; 0 takes every core that this process may run on.
   int threads = 0;
+  /// Which of the backend's devices computes, counted from 0.
+  int device = 0;
   /// Text vectors that are remembered, least recently used dropped first; 0 remembers none.
   size_t text_cache_entries = 4096;
   /// The folder of the decoder that writes reports; empty takes report_model/ in the model's folder. It is
@@ -63,6 +66,13 @@ struct ModelInfo {
   Precision precision = Precision::f32;  ///< the precision in use, never automatic
   std::string backend;                   ///< "cpu (oneDNN 2.6.3, avx512_core_bf16)", say
   int threads = 0;
+};
+
+/// What an engine computes on, unless that is the CPU.
+struct DeviceInfo {
+  int device = 0;             ///< as it was chosen
+  uint64_t memory_bytes = 0;  ///< that the engine has taken
+  uint64_t total_bytes = 0;
 };
 
 /// How often a text's vector was found in the cache, and how often it had to be computed.
@@ -174,6 +184,9 @@ class MII_API Engine {
   /// How many images one computation takes at most: the best number to pass at once. It falls when a device's
   /// memory does not hold so many.
   size_t image_batch() const;
+
+  /// Nothing for an engine on the CPU.
+  std::optional<DeviceInfo> device() const;
 
  private:
   class Impl;

@@ -13,9 +13,10 @@ enum class Precision {
   f16,        ///< half the memory; cosine with the reference at least 0.99998; values up to 65504
   bf16,       ///< half the memory; cosine with the reference at least 0.9998
   int8,  ///< a quarter of the memory; cosine with the reference at least 0.9997; never by itself; no maps
+  fp8,   ///< a quarter of the memory; 16 times as coarse as bf16; never by itself; no maps
 };
 
-/// "auto", "f32", "f16", "bf16", "int8".
+/// "auto", "f32", "f16", "bf16", "int8", "fp8".
 MII_API const char* to_string(Precision precision);
 
 /// The other way round. Throws Error{invalid_argument}, which lists them.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -141,6 +142,13 @@ struct KeyAttention {
 struct BackendOptions {
   Precision precision = Precision::f32;  ///< one that the backend offers
   int threads = 0;                       ///< of a computation; 0 takes every core that this process may use
+  int device = 0;                        ///< below the number that the backend has
+};
+
+/// Memory of a device, in bytes.
+struct DeviceMemory {
+  int64_t used = 0;  ///< by this backend
+  int64_t total = 0;
 };
 
 /// Computes the operators. One computation at a time: a backend owns scratch memory.
@@ -159,8 +167,19 @@ class Backend {
   /// enough memory.
   virtual int64_t image_rows() const { return kImageRows; }
 
+  /// Of a backend with a device of its own. Safe to call on any thread.
+  virtual std::optional<DeviceMemory> device_memory() const { return std::nullopt; }
+
   /// Prepares the calling thread: everything below is called on it from now on.
   virtual void attach_thread() = 0;
+
+  /// Calls work, whose operators a device may record. Called with the same owner and size again, it may play
+  /// the record instead: then work asks for the same operators, on the same memory unless that was freed, and
+  /// moves nothing between host and device.
+  virtual void repeat(const void* owner, int64_t size, const std::function<void()>& work) {
+    (void)owner, (void)size;
+    work();
+  }
 
   /// Gives back the memory that operators have kept for the next ones.
   virtual void free_scratch() {}

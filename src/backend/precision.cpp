@@ -43,6 +43,17 @@ constexpr PrecisionInfo kPrecisions[] = {
      .cosine_distance = 3e-4,
      .difference = 0.025,
      .probability = 1},
+    // Operands are rounded 16 times as coarsely as in bf16, so vectors differ by 16 times as much. A backend
+    // rounds the weights itself.
+    {.precision = Precision::fp8,
+     .name = "fp8",
+     .weights = DType::f32,
+     .taken_by_auto = false,
+     .maps = false,
+     .operand_rounding = 0x1p-4,
+     .cosine_distance = 2e-4 * 256,
+     .difference = 0.02 * 16,
+     .probability = 1},
 };
 
 }  // namespace

@@ -35,7 +35,7 @@ std::span<const PrecisionInfo> precisions();
 /// Of any precision but `automatic`.
 const PrecisionInfo& info_of(Precision precision);
 
-/// "auto, f32, f16, bf16 or int8", for messages.
+/// "auto, f32, f16, bf16, int8 or fp8", for messages.
 std::string precision_names();
 
 }  // namespace mii

@@ -25,6 +25,8 @@ struct BackendEntry {
   /// Seconds that a product of this shape takes in the library that it multiplies with, the reference for all
   /// other rates; null for a backend that is not made to be fast.
   double (*product_seconds)(const BackendOptions& options, const ProductShape& shape) = nullptr;
+  /// How many devices it can be made for.
+  int (*devices)() = [] { return 1; };
   /// Whether it was installed for a purpose: `auto` then says why it does not take it.
   bool (*wanted)() = [] { return false; };
 

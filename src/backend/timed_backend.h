@@ -29,6 +29,7 @@ class TimedBackend final : public Backend {
   Precision precision() const override { return timed_->precision(); }
   int threads() const override { return timed_->threads(); }
   void attach_thread() override { timed_->attach_thread(); }
+  std::optional<DeviceMemory> device_memory() const override { return timed_->device_memory(); }
   int64_t image_rows() const override { return timed_->image_rows(); }
   void free_scratch() override { timed_->free_scratch(); }
   DType float_operands() const override { return timed_->float_operands(); }

@@ -92,4 +92,29 @@ Float16 to_float16(float value) {
   return {static_cast<uint16_t>(sign | ((rebased + 0xFFF + ((rebased >> 13) & 1)) >> 13))};
 }
 
+float to_float(Float8 value) {
+  const uint32_t sign = static_cast<uint32_t>(value.bits & 0x80) << 24;
+  const uint32_t exponent = (value.bits >> 3) & 0xF;
+  const uint32_t mantissa = value.bits & 7;
+  if (exponent == 15 && mantissa == 7) return std::bit_cast<float>(sign | 0x7FC00000u);
+  if (exponent == 0) {  // zero or subnormal: mantissa * 2^-9
+    const float magnitude = static_cast<float>(mantissa) * 0x1p-9f;
+    return sign ? -magnitude : magnitude;
+  }
+  return std::bit_cast<float>(sign | ((exponent + 120) << 23) | (mantissa << 20));
+}
+
+Float8 to_float8(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint8_t sign = static_cast<uint8_t>((bits >> 24) & 0x80);
+  const float magnitude = std::fabs(value);
+  if (std::isnan(value)) return {static_cast<uint8_t>(sign | 0x7F)};
+  if (magnitude >= Float8::kLargest) return {static_cast<uint8_t>(sign | 0x7E)};
+  if (magnitude < 0x1p-6f) {  // subnormal: a whole number of 2^-9; the carry into the exponent is right
+    return {static_cast<uint8_t>(sign | static_cast<uint8_t>(std::nearbyint(magnitude * 0x1p9f)))};
+  }
+  const uint32_t rebased = std::bit_cast<uint32_t>(magnitude) - (120u << 23);
+  return {static_cast<uint8_t>(sign | ((rebased + 0x7FFFF + ((rebased >> 20) & 1)) >> 20))};
+}
+
 }  // namespace mii

@@ -60,4 +60,14 @@ float to_float(Float16 value);
 /// Rounds to nearest, ties to even; beyond 65504 becomes infinity.
 Float16 to_float16(float value);
 
+/// A float of eight bits, E4M3 of arXiv 2209.05433: 4 significant bits, values from 2^-9 to 448, no infinity.
+struct Float8 {
+  static constexpr float kLargest = 448;
+  uint8_t bits;
+};
+float to_float(Float8 value);
+
+/// Rounds to nearest, ties to even; beyond 448 becomes 448, NaN stays NaN.
+Float8 to_float8(float value);
+
 }  // namespace mii

@@ -73,7 +73,14 @@ std::unique_ptr<Backend> make_backend(const EngineOptions& options) {
   expect_valid_threads(options);
   warn_of_passed_over(options);
   const BackendEntry& backend = find_backend(options.backend);
-  return backend.make({.precision = choose_precision(backend, options), .threads = options.threads});
+  const int devices = backend.devices();
+  if (options.device < 0 || options.device >= devices)
+    throw Error(ErrorCode::invalid_argument, "device " + std::to_string(options.device) + " of backend '" +
+                                                 std::string(backend.name) + "', which has " +
+                                                 std::to_string(devices) + ", counted from 0");
+  return backend.make({.precision = choose_precision(backend, options),
+                       .threads = options.threads,
+                       .device = options.device});
 }
 
 void expect_finite(const Matrix& vectors) {
@@ -102,6 +109,7 @@ class Engine::Impl {
 
   const ModelInfo& info() const { return info_; }
   size_t image_batch() const { return image_batch_.get(); }
+  std::optional<DeviceInfo> device() const;
   bool fits(const Image& image) const {
     return image.width() == info_.image_width && image.height() == info_.image_height;
   }
@@ -128,7 +136,14 @@ class Engine::Impl {
   void check_report_options(const ReportOptions& options) { report_model().request(options); }
 
  private:
+  // The bytes of images, and what had to be resized for that.
+  struct Pixels {
+    std::vector<Image> resized;
+    std::vector<std::span<const uint8_t>> all;
+  };
+
   // These run on the compute thread.
+  Pixels pixels_of(std::span<const Image> images) const;
   ConstRows entering_tokens(std::span<const Image> images);
   void embed_images(std::span<const Image> images, std::span<float> vectors);
   void embed_texts(std::span<const std::vector<int32_t>> ids, std::span<float> vectors);
@@ -157,6 +172,7 @@ class Engine::Impl {
   BatchSize image_batch_;
   std::function<void(std::string_view)> warn_;
   std::once_flag warned_of_memory_;
+  const int device_;
   ComputeThread compute_;
   ModelInfo info_;
   TextCache text_cache_;
@@ -185,6 +201,7 @@ Engine::Impl::Impl(const ModelFolder& folder, const EngineOptions& options)
       backend_(make_backend(options)),
       image_batch_(static_cast<size_t>(backend_->image_rows() / stage_grids(config_.image)[0].tokens())),
       warn_(options.warn),
+      device_(options.device),
       text_cache_(options.text_cache_entries),
       digest_(folder),
       report_folder_(options.report_model.empty() ? folder.config.parent_path() / "report_model"
@@ -197,6 +214,12 @@ Engine::Impl::Impl(const ModelFolder& folder, const EngineOptions& options)
     image_tower_.emplace(config_.image, weights, *backend_);
   });
   fill_info(folder);
+}
+
+std::optional<DeviceInfo> Engine::Impl::device() const {
+  const std::optional<DeviceMemory> memory = backend_->device_memory();
+  if (!memory) return std::nullopt;
+  return DeviceInfo{device_, static_cast<uint64_t>(memory->used), static_cast<uint64_t>(memory->total)};
 }
 
 void Engine::Impl::fill_info(const ModelFolder& folder) {
@@ -225,19 +248,22 @@ void Engine::Impl::fill_info(const ModelFolder& folder) {
   info_.threads = backend_->threads();
 }
 
-ConstRows Engine::Impl::entering_tokens(std::span<const Image> images) {
-  std::vector<Image> resized;
-  resized.reserve(images.size());
-  std::vector<std::span<const uint8_t>> pixels;
+Engine::Impl::Pixels Engine::Impl::pixels_of(std::span<const Image> images) const {
+  Pixels pixels;
+  pixels.resized.reserve(images.size());
   for (const Image& image : images) {
-    if (!fits(image)) resized.push_back(prepare(image));
-    pixels.push_back(fits(image) ? image.pixels() : resized.back().pixels());
+    if (!fits(image)) pixels.resized.push_back(prepare(image));
+    pixels.all.push_back(fits(image) ? image.pixels() : pixels.resized.back().pixels());
   }
-  return image_tower_->entering_tokens(pixels);
+  return pixels;
+}
+
+ConstRows Engine::Impl::entering_tokens(std::span<const Image> images) {
+  return image_tower_->entering_tokens(pixels_of(images).all);
 }
 
 void Engine::Impl::embed_images(std::span<const Image> images, std::span<float> vectors) {
-  backend_->download(image_tower_->embed(image_tower_->last_stage(entering_tokens(images))), vectors);
+  backend_->download(image_tower_->vectors(pixels_of(images).all), vectors);
 }
 
 Matrix Engine::Impl::encode_images(std::span<const Image> images) {
@@ -477,6 +503,7 @@ Engine Engine::open(const fs::path& folder, const EngineOptions& options) {
 
 const ModelInfo& Engine::info() const { return impl_->info(); }
 size_t Engine::image_batch() const { return impl_->image_batch(); }
+std::optional<DeviceInfo> Engine::device() const { return impl_->device(); }
 
 Image Engine::prepare(const Image& image) const {
   return impl_->fits(image) ? copy_of(image) : impl_->prepare(image);

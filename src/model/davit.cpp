@@ -5,6 +5,12 @@
 #include <utility>
 
 namespace mii {
+namespace {
+
+// Of more images each operator takes a device longer than the host takes to start the next.
+constexpr size_t kMostRecorded = 8;
+
+}  // namespace
 
 Davit::Davit(const ImageTowerConfig& config, const WeightReader& weights, Backend& backend)
     : config_(config),
@@ -57,9 +63,14 @@ ConstRows Davit::tokens(std::span<const std::span<const uint8_t>> images, const 
 
 ConstRows Davit::entering_tokens(std::span<const std::span<const uint8_t>> images, const Observer& observer) {
   observer_ = observer ? &observer : nullptr;
-  ConstRows x = pixels(images);
-  for (size_t s = 0; s + 1 < stages_.size(); ++s) x = compute_stage(s, x);
+  const ConstRows x = stages_before_last(pixels(images));
   observer_ = nullptr;
+  return x;
+}
+
+ConstRows Davit::stages_before_last(ConstRows pixels) {
+  ConstRows x = pixels;
+  for (size_t s = 0; s + 1 < stages_.size(); ++s) x = compute_stage(s, x);
   return x;
 }
 
@@ -99,6 +110,19 @@ ConstRows Davit::embed(ConstRows tokens) {
   backend_.norm_linear(pooled, norm_, projection_, y);
   backend_.l2_normalise(y);
   return y;
+}
+
+// What an earlier call left in the buffers counts for nothing, so that it does not matter which of them are
+// swapped when a record is played.
+ConstRows Davit::vectors(std::span<const std::span<const uint8_t>> images) {
+  const auto batch = static_cast<int64_t>(images.size());
+  const ConstRows x = pixels(images);
+  const auto compute = [&] { embed(last_stage(stages_before_last(x))); };
+  if (images.size() <= kMostRecorded)
+    backend_.repeat(this, batch, compute);
+  else
+    compute();
+  return vectors_.take(batch, projection_.out);
 }
 
 void Davit::free_activations() {

@@ -37,6 +37,9 @@ class Davit {
   /// Unit vectors [B, D] from what tokens() returned; they live until the next call.
   ConstRows embed(ConstRows tokens);
 
+  /// The same of images: embed(tokens(images)). For a few images the backend may record its work.
+  ConstRows vectors(std::span<const std::span<const uint8_t>> images);
+
   /// Gives back the memory of the activations; what tokens() and embed() returned is lost.
   void free_activations();
 
@@ -72,6 +75,7 @@ class Davit {
 
   Grid grid_before(size_t s) const;
   ConstRows pixels(std::span<const std::span<const uint8_t>> images);
+  ConstRows stages_before_last(ConstRows pixels);
   ConstRows compute_stage(size_t s, ConstRows x);
   void embed_patches(size_t s, ConstRows x, const TokenGrid& from, Rows y);
   void spatial_block(const Block& block, const StageConfig& config, const TokenGrid& grid,

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <span>
 #include <thread>
@@ -20,7 +21,7 @@
 
 namespace mii::serve {
 
-/// Gathers items of many requests into batches and computes them on its own thread, oldest first.
+/// Gathers items of many requests into batches and computes them on threads of its own, oldest first.
 /// A batch is computed when it is full, when nothing else is being decoded, or when its oldest item has
 /// waited long enough.
 template <typename Payload>
@@ -35,6 +36,7 @@ class Batcher {
     Job::Kind kind = Job::Kind::image;
     size_t max_batch = 1;
     Seconds wait{};
+    size_t threads = 1;  ///< batches that are computed at once
   };
   struct Item {
     std::shared_ptr<Job> job;
@@ -47,7 +49,9 @@ class Batcher {
       : options_(options),
         compute_(std::move(compute)),
         observer_(std::move(observer)),
-        thread_([this] { serve(); }) {}
+        computing_since_(options.threads) {
+    for (size_t t = 0; t < options_.threads; ++t) threads_.emplace_back([this, t] { serve(t); });
+  }
   /// Settles what is queued without computing it.
   ~Batcher() {
     {
@@ -55,7 +59,7 @@ class Batcher {
       stopping_ = true;
     }
     changed_.notify_all();
-    thread_.join();
+    for (std::thread& thread : threads_) thread.join();
     for (Item& item : items_) item.job->fail({ErrorCode::cancelled, "the service is stopping", std::nullopt});
   }
   Batcher(const Batcher&) = delete;
@@ -71,7 +75,7 @@ class Batcher {
       const std::lock_guard lock(mutex_);
       --coming_;
     }
-    changed_.notify_one();
+    changed_.notify_all();
   }
   void push(Item item) {
     {
@@ -79,29 +83,32 @@ class Batcher {
       --coming_;
       items_.push_back(std::move(item));
     }
-    changed_.notify_one();
+    changed_.notify_all();
   }
 
   size_t queued() const {
     const std::lock_guard lock(mutex_);
     return items_.size();
   }
-  /// How long the current computation has been running; zero when there is none.
+  /// How long the oldest current computation has been running; zero when there is none.
   Seconds computing_for() const {
     const std::lock_guard lock(mutex_);
-    return computing_ ? Seconds(Clock::now() - computing_since_) : Seconds::zero();
+    Seconds longest = Seconds::zero();
+    for (const auto& since : computing_since_)
+      if (since) longest = std::max(longest, Seconds(Clock::now() - *since));
+    return longest;
   }
 
  private:
-  void serve() {
+  void serve(size_t thread) {
     for (;;) {
-      std::vector<Item> batch = next();
+      std::vector<Item> batch = next(thread);
       if (batch.empty()) return;
-      run(batch);
+      run(batch, thread);
     }
   }
 
-  std::vector<Item> next() {
+  std::vector<Item> next(size_t thread) {
     std::unique_lock lock(mutex_);
     std::vector<Item> batch;
     while (batch.empty()) {
@@ -124,12 +131,11 @@ class Batcher {
       for (const auto& job : dropped) job->drop();
       lock.lock();
     }
-    computing_ = true;
-    computing_since_ = Clock::now();
+    computing_since_[thread] = Clock::now();
     return batch;
   }
 
-  void run(std::vector<Item>& batch) {
+  void run(std::vector<Item>& batch, size_t thread) {
     const auto start = Clock::now();
     std::vector<Payload> payloads;
     std::vector<Seconds> waits;
@@ -143,7 +149,7 @@ class Batcher {
     const Seconds seconds = Clock::now() - start;
     {
       const std::lock_guard lock(mutex_);
-      computing_ = false;
+      computing_since_[thread].reset();
     }
     observer_(batch.size(), seconds, waits);
 
@@ -196,9 +202,8 @@ class Batcher {
   std::deque<Item> items_;  // guarded by mutex_, as all below
   size_t coming_ = 0;
   bool stopping_ = false;
-  bool computing_ = false;
-  Clock::time_point computing_since_;
-  std::thread thread_;  // last: it uses all of the above
+  std::vector<std::optional<Clock::time_point>> computing_since_;  // of each thread
+  std::vector<std::thread> threads_;                               // last: they use all of the above
 };
 
 }  // namespace mii::serve

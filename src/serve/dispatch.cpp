@@ -71,6 +71,7 @@ Response collection_forbidden(Service& service, const Api& api, const Error& err
 Response error_response(Service& service, const Api& api, const Error& error) {
   if (is_the_clients_fault(error.code())) return api.error(400, error.what());
   if (error.code() == ErrorCode::network) return database_away(service, api, error);
+  if (may_pass(error.code())) return api.error(503, error.what());
   return api.error(500, "Internal Server Error");
 }
 

@@ -11,8 +11,9 @@ namespace {
 // Tokens of an image are megabytes, which its job keeps until they are answered.
 constexpr size_t kQueueWithTokens = 64;
 
-size_t image_batch(const Model& model, const Batching& batching) {
-  return batching.max_batch == 0 ? model.image_batch() : batching.max_batch;
+Batcher<Image>::Options image_batching(const Model& model, const Batching& batching) {
+  return {Job::Kind::image, batching.max_batch == 0 ? model.image_batch() : batching.max_batch, batching.wait,
+          model.batches_at_once()};
 }
 
 }  // namespace
@@ -37,14 +38,13 @@ Encoder::Encoder(const Model& model, const ServeOptions& options, Workers& worke
       workers_(workers),
       metrics_(metrics),
       images_(
-          {Job::Kind::image, image_batch(model, options.batching), options.batching.wait},
+          image_batching(model, options.batching),
           [this](std::span<const Image> images) { return model_.encode_images(images); }, image_observer()),
-      tokens_({Job::Kind::image, image_batch(model, options.batching), options.batching.wait},
-              tokens_of(TokenStage::last), image_observer()),
-      earlier_tokens_({Job::Kind::image, image_batch(model, options.batching), options.batching.wait},
-                      tokens_of(TokenStage::before_last), image_observer()),
+      tokens_(image_batching(model, options.batching), tokens_of(TokenStage::last), image_observer()),
+      earlier_tokens_(image_batching(model, options.batching), tokens_of(TokenStage::before_last),
+                      image_observer()),
       texts_(
-          {Job::Kind::text, options.batching.max_text_batch, options.batching.wait},
+          {Job::Kind::text, options.batching.max_text_batch, options.batching.wait, model.batches_at_once()},
           [this](std::span<const std::string> texts) { return model_.encode_texts(texts); },
           [this](size_t size, Seconds seconds, std::span<const Seconds> waits) {
             note_answer(0, seconds);
@@ -163,7 +163,8 @@ int Encoder::retry_after() const {
 void Encoder::note_answer(size_t images, Seconds seconds) {
   last_answer_ = std::chrono::steady_clock::now();
   if (images == 0) return;
-  seconds_per_image_ = 0.8 * seconds_per_image_ + 0.2 * seconds.count() / static_cast<double>(images);
+  const auto at_once = static_cast<double>(images * model_.batches_at_once());
+  seconds_per_image_ = 0.8 * seconds_per_image_ + 0.2 * seconds.count() / at_once;
 }
 
 }  // namespace mii::serve

@@ -76,6 +76,12 @@ class Metrics::Impl {
       counter("mii_log_lines_dropped_total", "Log lines that could not be written").Add({});
   prometheus::Gauge& ready = gauge("mii_ready", "1 once the model is loaded and warm").Add({});
   prometheus::Gauge& healthy = gauge("mii_healthy", "1 while the engine answers").Add({});
+  prometheus::Family<prometheus::Gauge>& device_memory =
+      gauge("mii_device_memory_bytes", "Memory of the device that the engine has taken");
+  prometheus::Family<prometheus::Gauge>& device_total =
+      gauge("mii_device_memory_total_bytes", "Memory of the device");
+  prometheus::Family<prometheus::Gauge>& device_lost =
+      gauge("mii_device_lost", "1 once the device no longer works");
   prometheus::Gauge& memory = gauge("process_resident_memory_bytes", "Resident memory").Add({});
 };
 
@@ -121,6 +127,12 @@ std::string Metrics::text(const Gauges& gauges) {
   impl_->ready.Set(gauges.ready ? 1 : 0);
   impl_->healthy.Set(gauges.healthy ? 1 : 0);
   impl_->memory.Set(resident_bytes());
+  for (const ModelDevice& device : gauges.devices) {
+    const prometheus::Labels labels{{"device", std::to_string(device.info.device)}};
+    impl_->device_memory.Add(labels).Set(static_cast<double>(device.info.memory_bytes));
+    impl_->device_total.Add(labels).Set(static_cast<double>(device.info.total_bytes));
+    impl_->device_lost.Add(labels).Set(device.lost ? 1 : 0);
+  }
   return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
 }
 

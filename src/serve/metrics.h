@@ -5,7 +5,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "serve/model.h"
 #include "serve/options.h"
 
 namespace mii::serve {
@@ -19,6 +21,7 @@ struct Gauges {
   uint64_t log_lines_dropped = 0;
   bool ready = false;
   bool healthy = false;
+  std::vector<ModelDevice> devices;
 };
 
 /// Counters and histograms in Prometheus' text format. Safe to use from several threads.

@@ -5,10 +5,18 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "mii/engine.h"
+#include "serve/replicas.h"
 
 namespace mii::serve {
+
+/// A device that the model computes on.
+struct ModelDevice {
+  DeviceInfo info;
+  bool lost = false;
+};
 
 /// What the service asks of a model. Safe to call from several threads.
 class Model {
@@ -41,36 +49,47 @@ class Model {
   /// Without preprocessing. Reads the model's files, unless they are known: takes seconds. Throws Error{io},
   /// Error{cancelled} when `cancelled`, asked now and then, says so.
   virtual Identity identity(const std::function<bool()>& cancelled) const = 0;
+  /// How many batches it computes at once.
+  virtual size_t batches_at_once() const { return 1; }
+  /// None for one on the CPU.
+  virtual std::vector<ModelDevice> devices() const { return {}; }
 };
 
+/// Engines of one model, a device each. Each batch is computed by one of them.
 class EngineModel final : public Model {
  public:
-  explicit EngineModel(Engine engine) : engine_(std::move(engine)) {}
+  /// One at least, of the same folder and options.
+  explicit EngineModel(std::vector<Engine> engines) : engines_(std::move(engines)) {}
+  explicit EngineModel(Engine engine) : engines_(list_of(std::move(engine))) {}
 
-  Image prepare(const Image& image) const override { return engine_.prepare(image); }
-  Matrix encode_images(std::span<const Image> images) const override { return engine_.encode_images(images); }
+  Image prepare(const Image& image) const override { return any().prepare(image); }
+  Matrix encode_images(std::span<const Image> images) const override;
   Matrix encode_image_tokens(std::span<const Image> images, TokenStage stage) const override;
-  TokenShape token_shape(TokenStage stage) const override { return engine_.token_shape(stage); }
+  TokenShape token_shape(TokenStage stage) const override { return any().token_shape(stage); }
   Splitter splitter(const Matrix& directions) const override;
   TokenMaps gradient_maps(std::span<const float> row, const Matrix& directions) const override;
   ReportInProgress begin_report(std::span<const float> row, const ReportOptions& options) const override;
-  ReportModelInfo report_model_info() const override { return engine_.report_model_info(); }
+  ReportModelInfo report_model_info() const override { return any().report_model_info(); }
   void check_report_options(const ReportOptions& options) const override {
-    engine_.check_report_options(options);
+    any().check_report_options(options);
   }
-  Matrix encode_texts(std::span<const std::string> texts) const override {
-    return engine_.encode_texts(texts);
-  }
-  size_t count_tokens(std::string_view text) const override { return engine_.count_tokens(text); }
-  TextCacheCounts text_cache_counts() const override { return engine_.text_cache_counts(); }
-  const ModelInfo& info() const override { return engine_.info(); }
-  size_t image_batch() const override { return engine_.image_batch(); }
+  Matrix encode_texts(std::span<const std::string> texts) const override;
+  size_t count_tokens(std::string_view text) const override { return any().count_tokens(text); }
+  TextCacheCounts text_cache_counts() const override;
+  const ModelInfo& info() const override { return any().info(); }
+  size_t image_batch() const override { return any().image_batch(); }
+  size_t batches_at_once() const override { return engines_.size(); }
+  std::vector<ModelDevice> devices() const override;
   Identity identity(const std::function<bool()>& cancelled) const override {
-    return engine_.identity({}, cancelled);
+    return any().identity({}, cancelled);
   }
 
  private:
-  Engine engine_;
+  static std::vector<Engine> list_of(Engine engine);
+  // For what all of them know and no device computes.
+  const Engine& any() const { return engines_[0]; }
+
+  Replicas<Engine> engines_;
 };
 
 }  // namespace mii::serve

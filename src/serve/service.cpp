@@ -93,8 +93,10 @@ void Service::start(std::unique_ptr<const Model> model) {
   const std::vector<uint8_t> pixels(info.image_width * info.image_height * 3, 128);
   const Image image = Image::from_rgb(info.image_width, info.image_height, pixels);
   const std::string text = "warm";
-  model_->encode_images({&image, 1});
-  model_->encode_texts({&text, 1});
+  for (size_t i = 0; i < model_->batches_at_once(); ++i) {
+    model_->encode_images({&image, 1});
+    model_->encode_texts({&text, 1});
+  }
   encoder_ = std::make_unique<Encoder>(*model_, options_, workers_, metrics_);
   watchdog_ = std::make_unique<Watchdog>(*encoder_, workers_, options_, log_);
   ready_ = true;
@@ -283,6 +285,7 @@ Gauges Service::gauges() const {
     const TextCacheCounts counts = model_->text_cache_counts();
     gauges.cache_hits = counts.hits;
     gauges.cache_misses = counts.misses;
+    gauges.devices = model_->devices();
   }
   return gauges;
 }

@@ -1,5 +1,6 @@
 #include "serve/watchdog.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "core/number_text.h"
@@ -38,6 +39,9 @@ std::string Watchdog::reason() const {
 }
 
 std::string Watchdog::reason_now() const {
+  const std::vector<ModelDevice> devices = encoder_.model().devices();
+  if (!devices.empty() && std::ranges::all_of(devices, &ModelDevice::lost))
+    return "the device is lost: start the service again";
   const Seconds computing = encoder_.computing_for();
   if (computing > options_.stuck_after) return "the engine has not answered for " + whole(computing);
   const Seconds busy = workers_.busy_for();

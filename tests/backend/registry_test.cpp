@@ -83,7 +83,7 @@ TEST(Precision, AnUnknownNameIsAnsweredWithTheKnownOnes) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
-    EXPECT_STREQ(error.what(), "precision 'f31', expected auto, f32, f16, bf16 or int8");
+    EXPECT_STREQ(error.what(), "precision 'f31', expected auto, f32, f16, bf16, int8 or fp8");
   }
 }
 

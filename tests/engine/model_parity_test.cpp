@@ -91,6 +91,27 @@ std::vector<std::string> with_cuda_on_host(std::vector<std::string> names) {
   return names;
 }
 
+// On a device: what it records and plays again gives the bits of kernels that are started one by one.
+TEST(Records, ChangeNoBit) {
+  const ProceduralModel model("tiny-a");
+  for (const BackendEntry& entry : backends()) {
+    if (!entry.available()) continue;
+    const EngineOptions options{.backend = std::string(entry.name)};
+    setenv("MII_CUDA_GRAPHS", "0", 1);
+    const Engine plain = Engine::open(model.folder(), options);
+    unsetenv("MII_CUDA_GRAPHS");
+    const Engine recording = Engine::open(model.folder(), options);
+    std::vector<Image> images;
+    for (const char* name : {"rgb.png", "grey16.png", "rgb.png"})
+      images.push_back(Image::read(golden_folder() / "synthetic" / name));
+    for (size_t call = 0; call < 15; ++call) {
+      const auto some = std::span(images).subspan(call % 2, 1 + call / 5 % 2);
+      const Matrix actual = recording.encode_images(some), expected = plain.encode_images(some);
+      EXPECT_TRUE(std::ranges::equal(actual.values(), expected.values())) << entry.name << ", call " << call;
+    }
+  }
+}
+
 // A model and a backend.
 using Case = std::tuple<std::string, std::string>;
 class TinyModel : public testing::TestWithParam<Case> {};

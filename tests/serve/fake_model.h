@@ -25,6 +25,8 @@ struct FakeState {
   std::vector<size_t> image_batches;  // guarded by mutex
   std::vector<size_t> text_batches;   // guarded by mutex
   std::atomic<bool> failing = false;
+  std::atomic<bool> lost = false;  // computations throw Error{device_lost}
+  std::atomic<size_t> batches_at_once = 1;
   std::atomic<bool> one_token = false;         // the model's last stage says nothing of where
   std::atomic<bool> counting_failing = false;  // count_tokens() throws, as a defect in a handler would
 
@@ -145,6 +147,7 @@ class FakeModel final : public Model {
   TextCacheCounts text_cache_counts() const override { return {3, 4}; }
   const ModelInfo& info() const override { return info_; }
   size_t image_batch() const override { return 4; }
+  size_t batches_at_once() const override { return state_->batches_at_once; }
   Identity identity(const std::function<bool()>& cancelled) const override {
     std::unique_lock lock(state_->mutex);
     while (state_->digest_blocked) {
@@ -160,6 +163,7 @@ class FakeModel final : public Model {
     batches.push_back(n);
     state_->changed.wait(lock, [&] { return !state_->blocked; });
     if (state_->failing) throw Error(ErrorCode::internal, "failing as told");
+    if (state_->lost) throw Error(ErrorCode::device_lost, "lost as told");
   }
 
   std::shared_ptr<FakeState> state_;

@@ -9,6 +9,7 @@
 #ifdef __CUDACC__
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <cuda_fp8.h>
 #include <mma.h>
 #define MII_DEVICE __device__ inline
 #else
@@ -46,6 +47,9 @@ enum class Order { rows, columns };  ///< in which a tile's values lie one after
 MII_DEVICE float as_float(float x) { return x; }
 MII_DEVICE float as_float(BFloat16 x) { return __bfloat162float(__ushort_as_bfloat16(x.bits)); }
 MII_DEVICE float as_float(Float16 x) { return __half2float(__ushort_as_half(x.bits)); }
+MII_DEVICE float as_float(Float8 x) {
+  return __half2float(__half(__nv_cvt_fp8_to_halfraw(x.bits, __NV_E4M3)));
+}
 
 template <typename T>
 MII_DEVICE T rounded(float x);
@@ -60,6 +64,10 @@ MII_DEVICE BFloat16 rounded<BFloat16>(float x) {
 template <>
 MII_DEVICE Float16 rounded<Float16>(float x) {
   return {__half_as_ushort(__float2half_rn(x))};
+}
+template <>
+MII_DEVICE Float8 rounded<Float8>(float x) {
+  return {__nv_cvt_float_to_fp8(x, __NV_SATFINITE, __NV_E4M3)};
 }
 
 constexpr unsigned kAllLanes = 0xFFFFFFFFu;
@@ -161,20 +169,20 @@ class Tile {
   nvcuda::wmma::fragment<nvcuda::wmma::accumulator, kTile, kTile, kTile, float> sums_;
 };
 
-/// The same in float32: half a row of sums in each thread.
-template <>
-class Tile<float> {
+/// The same without tensor cores: half a row of sums in each thread.
+template <typename T>
+class PlainTile {
  public:
   template <Order a_order, Order b_order>
-  __device__ void add(const Warp&, const float* a, int a_stride, const float* b, int b_stride) {
+  __device__ void add(const Warp&, const T* a, int a_stride, const T* b, int b_stride) {
     const int row = Warp::lane() / 2, column = Warp::lane() % 2 * 8;
 #pragma unroll
     for (int k = 0; k < kTile; ++k) {
-      const float left = a_order == Order::rows ? a[row * a_stride + k] : a[k * a_stride + row];
+      const float left = as_float(a_order == Order::rows ? a[row * a_stride + k] : a[k * a_stride + row]);
 #pragma unroll
       for (int j = 0; j < 8; ++j)
-        sums_[j] +=
-            left * (b_order == Order::rows ? b[k * b_stride + column + j] : b[(column + j) * b_stride + k]);
+        sums_[j] += left * as_float(b_order == Order::rows ? b[k * b_stride + column + j]
+                                                           : b[(column + j) * b_stride + k]);
     }
   }
   __device__ void store(const Warp&, float* to, int stride) const {
@@ -187,12 +195,17 @@ class Tile<float> {
  private:
   float sums_[8] = {};
 };
+template <>
+class Tile<float> : public PlainTile<float> {};
+template <>
+class Tile<Float8> : public PlainTile<Float8> {};
 
 #else  // On the host.
 
 MII_DEVICE float as_float(float x) { return x; }
 MII_DEVICE float as_float(BFloat16 x) { return to_float(x); }
 MII_DEVICE float as_float(Float16 x) { return to_float(x); }
+MII_DEVICE float as_float(Float8 x) { return to_float(x); }
 
 template <typename T>
 T rounded(float x);
@@ -207,6 +220,10 @@ inline BFloat16 rounded<BFloat16>(float x) {
 template <>
 inline Float16 rounded<Float16>(float x) {
   return to_float16(x);
+}
+template <>
+inline Float8 rounded<Float8>(float x) {
+  return to_float8(x);
 }
 
 /// Whether the rounds run backwards. A kernel whose rounds depend on each other gives other numbers then.

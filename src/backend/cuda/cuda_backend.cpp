@@ -13,6 +13,7 @@
 #include "backend/cuda/device.h"
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/product.h"
+#include "backend/cuda/recorder.h"
 #include "backend/host_backend.h"
 #include "backend/precision.h"
 #include "core/aligned_buffer.h"
@@ -33,6 +34,8 @@ Operand operand_of(Precision precision) {
       return Operand::bf16;
     case Precision::f16:
       return Operand::f16;
+    case Precision::fp8:  // of what is no operand of a product with weights
+      return Operand::bf16;
     default:
       throw Error(ErrorCode::internal, std::string("CUDA has no ") + to_string(precision));
   }
@@ -95,8 +98,19 @@ class DeviceMatrix final : public PackedMatrix {
     device->copy_in(padded.data(), memory_.as(), memory_.bytes());
   }
 
+  /// From float32.
+  void round_to_f8(const std::shared_ptr<Device>& device) {
+    const Memory floats = std::move(memory_);
+    const int64_t out = floats.bytes() / size_of(Operand::f32) / in_;
+    memory_ = Memory(device, out * in_);
+    factors_ = Memory(device, out * size_of(Operand::f32));
+    cuda::round_to_f8(*device, {{floats.as(), Operand::f32}, out, in_}, memory_.as(), factors_.as<float>());
+  }
+
   int64_t padded_in() const { return in_; }
   const void* data() const { return memory_.as(); }
+  /// Of f8; else null.
+  const float* factors() const { return factors_.as<float>(); }
 
  private:
   static int64_t bytes_of(const StoredMatrix& from) {
@@ -123,6 +137,7 @@ class DeviceMatrix final : public PackedMatrix {
 
   int64_t in_;
   Memory memory_;
+  Memory factors_;
 };
 
 class CudaBackend final : public Backend {
@@ -131,7 +146,8 @@ class CudaBackend final : public Backend {
       : precision_(options.precision),
         type_(operand_of(options.precision)),
         device_(std::move(device)),
-        products_(Products::make(device_, type_)) {}
+        products_(Products::make(device_, type_)),
+        recorder_(*device_) {}
 
   std::string description() const override {
     return "cuda (" + device_->description() + ", " + products_->description() + ")";
@@ -144,8 +160,17 @@ class CudaBackend final : public Backend {
     return std::clamp(device_->total_bytes() / 4 / kBytesOfRow, kImageRows, kMostRows);
   }
 
+  std::optional<DeviceMemory> device_memory() const override {
+    return DeviceMemory{device_->used_bytes(), device_->total_bytes()};
+  }
+
+  void repeat(const void* owner, int64_t size, const std::function<void()>& work) override {
+    recorder_.repeat(owner, size, work);
+  }
+
   void free_scratch() override {
-    for (Memory* memory : {&operand_, &hidden_, &sums_, &weights_, &pixels_, &indices_, &keys_})
+    for (Memory* memory :
+         {&operand_, &hidden_, &sums_, &weights_, &pixels_, &indices_, &keys_, &rounded_, &factors_})
       *memory = Memory();
   }
 
@@ -160,7 +185,9 @@ class CudaBackend final : public Backend {
   }
 
   std::unique_ptr<PackedMatrix> pack(const StoredMatrix& weight) override {
-    return std::make_unique<DeviceMatrix>(device_, weight);
+    auto matrix = std::make_unique<DeviceMatrix>(device_, weight);
+    if (precision_ == Precision::fp8) matrix->round_to_f8(device_);
+    return matrix;
   }
   std::unique_ptr<PackedMatrix> pack_table(RowTable table) override {
     return std::make_unique<HostTable>(std::move(table));
@@ -310,10 +337,35 @@ class CudaBackend final : public Backend {
     const auto& weight = static_cast<const DeviceMatrix&>(*linear.weight);
     const auto* bias = static_cast<const DeviceStorage*>(linear.bias.storage.get());
     const bool biased = !linear.bias.empty();
-    products_->multiply(
-        {a, rows, weight.padded_in(), weight.data(), linear.out, data_of(linear.bias),
-         biased ? bias->as(result.type) : nullptr, result.c, result.stride, result.accumulate},
-        result.type);
+    Product product{.a = a,
+                    .rows = rows,
+                    .in = weight.padded_in(),
+                    .weight = weight.data(),
+                    .out = linear.out,
+                    .bias = data_of(linear.bias),
+                    .typed_bias = biased ? bias->as(result.type) : nullptr,
+                    .c = result.c,
+                    .c_stride = result.stride,
+                    .accumulate = result.accumulate};
+    if (precision_ == Precision::fp8) round_operands(product, weight, result.type);
+    products_->multiply(product, result.type);
+  }
+
+  // To f8. The bias of a float32 result is added before it.
+  void round_operands(Product& product, const DeviceMatrix& weight, Operand result) {
+    rounded_.reserve(device_, to_tiles(product.rows) * product.in);
+    factors_.reserve(device_, to_tiles(product.rows) * size_of(Operand::f32));
+    round_to_f8(*device_, {{product.a, type_}, product.rows, product.in}, rounded_.as(),
+                factors_.as<float>());
+    product.a = rounded_.as();
+    product.a_factors = factors_.as<float>();
+    product.weight_factors = weight.factors();
+    if (product.bias == nullptr || result != Operand::f32) return;
+    add_bias(*device_, {product.bias, product.rows, product.out, product.c_stride, product.accumulate},
+             static_cast<float*>(product.c));
+    product.bias = nullptr;
+    product.typed_bias = nullptr;
+    product.accumulate = true;
   }
 
   void norm_linear_to(ConstRows x, const LayerNorm& norm, const Linear& linear, const Result& result) {
@@ -350,6 +402,7 @@ class CudaBackend final : public Backend {
   Operand type_;
   std::shared_ptr<Device> device_;
   std::unique_ptr<Products> products_;
+  Recorder recorder_;
   Memory operand_;
   Memory hidden_;
   Memory sums_;
@@ -357,13 +410,23 @@ class CudaBackend final : public Backend {
   Memory pixels_;
   Memory indices_;
   Memory keys_;
+  Memory rounded_;
+  Memory factors_;
   std::vector<float> rows_;
 };
 
-std::vector<Precision> precisions_here() { return {Precision::bf16, Precision::f16, Precision::f32}; }
+std::vector<Precision> precisions_here() {
+  std::vector<Precision> here{Precision::bf16, Precision::f16, Precision::f32};
+  if (Device::multiplies_f8(0)) here.insert(here.begin(), Precision::fp8);
+  return here;
+}
 
 std::unique_ptr<Backend> make(const BackendOptions& options) {
-  return std::make_unique<CudaBackend>(options, Device::open(0));
+  auto device = Device::open(options.device);
+  if (options.precision == Precision::fp8 && !Device::multiplies_f8(options.device))
+    throw Error(ErrorCode::unsupported,
+                device->description() + " has no products in fp8 with factors on rows");
+  return std::make_unique<CudaBackend>(options, std::move(device));
 }
 
 // A matrix of random numbers: zeros would be multiplied faster. The first rows come again and again.
@@ -383,23 +446,37 @@ Memory random_operand(const std::shared_ptr<Device>& device, int64_t rows, int64
   return operand;
 }
 
+struct RandomOperand {
+  RandomOperand(const std::shared_ptr<Device>& device, int64_t rows, int64_t cols, Precision precision)
+      : values(random_operand(device, rows, cols, operand_of(precision))) {
+    if (precision != Precision::fp8) return;
+    const Memory wide = std::move(values);
+    values = Memory(device, rows * cols);
+    factors = Memory(device, rows * size_of(Operand::f32));
+    round_to_f8(*device, {{wide.as(), operand_of(precision)}, rows, cols}, values.as(), factors.as<float>());
+  }
+  Memory values;
+  Memory factors;  // of f8
+};
+
 double product_seconds(const BackendOptions& options, const ProductShape& shape) {
   constexpr int kRounds = 5, kProducts = 20;
   using Clock = std::chrono::steady_clock;
-  const auto device = Device::open(0);
+  const auto device = Device::open(options.device);
   const Operand type = operand_of(options.precision);
   const auto products = Products::make(device, type);
   const int64_t in = to_tiles(shape.in);
-  const Memory a = random_operand(device, to_tiles(shape.rows), in, type);
-  const Memory weight = random_operand(device, to_tiles(shape.out), in, type);
+  const RandomOperand a(device, to_tiles(shape.rows), in, options.precision);
+  const RandomOperand weight(device, to_tiles(shape.out), in, options.precision);
   const Memory c(device, shape.rows * shape.out * size_of(type));
   float waited_for = 0;
   std::array<double, kRounds> seconds;
   for (int round = -1; round < kRounds; ++round) {  // one to warm up
     const auto start = Clock::now();
     for (int i = 0; i < kProducts; ++i)
-      products->multiply(
-          {a.as(), shape.rows, in, weight.as(), shape.out, nullptr, nullptr, c.as(), shape.out, false}, type);
+      products->multiply({a.values.as(), shape.rows, in, weight.values.as(), shape.out, nullptr, nullptr,
+                          c.as(), shape.out, false, a.factors.as<float>(), weight.factors.as<float>()},
+                         type);
     device->copy_out(c.as(), &waited_for, sizeof(waited_for));
     if (round >= 0)
       seconds[static_cast<size_t>(round)] =
@@ -417,7 +494,8 @@ BackendEntry device_backend() {
           .obstacle = Device::obstacle,
           .precisions = precisions_here,
           .make = make,
-          .product_seconds = product_seconds};
+          .product_seconds = product_seconds,
+          .devices = Device::count};
 }
 
 }  // namespace mii::cuda

@@ -2,18 +2,17 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+
 #include "backend/cuda/check.h"
+#include "backend/cuda/obstacle.h"
 #include "mii/error.h"
 
 namespace mii::cuda {
 namespace {
-
-// The oldest that this library's machine code and products of bfloat16 run on.
-constexpr int kOldestArchitecture = 80;
-
-std::string version_text(int version) {
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-}
 
 int driver_version() {
   int version = 0;
@@ -21,70 +20,137 @@ int driver_version() {
   return version;
 }
 
-// Why the machine has no device of this number that works here, or nothing.
-std::string obstacle_of(int index) {
-  int count = 0;
-  const cudaError_t result = cudaGetDeviceCount(&count);
-  if (result == cudaErrorInsufficientDriver && driver_version() == 0) return "no NVIDIA driver";
-  if (result == cudaErrorInsufficientDriver)
-    return "the NVIDIA driver supports CUDA " + version_text(driver_version()) + ", expected " +
-           version_text(CUDART_VERSION) + " or later";
-  if (result == cudaErrorNoDevice || (result == cudaSuccess && count == 0)) return "no CUDA device";
-  if (result != cudaSuccess) return std::string("CUDA: ") + cudaGetErrorString(result);
-  if (index >= count)
-    return "no CUDA device " + std::to_string(index) + ", there are " + std::to_string(count);
+Machine machine_with(int index) {
+  Machine machine;
+  machine.driver_version = driver_version();
+  machine.needed_version = CUDART_VERSION;
+  cudaError_t result = cudaGetDeviceCount(&machine.devices);
+  machine.driver_suffices = result != cudaErrorInsufficientDriver;
+  if (result == cudaErrorNoDevice) return machine;
   cudaDeviceProp device{};
-  if (const cudaError_t asked = cudaGetDeviceProperties(&device, index); asked != cudaSuccess)
-    return std::string("CUDA: ") + cudaGetErrorString(asked);
-  if (10 * device.major + device.minor < kOldestArchitecture)
-    return std::string(device.name) + " has compute capability " + std::to_string(device.major) + "." +
-           std::to_string(device.minor) + ", expected 8.0 or later";
-  return {};
+  if (result == cudaSuccess && index < machine.devices) result = cudaGetDeviceProperties(&device, index);
+  if (result != cudaSuccess) machine.failure = cudaGetErrorString(result);
+  machine.name = device.name;
+  machine.major = device.major;
+  machine.minor = device.minor;
+  return machine;
 }
+
+using Stream = Owned<cudaStream_t, cudaStreamDestroy>;
+using Event = Owned<cudaEvent_t, cudaEventDestroy>;
+using Graph = Owned<cudaGraph_t, cudaGraphDestroy>;
+using PinnedMemory = Owned<void*, cudaFreeHost>;
+
+class CudaRecord final : public Record {
+ public:
+  CudaRecord(const Graph& graph, cudaStream_t stream) : stream_(stream) {
+    check(cudaGraphInstantiate(exec_.made(), graph.get(), 0));
+  }
+  ~CudaRecord() override { cudaStreamSynchronize(stream_); }  // it may be being played
+  CudaRecord(const CudaRecord&) = delete;
+  CudaRecord& operator=(const CudaRecord&) = delete;
+
+  cudaGraphExec_t exec() const { return exec_.get(); }
+
+ private:
+  cudaStream_t stream_;
+  Owned<cudaGraphExec_t, cudaGraphExecDestroy> exec_;
+};
+
+// Memory of the host that does not move. What waits in it for its way to the device may not be overwritten
+// before its event.
+struct Staging {
+  static constexpr int64_t kBytes = 1 << 20;
+  PinnedMemory memory;
+  Event copied;
+
+  Staging() {
+    check(cudaMallocHost(memory.made(), kBytes));
+    check(cudaEventCreateWithFlags(copied.made(), cudaEventDisableTiming));
+  }
+};
 
 class CudaDevice final : public Device {
  public:
-  explicit CudaDevice(int index) : index_(index) {
-    check(cudaSetDevice(index));
+  explicit CudaDevice(int index) : index_(selected(index)) {
     check(cudaGetDeviceProperties(&properties_, index));
-    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+    check(cudaStreamCreateWithFlags(stream_.made(), cudaStreamNonBlocking));
   }
-  ~CudaDevice() override { cudaStreamDestroy(stream_); }
+  ~CudaDevice() override { cudaSetDevice(index_); }
   CudaDevice(const CudaDevice&) = delete;
   CudaDevice& operator=(const CudaDevice&) = delete;
 
   std::string description() const override {
     return std::string(properties_.name) + ", driver " + version_text(driver_version());
   }
-  void attach_thread() override { check(cudaSetDevice(index_)); }
+  void attach_thread() override { selected(index_); }
   int64_t shared_bytes() const override { return static_cast<int64_t>(properties_.sharedMemPerBlockOptin); }
   int64_t total_bytes() const override { return static_cast<int64_t>(properties_.totalGlobalMem); }
 
+  // Memory comes and goes on any thread, which may have worked on another device.
   void* allocate(int64_t bytes) override {
+    selected(index_);
     void* memory = nullptr;
     check(cudaMalloc(&memory, static_cast<size_t>(bytes)));
     return memory;
   }
   // Waits for the device, so that nothing still uses it.
-  void free(void* memory) noexcept override { cudaFree(memory); }
+  void free(void* memory) noexcept override {
+    cudaSetDevice(index_);
+    cudaFree(memory);
+  }
 
   void zero(void* to, int64_t bytes) override {
-    check(cudaMemsetAsync(to, 0, static_cast<size_t>(bytes), stream_));
+    check(cudaMemsetAsync(to, 0, static_cast<size_t>(bytes), stream_.get()));
   }
-  // From ordinary memory the call returns when the source has been read.
+  // By way of our own memory: on some systems the device reads ordinary memory after the call has returned.
+  // While one part is under way the next is copied.
   void copy_in(const void* from, void* to, int64_t bytes) override {
-    check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream_));
+    for (int64_t done = 0; done < bytes; done += Staging::kBytes) {
+      const auto part = static_cast<size_t>(std::min(Staging::kBytes, bytes - done));
+      const Staging& staging = staging_[next_staging_++ % staging_.size()];
+      check(cudaEventSynchronize(staging.copied.get()));
+      std::memcpy(staging.memory.get(), static_cast<const std::byte*>(from) + done, part);
+      check(cudaMemcpyAsync(static_cast<std::byte*>(to) + done, staging.memory.get(), part,
+                            cudaMemcpyHostToDevice, stream_.get()));
+      check(cudaEventRecord(staging.copied.get(), stream_.get()));
+    }
   }
   void copy_out(const void* from, void* to, int64_t bytes) override {
-    check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream_));
-    check(cudaStreamSynchronize(stream_));
+    check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream_.get()));
+    check(cudaStreamSynchronize(stream_.get()));
   }
-  void* stream() const override { return stream_; }
+
+  // Other threads' work on other streams is not in its way.
+  std::unique_ptr<Record> record(const std::function<void()>& work) override {
+    Graph graph;
+    check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal));
+    try {
+      work();
+    } catch (...) {
+      cudaStreamEndCapture(stream_.get(), graph.made());
+      cudaGetLastError();
+      throw;
+    }
+    check(cudaStreamEndCapture(stream_.get(), graph.made()));
+    return std::make_unique<CudaRecord>(graph, stream_.get());
+  }
+  void play(const Record& record) override {
+    check(cudaGraphLaunch(static_cast<const CudaRecord&>(record).exec(), stream_.get()));
+  }
+  void* stream() const override { return stream_.get(); }
 
  private:
+  static int selected(int index) {
+    check(cudaSetDevice(index));
+    return index;
+  }
+
   int index_;
   cudaDeviceProp properties_{};
-  cudaStream_t stream_ = nullptr;
+  Stream stream_;
+  std::array<Staging, 16> staging_;
+  size_t next_staging_ = 0;
 };
 
 }  // namespace
@@ -100,6 +166,20 @@ void check(cudaError_t result) {
     case cudaErrorInvalidConfiguration:
     case cudaErrorInvalidDeviceFunction:
     case cudaErrorNoKernelImageForDevice:
+    case cudaErrorLaunchOutOfResources:
+    case cudaErrorInvalidResourceHandle:
+    case cudaErrorNotSupported:
+    case cudaErrorNotPermitted:
+    case cudaErrorStreamCaptureUnsupported:
+    case cudaErrorStreamCaptureInvalidated:
+    case cudaErrorStreamCaptureMerge:
+    case cudaErrorStreamCaptureUnmatched:
+    case cudaErrorStreamCaptureUnjoined:
+    case cudaErrorStreamCaptureIsolation:
+    case cudaErrorStreamCaptureImplicit:
+    case cudaErrorStreamCaptureWrongThread:
+    case cudaErrorCapturedEvent:
+    case cudaErrorGraphExecUpdateFailure:
       cudaGetLastError();
       throw Error(ErrorCode::internal, std::string("CUDA: ") + cudaGetErrorString(result));
     default:
@@ -109,11 +189,23 @@ void check(cudaError_t result) {
 }
 
 std::shared_ptr<Device> Device::open(int index) {
-  if (const std::string obstacle = obstacle_of(index); !obstacle.empty())
-    throw Error(ErrorCode::unsupported, obstacle);
+  if (const std::string reason = cuda::obstacle(machine_with(index), index); !reason.empty())
+    throw Error(ErrorCode::unsupported, reason);
   return std::make_shared<CudaDevice>(index);
 }
 
-std::string Device::obstacle() { return obstacle_of(0); }
+std::string Device::obstacle() { return cuda::obstacle(machine_with(0), 0); }
+
+bool Device::multiplies_f8(int index) {
+  int major = 0, minor = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index));
+  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index));
+  return major == 9 && minor == 0;
+}
+
+int Device::count() {
+  int count = 0;
+  return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
 
 }  // namespace mii::cuda

@@ -1,15 +1,23 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 
-// A device with one stream: all work goes through it in order. device.cpp is the real one; device_on_host.cpp
+// A device with one stream: all work goes through it in order. device.cpp is the real one; device_on_host.h
 // lies in plain memory.
 
 namespace mii::cuda {
+
+/// Work of a stream that can be put into it again. The memory that it was recorded with is named in it.
+class Record {
+ public:
+  virtual ~Record() = default;
+};
 
 class Device {
  public:
@@ -18,6 +26,10 @@ class Device {
   static std::shared_ptr<Device> open(int index);
   /// Why open(0) would throw, or nothing.
   static std::string obstacle();
+  /// Where there is no obstacle.
+  static int count();
+  /// Whether cuBLASLt multiplies f8 with factors on the rows of both operands there: on Hopper alone.
+  static bool multiplies_f8(int index);
 
   virtual ~Device() = default;
 
@@ -40,8 +52,26 @@ class Device {
   /// To the host; waits for all that came before.
   virtual void copy_out(const void* from, void* to, int64_t bytes) = 0;
 
+  /// What `work` puts into the stream, which is not done yet. Throws Error{internal} for work that cannot be
+  /// recorded, as allocations and copies from or to the host, and what work throws.
+  virtual std::unique_ptr<Record> record(const std::function<void()>& work) = 0;
+  /// Puts it into the stream.
+  virtual void play(const Record& record) = 0;
+
+  /// Of all Memory. Safe to call on any thread.
+  int64_t used_bytes() const { return used_bytes_; }
+  /// How often memory was allocated, and freed: what was recorded before may name memory that is another's
+  /// now.
+  int64_t allocations() const { return allocations_; }
+  int64_t frees() const { return frees_; }
+
   /// A cudaStream_t; null on the host.
   virtual void* stream() const { return nullptr; }
+
+ private:
+  friend class Memory;
+  std::atomic<int64_t> used_bytes_ = 0;
+  std::atomic<int64_t> allocations_ = 0, frees_ = 0;
 };
 
 /// Memory of a device.
@@ -49,7 +79,10 @@ class Memory {
  public:
   Memory() = default;
   Memory(std::shared_ptr<Device> device, int64_t bytes)
-      : device_(std::move(device)), bytes_(bytes), data_(device_->allocate(bytes)) {}
+      : device_(std::move(device)), bytes_(bytes), data_(device_->allocate(bytes)) {
+    device_->used_bytes_ += bytes_;
+    ++device_->allocations_;
+  }
   ~Memory() { release(); }
   Memory(Memory&& other) noexcept { swap(other); }
   Memory& operator=(Memory&& other) noexcept {
@@ -73,7 +106,11 @@ class Memory {
 
  private:
   void release() noexcept {
-    if (data_ != nullptr) device_->free(data_);
+    if (data_ != nullptr) {
+      device_->free(data_);
+      device_->used_bytes_ -= bytes_;
+      ++device_->frees_;
+    }
     data_ = nullptr;
     bytes_ = 0;
   }

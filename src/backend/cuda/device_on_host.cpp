@@ -1,45 +1,102 @@
+#include "backend/cuda/device_on_host.h"
+
+#include <cstdlib>
 #include <cstring>
+#include <utility>
 
-#include "backend/cuda/device.h"
-#include "core/aligned_buffer.h"
 #include "mii/error.h"
-
-// A device that is not one, for tests of what runs on one.
 
 namespace mii::cuda {
 namespace {
 
-class HostDevice final : public Device {
- public:
-  std::string description() const override { return "loops on the host"; }
-  void attach_thread() override {}
-  int64_t shared_bytes() const override { return kSharedBytes; }
-  int64_t total_bytes() const override { return int64_t{1} << 33; }
+constexpr size_t kAlignment = 256;
+constexpr int kDevices = 2;
 
-  // Full of NaN, as nothing may count on what was in it.
-  void* allocate(int64_t bytes) override {
-    if (bytes > total_bytes()) throw Error(ErrorCode::out_of_memory, "more than this device has");
-    const auto rounded = (static_cast<size_t>(bytes) + kAlignment) / kAlignment * kAlignment;
-    void* memory = std::aligned_alloc(kAlignment, rounded);
-    if (memory == nullptr) throw Error(ErrorCode::out_of_memory, "no memory");
-    return std::memset(memory, 0xFF, rounded);
-  }
-  void free(void* memory) noexcept override { std::free(memory); }
-
-  void zero(void* to, int64_t bytes) override { std::memset(to, 0, static_cast<size_t>(bytes)); }
-  void copy_in(const void* from, void* to, int64_t bytes) override {
-    std::memcpy(to, from, static_cast<size_t>(bytes));
-  }
-  void copy_out(const void* from, void* to, int64_t bytes) override { copy_in(from, to, bytes); }
-
- private:
-  static constexpr size_t kAlignment = 256;
-  static constexpr int64_t kSharedBytes = 227 << 10;  // Hopper's
+struct HostRecord final : Record {
+  std::vector<std::function<void()>> steps;
 };
 
 }  // namespace
 
-std::shared_ptr<Device> Device::open(int) { return std::make_shared<HostDevice>(); }
+HostDevice::Faults& HostDevice::faults() {
+  static Faults all;
+  return all;
+}
+
+void HostDevice::expect_working() const {
+  if ((faults().lost >> index_ & 1) != 0) throw Error(ErrorCode::device_lost, "the device was lost as told");
+}
+
+// A real stream refuses it, too.
+void HostDevice::expect_not_recording(const char* what) const {
+  expect_working();
+  if (recording_ != nullptr) throw Error(ErrorCode::internal, std::string(what) + " while recording");
+}
+
+// Full of NaN, as nothing may count on what was in it.
+void* HostDevice::allocate(int64_t bytes) {
+  expect_not_recording("an allocation");
+  if (used_bytes() + bytes > total_bytes())
+    throw Error(ErrorCode::out_of_memory, "more than this device has");
+  const size_t rounded = (static_cast<size_t>(bytes) + kAlignment) / kAlignment * kAlignment;
+  void* memory = std::aligned_alloc(kAlignment, rounded);
+  if (memory == nullptr) throw Error(ErrorCode::out_of_memory, "no memory");
+  return std::memset(memory, 0xFF, rounded);
+}
+
+void HostDevice::free(void* memory) noexcept { std::free(memory); }
+
+void HostDevice::zero(void* to, int64_t bytes) {
+  run([=] { std::memset(to, 0, static_cast<size_t>(bytes)); });
+}
+
+void HostDevice::copy_in(const void* from, void* to, int64_t bytes) {
+  expect_not_recording("a copy");
+  std::memcpy(to, from, static_cast<size_t>(bytes));
+}
+
+void HostDevice::copy_out(const void* from, void* to, int64_t bytes) { copy_in(from, to, bytes); }
+
+void HostDevice::run(std::function<void()> work) {
+  expect_working();
+  if (recording_ != nullptr)
+    recording_->push_back(std::move(work));
+  else
+    work();
+}
+
+std::unique_ptr<Record> HostDevice::record(const std::function<void()>& work) {
+  expect_not_recording("a recording");
+  auto record = std::make_unique<HostRecord>();
+  recording_ = &record->steps;
+  try {
+    work();
+    if (faults().recordings_to_fail > 0) {
+      --faults().recordings_to_fail;
+      throw Error(ErrorCode::internal, "not recorded as told");
+    }
+  } catch (...) {
+    recording_ = nullptr;
+    throw;
+  }
+  recording_ = nullptr;
+  ++faults().records;
+  return record;
+}
+
+void HostDevice::play(const Record& record) {
+  ++faults().plays;
+  for (const auto& step : static_cast<const HostRecord&>(record).steps) run(step);
+}
+
+std::shared_ptr<Device> Device::open(int index) {
+  if (index < 0 || index >= kDevices)
+    throw Error(ErrorCode::unsupported,
+                "no device " + std::to_string(index) + ", there are " + std::to_string(kDevices));
+  return std::make_shared<HostDevice>(index);
+}
 std::string Device::obstacle() { return {}; }
+int Device::count() { return kDevices; }
+bool Device::multiplies_f8(int) { return true; }
 
 }  // namespace mii::cuda

@@ -26,6 +26,8 @@ void with_type(Operand type, const F& f) {
       return f(BFloat16{});
     case Operand::f16:
       return f(Float16{});
+    case Operand::f8:
+      throw Error(ErrorCode::internal, "f8 is of products alone");
   }
 }
 
@@ -486,6 +488,49 @@ struct ChannelMixKernel {
   }
 };
 
+// A warp a row. Where all values are zero, or next to it, they become zero.
+template <typename In>
+struct RoundingKernel {
+  Rounding rounding;
+  Float8* y;
+  float* factors;
+
+  MII_DEVICE void operator()(const Block& block) const {
+    constexpr int V = 8;
+    constexpr float kTiny = 1e-30f;
+    block.each_warp(kWarps, [&](const Warp& warp, int i) {
+      const int64_t r = block.index() * kWarps + i;
+      if (r >= rounding.rows) return;
+      const In* x = static_cast<const In*>(rounding.x.data) + r * rounding.cols;
+      const int packs = static_cast<int>(rounding.cols) / V;
+      const float top = warp.max(packs, [&](int p) {
+        const auto values = load<V>(x + p * V);
+        float largest = 0;
+        for (int j = 0; j < V; ++j) largest = fmaxf(largest, fabsf(as_float(values.v[j])));
+        return largest;
+      });
+      const float factor = top > kTiny ? top / Float8::kLargest : 1.0f;
+      warp.each(packs, [&](int p) {
+        const auto values = load<V>(x + p * V);
+        Pack<Float8, V> result;
+        for (int j = 0; j < V; ++j) result.v[j] = rounded<Float8>(as_float(values.v[j]) / factor);
+        store<V>(y + r * rounding.cols + p * V, result);
+      });
+      warp.each(1, [&](int) { factors[r] = factor; });
+    });
+  }
+};
+
+struct AddBias {
+  BiasRows rows;
+  float* c;
+
+  MII_DEVICE void operator()(int64_t i) const {
+    float& to = c[i / rows.cols * rows.c_stride + i % rows.cols];
+    to = (rows.accumulate ? to : 0.0f) + rows.bias[i % rows.cols];
+  }
+};
+
 // A warp a tile of the result.
 template <typename T, typename Out>
 struct PlainProductKernel {
@@ -512,6 +557,7 @@ struct PlainProductKernel {
         if (r >= product.rows || c >= product.out) return;
         Out& to = static_cast<Out*>(product.c)[r * product.c_stride + c];
         float sum = sums[e / kTile * kStride + e % kTile];
+        if (product.a_factors != nullptr) sum *= product.a_factors[r] * product.weight_factors[c];
         if (product.bias != nullptr) sum += product.bias[c];
         if (product.accumulate) sum += as_float(to);
         to = rounded<Out>(sum);
@@ -770,13 +816,23 @@ void channel_mix(Device& device, const ChannelProducts& products, Operand type, 
 void multiply_plainly(Device& device, const PlainProduct& product, Operand type, Operand result) {
   const int64_t tiles = divide_up(product.out, kTile) * divide_up(product.rows, kTile);
   const Launch shape{divide_up(tiles, kWarps), kThreads, int64_t{kWarps} * kTile * (kTile + 4) * 4};
-  with_type(type, [&](auto value) {
-    using T = decltype(value);
-    if (result == Operand::f32)
-      launch(device, shape, PlainProductKernel<T, float>{product});
-    else
-      launch(device, shape, PlainProductKernel<T, T>{product});
+  const auto start = [&](auto value, auto out) {
+    launch(device, shape, PlainProductKernel<decltype(value), decltype(out)>{product});
+  };
+  if (type == Operand::f8)
+    return result == Operand::f32 ? start(Float8{}, float{}) : start(Float8{}, BFloat16{});
+  with_type(type, [&](auto value) { result == Operand::f32 ? start(value, float{}) : start(value, value); });
+}
+
+void round_to_f8(Device& device, const Rounding& rounding, void* y, float* factors) {
+  with_type(rounding.x.type, [&](auto value) {
+    launch(device, {divide_up(rounding.rows, kWarps), kThreads, 0},
+           RoundingKernel<decltype(value)>{rounding, static_cast<Float8*>(y), factors});
   });
+}
+
+void add_bias(Device& device, const BiasRows& bias, float* c) {
+  for_each(device, bias.rows * bias.cols, AddBias{bias, c});
 }
 
 void mean_tokens(Device& device, const float* x, int64_t batch, int64_t tokens, int64_t channels, float* y) {

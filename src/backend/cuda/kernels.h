@@ -13,11 +13,11 @@
 
 namespace mii::cuda {
 
-/// Type of the operands of products.
-enum class Operand { f32, bf16, f16 };
-inline int64_t size_of(Operand type) { return type == Operand::f32 ? 4 : 2; }
+/// Type of the operands of products. f8 is of products alone, with a factor on each row.
+enum class Operand { f32, bf16, f16, f8 };
+inline int64_t size_of(Operand type) { return type == Operand::f32 ? 4 : type == Operand::f8 ? 1 : 2; }
 
-/// Values of any of the three types.
+/// Values of any type but f8.
 struct Values {
   const void* data = nullptr;
   Operand type = Operand::f32;
@@ -122,6 +122,25 @@ void channel_softmax(Device& device, const ChannelProducts& products, float scal
 /// y: an operand [images * tokens, groups * dim].
 void channel_mix(Device& device, const ChannelProducts& products, Operand type, const void* weights, void* y);
 
+/// y[r] = x[r] / factors[r], as f8, with factors[r] such that the largest value of the row becomes the
+/// largest of f8. x: an operand of another type [rows, cols], cols a multiple of 16.
+struct Rounding {
+  Values x;
+  int64_t rows;
+  int64_t cols;
+};
+void round_to_f8(Device& device, const Rounding& rounding, void* y, float* factors);
+
+/// c[r] = bias, or c[r] += bias. c: [rows, cols], rows c_stride values apart.
+struct BiasRows {
+  const float* bias;
+  int64_t rows;
+  int64_t cols;
+  int64_t c_stride;
+  bool accumulate;
+};
+void add_bias(Device& device, const BiasRows& bias, float* c);
+
 /// c = a W^T + bias, or c += a W^T + bias, slowly: for the shapes that the library refuses.
 struct PlainProduct {
   const void* a;  ///< an operand [rows, in]
@@ -132,7 +151,9 @@ struct PlainProduct {
   const float* bias;  ///< or null
   void* c;            ///< rows are c_stride values apart
   int64_t c_stride;
-  bool accumulate;  ///< for c of float32
+  bool accumulate;              ///< for c of float32
+  const float* a_factors;       ///< [rows], of f8
+  const float* weight_factors;  ///< [out], of f8
 };
 void multiply_plainly(Device& device, const PlainProduct& product, Operand type, Operand result);
 

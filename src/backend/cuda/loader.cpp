@@ -70,6 +70,7 @@ BackendEntry cuda_backend() {
       .make = [](const BackendOptions& options) { return entry().make(options); },
       .product_seconds = [](const BackendOptions& options,
                             const ProductShape& shape) { return entry().product_seconds(options, shape); },
+      .devices = [] { return entry().devices(); },
       .wanted = [] { return library().installed; }};
 }
 

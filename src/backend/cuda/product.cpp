@@ -6,7 +6,6 @@
 #include <compare>
 #include <map>
 #include <string>
-#include <utility>
 
 #include "backend/cuda/check.h"
 #include "mii/error.h"
@@ -21,25 +20,6 @@ void check(cublasStatus_t status) {
               std::string("cuBLASLt: ") + cublasLtGetStatusString(status));
 }
 
-// One of cuBLASLt's objects.
-template <typename Handle, cublasStatus_t (*destroy)(Handle)>
-class Owned {
- public:
-  Owned() = default;
-  explicit Owned(Handle handle) : handle_(handle) {}
-  Owned(Owned&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-  Owned& operator=(Owned&& other) noexcept {
-    std::swap(handle_, other.handle_);
-    return *this;
-  }
-  ~Owned() {
-    if (handle_ != nullptr) destroy(handle_);
-  }
-  Handle get() const { return handle_; }
-
- private:
-  Handle handle_ = nullptr;
-};
 using Library = Owned<cublasLtHandle_t, cublasLtDestroy>;
 using Description = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
 using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
@@ -51,6 +31,8 @@ cudaDataType_t type_of(Operand type) {
       return CUDA_R_16BF;
     case Operand::f16:
       return CUDA_R_16F;
+    case Operand::f8:
+      return CUDA_R_8F_E4M3;
     default:
       return CUDA_R_32F;
   }
@@ -91,6 +73,21 @@ Description make_description(bool bias) {
   return description;
 }
 
+// What differs from call to call.
+void set_pointers(const Description& description, const Product& p) {
+  if (p.bias != nullptr) set(description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.typed_bias);
+  if (p.a_factors == nullptr) return;
+  set(description, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, p.weight_factors);
+  set(description, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, p.a_factors);
+}
+
+// Factors on the rows of both, multiplied by the library.
+void set_factors_on_rows(const Description& description) {
+  const auto mode = static_cast<int32_t>(CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F);
+  set(description, CUBLASLT_MATMUL_DESC_A_SCALE_MODE, mode);
+  set(description, CUBLASLT_MATMUL_DESC_B_SCALE_MODE, mode);
+}
+
 uint32_t alignment_of(const void* pointer) {
   uint32_t alignment = 256;
   while (reinterpret_cast<uintptr_t>(pointer) % alignment != 0) alignment /= 2;
@@ -100,7 +97,7 @@ uint32_t alignment_of(const void* pointer) {
 // What the choice of an algorithm depends on.
 struct Shape {
   int64_t rows, in, out, c_stride;
-  Operand result;
+  Operand operands, result;
   bool bias;
   bool accumulate;
   uint32_t c_alignment;
@@ -134,8 +131,8 @@ class CublasProducts final : public Products {
 
   void multiply(const Product& p, Operand result) override {
     const Plan& plan = plan_of(p, result);
-    if (!plan.found) return multiply_plainly(*device_, plain(p), type_, result);
-    if (p.bias != nullptr) set(plan.description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.typed_bias);
+    if (!plan.found) return multiply_plainly(*device_, plain(p), p.operands(type_), result);
+    set_pointers(plan.description, p);
     const float one = 1, added = p.accumulate ? 1 : 0;
     check(cublasLtMatmul(library_.get(), plan.description.get(), &one, p.weight, plan.weight.get(), p.a,
                          plan.a.get(), &added, p.c, plan.c.get(), p.c, plan.c.get(), &plan.algorithm,
@@ -144,8 +141,15 @@ class CublasProducts final : public Products {
 
  private:
   const Plan& plan_of(const Product& p, Operand result) {
-    const Shape shape{p.rows,           p.in, p.out, p.c_stride, result, p.bias != nullptr, p.accumulate,
-                      alignment_of(p.c)};
+    const Shape shape{.rows = p.rows,
+                      .in = p.in,
+                      .out = p.out,
+                      .c_stride = p.c_stride,
+                      .operands = p.operands(type_),
+                      .result = result,
+                      .bias = p.bias != nullptr,
+                      .accumulate = p.accumulate,
+                      .c_alignment = alignment_of(p.c)};
     const auto found = plans_.find(shape);
     if (found != plans_.end()) return found->second;
     if (plans_.size() >= kMostPlans) plans_.clear();
@@ -154,12 +158,13 @@ class CublasProducts final : public Products {
 
   Plan make_plan(const Shape& shape, const Product& p) const {
     Plan plan{make_description(shape.bias),
-              make_layout(type_, shape.in, shape.out, shape.in),
-              make_layout(type_, shape.in, shape.rows, shape.in),
+              make_layout(shape.operands, shape.in, shape.out, shape.in),
+              make_layout(shape.operands, shape.in, shape.rows, shape.in),
               make_layout(shape.result, shape.out, shape.rows, shape.c_stride),
               {},
               false};
-    if (shape.bias) set(plan.description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.typed_bias);
+    if (shape.operands == Operand::f8) set_factors_on_rows(plan.description);
+    set_pointers(plan.description, p);
     cublasLtMatmulPreference_t handle = nullptr;
     check(cublasLtMatmulPreferenceCreate(&handle));
     const Preference preference(handle);
@@ -173,7 +178,7 @@ class CublasProducts final : public Products {
     const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
         library_.get(), plan.description.get(), plan.weight.get(), plan.a.get(), plan.c.get(), plan.c.get(),
         preference.get(), 1, &result, &results);
-    plan.found = status == CUBLAS_STATUS_SUCCESS && results == 1;
+    plan.found = status == CUBLAS_STATUS_SUCCESS && results == 1 && result.state == CUBLAS_STATUS_SUCCESS;
     plan.algorithm = result.algo;
     return plan;
   }

@@ -19,13 +19,18 @@ struct Product {
   void* c;                 ///< [rows, out]; rows are c_stride values apart
   int64_t c_stride;
   bool accumulate;  ///< for c of float32
+  // Operands are f8, with factors on a's rows [rows] and the weight's [out], and c of float32 gets no bias:
+  const float* a_factors = nullptr;
+  const float* weight_factors = nullptr;
+
+  Operand operands(Operand type) const { return a_factors == nullptr ? type : Operand::f8; }
 };
 
 /// Matrix products on a device: cuBLASLt's, where it has an algorithm for the shape, else plain ones.
 class Products {
  public:
   virtual ~Products() = default;
-  /// type: of the operands. Sums are float32, without TF32.
+  /// type: of the operands, unless they are f8. Sums are float32, without TF32. result: float32 or `type`.
   static std::unique_ptr<Products> make(std::shared_ptr<Device> device, Operand type);
 
   virtual void multiply(const Product& product, Operand result) = 0;
@@ -33,7 +38,8 @@ class Products {
 };
 
 inline PlainProduct plain(const Product& p) {
-  return {p.a, p.rows, p.in, p.weight, p.out, p.bias, p.c, p.c_stride, p.accumulate};
+  return {p.a, p.rows,     p.in,         p.weight,    p.out,           p.bias,
+          p.c, p.c_stride, p.accumulate, p.a_factors, p.weight_factors};
 }
 
 }  // namespace mii::cuda

@@ -7,7 +7,7 @@ class PlainProducts final : public Products {
  public:
   PlainProducts(std::shared_ptr<Device> device, Operand type) : device_(std::move(device)), type_(type) {}
   void multiply(const Product& product, Operand result) override {
-    multiply_plainly(*device_, plain(product), type_, result);
+    multiply_plainly(*device_, plain(product), product.operands(type_), result);
   }
   std::string description() const override { return "plain products"; }
 
