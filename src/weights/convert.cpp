@@ -7,7 +7,6 @@
 #include "core/file.h"
 #include "core/int8_matrix.h"
 #include "mii/error.h"
-#include "weights/checkpoint.h"
 #include "weights/safetensors.h"
 
 namespace mii {
@@ -34,10 +33,10 @@ void make_folder(const fs::path& folder) {
 bool is_matrix(const Shape& shape) { return shape.size() == 2 || (shape.size() == 4 && shape[1] > 1); }
 
 // The type in which a tensor of the model is written.
-DType written_as(const TensorSpec& spec, DType dtype, const std::set<std::string>& float_layers) {
+DType written_as(const TensorSpec& spec, const ConvertOptions& options) {
   if (!is_matrix(spec.shape)) return DType::f32;
-  if (dtype != DType::i8) return dtype;
-  if (is_int8_layer(spec)) return float_layers.contains(spec.name) ? DType::bf16 : DType::i8;
+  if (options.dtype != DType::i8) return options.dtype;
+  if (is_int8_layer(spec)) return options.float_layers.contains(spec.name) ? DType::bf16 : DType::i8;
   return spec.name == "lang_encoder.token_embedding.weight" ? DType::bf16 : DType::f32;
 }
 
@@ -75,8 +74,9 @@ ModelFolder copy_model_texts(const fs::path& config_yaml, const fs::path& tokeni
   return out;
 }
 
-void convert_model(const fs::path& folder, int64_t vocabulary_size, DType dtype, const fs::path& out_folder,
-                   const std::set<std::string>& float_layers) {
+void convert_model(const fs::path& folder, int64_t vocabulary_size, const fs::path& out_folder,
+                   const ConvertOptions& options) {
+  const DType dtype = options.dtype;
   if (dtype != DType::f32 && dtype != DType::bf16 && dtype != DType::i8)
     throw Error(ErrorCode::invalid_argument,
                 std::string("weights are converted to F32, BF16 or I8, not to ") + to_string(dtype));
@@ -86,19 +86,20 @@ void convert_model(const fs::path& folder, int64_t vocabulary_size, DType dtype,
                 out_folder.string() + ": a model cannot be converted into its own folder");
   const ModelFolder from = ModelFolder::find(folder);
   const ModelConfig config = ModelConfig::read(from.config);
-  const Checkpoint checkpoint = Checkpoint::open(from.weights, config, vocabulary_size);
+  Checkpoint checkpoint = Checkpoint::open(from.weights, config, vocabulary_size);
+  checkpoint.scale_columns(options.column_factors);
 
   const std::vector<TensorSpec> specs = tensor_specs(config, vocabulary_size);
   std::vector<SafetensorsWriter::Entry> entries;
   for (const TensorSpec& spec : specs) {
-    const DType written = written_as(spec, dtype, float_layers);
+    const DType written = written_as(spec, options);
     entries.push_back({spec.name, written, spec.shape});
     if (written == DType::i8) entries.push_back({scales_name(spec.name), DType::f32, {spec.shape[0]}});
   }
   const ModelFolder out = copy_model_texts(from.config, from.tokenizer, out_folder);
   SafetensorsWriter writer(out.weights, entries);
   for (const TensorSpec& spec : specs) {
-    const DType written = written_as(spec, dtype, float_layers);
+    const DType written = written_as(spec, options);
     if (written == DType::i8)
       write_int8(checkpoint, spec, writer);
     else

@@ -168,7 +168,7 @@ TEST_F(CheckpointTest, AnIntegerTensorIsRefused) {
 
 TEST_F(CheckpointTest, ConvertingHalvesMatricesAndKeepsVectors) {
   const fs::path out = fs::temp_directory_path() / ("mii-converted-" + std::to_string(getpid()));
-  convert_model(model_.folder(), vocabulary_, DType::bf16, out);
+  convert_model(model_.folder(), vocabulary_, out, {.dtype = DType::bf16});
   const Checkpoint before =
       Checkpoint::open(ModelFolder::find(model_.folder()).weights, config_, vocabulary_);
   const Checkpoint after = Checkpoint::open(ModelFolder::find(out).weights, config_, vocabulary_);
@@ -183,7 +183,7 @@ TEST_F(CheckpointTest, ConvertingHalvesMatricesAndKeepsVectors) {
     for (size_t i = 0; i < x.size(); ++i)
       ASSERT_EQ(y[i], b.dtype == DType::bf16 ? to_float(to_bfloat16(x[i])) : x[i]) << name << " " << i;
   }
-  EXPECT_THROW(convert_model(out, vocabulary_, DType::f32, out), Error);
+  EXPECT_THROW(convert_model(out, vocabulary_, out, {}), Error);
   fs::remove_all(out);
 }
 
@@ -220,7 +220,7 @@ class Int8Folder : public CheckpointTest {
 
 TEST_F(Int8Folder, HasBytesForLayersAndFloatsForTheRest) {
   const std::string kept = "image_encoder.blocks.0.0.channel_block.ffn.fn.net.fc2.weight";
-  convert_model(model_.folder(), vocabulary_, DType::i8, out_, {kept});
+  convert_model(model_.folder(), vocabulary_, out_, {.dtype = DType::i8, .float_layers = {kept}});
   const Checkpoint checkpoint = open_out();
   EXPECT_TRUE(checkpoint.holds_int8());
   EXPECT_TRUE(checkpoint.warnings().empty());
@@ -232,7 +232,7 @@ TEST_F(Int8Folder, HasBytesForLayersAndFloatsForTheRest) {
 }
 
 TEST_F(Int8Folder, IsReadAsFloatsToHalfAStep) {
-  convert_model(model_.folder(), vocabulary_, DType::i8, out_);
+  convert_model(model_.folder(), vocabulary_, out_, {.dtype = DType::i8});
   const Checkpoint before =
       Checkpoint::open(ModelFolder::find(model_.folder()).weights, config_, vocabulary_);
   const Checkpoint after = open_out();
@@ -246,7 +246,7 @@ TEST_F(Int8Folder, IsReadAsFloatsToHalfAStep) {
 }
 
 TEST_F(Int8Folder, AFactorThatIsNoFactorIsRefused) {
-  convert_model(model_.folder(), vocabulary_, DType::i8, out_);
+  convert_model(model_.folder(), vocabulary_, out_, {.dtype = DType::i8});
   for (const float bad :
        {0.0f, -1.0f, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     set_first_scale(layer_, bad);
