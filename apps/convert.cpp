@@ -25,6 +25,7 @@ struct Flags {
   std::string model, out, dtype = "bf16", calibrate, text, config;
   std::optional<double> logit_scale;
   double max_distance = 1e-3;
+  bool smooth = false;
   size_t images = 16;
   int threads = 0;
   bool quiet = false;
@@ -67,7 +68,8 @@ void print_shares(const Calibration& calibration, size_t images) {
   for (const LayerError& layer : calibration.layers)
     std::printf("  %5.1f %%  %.2e  %s%s\n", sum > 0 ? 100 * layer.distance / sum : 0, layer.distance,
                 layer.name.c_str(), calibration.float_layers.contains(layer.name) ? "  stays in bf16" : "");
-  std::printf("largest cosine distance: %.2e with every layer in int8", calibration.distance_of_all);
+  std::printf("largest cosine distance: %.2e with every layer in int8", calibration.distance_unsmoothed);
+  if (!calibration.column_factors.empty()) std::printf(", %.2e smoothed", calibration.distance_of_all);
   if (calibration.float_layers.empty())
     std::printf("\n");
   else
@@ -75,21 +77,22 @@ void print_shares(const Calibration& calibration, size_t images) {
                 calibration.float_layers.size(), calibration.layers.size());
 }
 
-std::set<std::string> calibrated(const Flags& flags, const ModelFolder& folder, int64_t vocabulary_size,
-                                 std::vector<pipeline::Failure>& failures) {
+Calibration calibrated(const Flags& flags, const ModelFolder& folder, int64_t vocabulary_size,
+                       std::vector<pipeline::Failure>& failures) {
   const std::vector<Image> images = calibration_images(flags, ModelConfig::read(folder.config), failures);
   std::vector<std::span<const uint8_t>> pixels;
   for (const Image& image : images) pixels.push_back(image.pixels());
-  CalibrationOptions options{.max_distance = flags.max_distance, .threads = flags.threads, .progress = {}};
+  CalibrationOptions options{
+      .max_distance = flags.max_distance, .smooth = flags.smooth, .threads = flags.threads, .progress = {}};
   std::unique_ptr<Progress> progress;
   options.progress = [&](size_t, size_t all) {
     if (progress == nullptr) progress = std::make_unique<Progress>(all, "passes", flags.quiet);
     progress->advance(1);
   };
-  const Calibration calibration = calibrate(folder, vocabulary_size, pixels, options);
+  Calibration calibration = calibrate(folder, vocabulary_size, pixels, options);
   progress.reset();
   if (!flags.quiet) print_shares(calibration, images.size());
-  return calibration.float_layers;
+  return calibration;
 }
 
 bool is_onnx(const std::string& path) { return std::filesystem::path(path).extension() == ".onnx"; }
@@ -109,12 +112,13 @@ int convert_graphs(const Flags& flags) {
 int convert_folder(const Flags& flags) {
   const ModelFolder folder = ModelFolder::find(flags.model);
   const int64_t vocabulary_size = ClipTokenizer::load(folder.tokenizer).vocabulary_size();
-  std::set<std::string> float_layers;
+  Calibration calibration;
   std::vector<pipeline::Failure> failures;
-  if (!flags.calibrate.empty()) float_layers = calibrated(flags, folder, vocabulary_size, failures);
+  if (!flags.calibrate.empty()) calibration = calibrated(flags, folder, vocabulary_size, failures);
   convert_model(flags.model, vocabulary_size,
-                {.dtype = info_of(parse_precision(flags.dtype)).weights, .float_layers = float_layers},
-                flags.out);
+                {.dtype = info_of(parse_precision(flags.dtype)).weights,
+                 .float_layers = std::move(calibration.float_layers)},
+                flags.out, calibration.column_factors);
   print_line(flags.out + ": written with " + flags.dtype + " weights");
   return report(failures);
 }
@@ -146,6 +150,10 @@ void add_convert(CLI::App& app, Command& chosen) {
                    "The largest cosine distance from f32 that these images may keep")
       ->check(CLI::PositiveNumber)
       ->capture_default_str()
+      ->needs(calibrate);
+  command
+      ->add_flag("--smooth", flags->smooth,
+                 "Even out the channels that layers read, where that brings these images nearer to f32")
       ->needs(calibrate);
   command->add_option("--calibration-images", flags->images, "How many of them at the most, evenly spread")
       ->check(CLI::Range(1, 10000))

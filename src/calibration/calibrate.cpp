@@ -5,6 +5,7 @@
 
 #include "backend/precision.h"
 #include "backend/registry.h"
+#include "calibration/smoothing.h"
 #include "core/cosine.h"
 #include "mii/error.h"
 #include "model/davit.h"
@@ -56,9 +57,7 @@ class Computer {
         threads_(options.threads) {}
 
   Vectors vectors(Precision precision, const WeightReader::KeepFloat& keep_float) const {
-    const BackendEntry& entry = backend_with_int8();
-    const auto backend = entry.make({.precision = precision, .threads = threads_});
-    backend->attach_thread();
+    const auto backend = make_backend(precision);
     Davit tower(config_.image, WeightReader(checkpoint_, *backend, keep_float), *backend);
     Vectors vectors;
     for (const auto& image : images_) {
@@ -69,6 +68,17 @@ class Computer {
     return vectors;
   }
 
+  ColumnFactors smoothing() const {
+    const auto backend = make_backend(Precision::f32);
+    Davit tower(config_.image, WeightReader(checkpoint_, *backend), *backend);
+    Smoothing smoothing(checkpoint_, *backend);
+    for (const auto& image : images_)
+      tower.tokens({&image, 1}, [&](std::string_view module, ConstRows x) { smoothing.see(module, x); });
+    return smoothing.factors();
+  }
+
+  void scale_columns(ColumnFactors factors) { checkpoint_.scale_columns(std::move(factors)); }
+
   std::vector<std::string> layers() const {
     std::vector<std::string> names;
     for (const TensorSpec& spec : tensor_specs(config_, vocabulary_size_))
@@ -77,6 +87,12 @@ class Computer {
   }
 
  private:
+  std::unique_ptr<Backend> make_backend(Precision precision) const {
+    auto backend = backend_with_int8().make({.precision = precision, .threads = threads_});
+    backend->attach_thread();
+    return backend;
+  }
+
   ModelConfig config_;
   Checkpoint checkpoint_;
   int64_t vocabulary_size_;
@@ -86,18 +102,20 @@ class Computer {
 
 class Calibrator {
  public:
-  Calibrator(const Computer& computer, const CalibrationOptions& options)
+  Calibrator(Computer& computer, const CalibrationOptions& options)
       : computer_(computer), options_(options), names_(computer.layers()) {
     size_t halvings = 1;
     while ((size_t{1} << halvings) <= names_.size()) ++halvings;
-    all_ = names_.size() + halvings + 3;
+    all_ = names_.size() + halvings + (options.smooth ? 5 : 3);
   }
 
   Calibration run() {
     exact_ = computed(Precision::f32, {});
     const Vectors floats = computed(Precision::int8, [](const std::string&) { return true; });
+    result_.distance_unsmoothed = result_.distance_of_all = distance_without({});
+    if (options_.smooth) smooth();
     measure_layers(floats);
-    result_.distance_of_all = result_.distance = distance_without(0);
+    result_.distance = result_.distance_of_all;
     if (result_.distance > options_.max_distance) choose(largest_distance(floats, exact_));
     return std::move(result_);
   }
@@ -105,8 +123,23 @@ class Calibrator {
  private:
   Vectors computed(Precision precision, const WeightReader::KeepFloat& keep_float) {
     Vectors vectors = computer_.vectors(precision, keep_float);
-    if (options_.progress) options_.progress(++done_, all_);
+    tell();
     return vectors;
+  }
+
+  void tell() {
+    if (options_.progress) options_.progress(++done_, all_);
+  }
+
+  void smooth() {
+    result_.column_factors = computer_.smoothing();
+    tell();
+    computer_.scale_columns(result_.column_factors);
+    result_.distance_of_all = distance_without({});
+    if (result_.distance_of_all < result_.distance_unsmoothed) return;
+    result_.distance_of_all = result_.distance_unsmoothed;
+    result_.column_factors.clear();
+    computer_.scale_columns({});
   }
 
   void measure_layers(const Vectors& floats) {
@@ -123,8 +156,7 @@ class Calibrator {
     return names;
   }
 
-  double distance_without(size_t n) {
-    const std::set<std::string> kept = worst(n);
+  double distance_without(const std::set<std::string>& kept) {
     return largest_distance(
         computed(Precision::int8, [&](const std::string& name) { return kept.contains(name); }), exact_);
   }
@@ -139,7 +171,7 @@ class Calibrator {
                       ", but floats alone have " + std::to_string(result_.distance));
     while (enough - too_few > 1) {
       const size_t middle = too_few + (enough - too_few) / 2;
-      const double distance = distance_without(middle);
+      const double distance = distance_without(worst(middle));
       if (distance > options_.max_distance) {
         too_few = middle;
       } else {
@@ -150,7 +182,7 @@ class Calibrator {
     result_.float_layers = worst(enough);
   }
 
-  const Computer& computer_;
+  Computer& computer_;
   const CalibrationOptions& options_;
   std::vector<std::string> names_;
   size_t all_ = 0;
@@ -169,7 +201,7 @@ Calibration calibrate(const ModelFolder& folder, int64_t vocabulary_size, Images
     throw Error(ErrorCode::invalid_argument, "the largest distance may be " +
                                                  std::to_string(options.max_distance) +
                                                  ", expected a number above 0");
-  const Computer computer(folder, vocabulary_size, images, options);
+  Computer computer(folder, vocabulary_size, images, options);
   return Calibrator(computer, options).run();
 }
 

@@ -21,6 +21,9 @@ class WeightReader {
   /// keep_float: empty to ask the checkpoint.
   WeightReader(const Checkpoint& checkpoint, Backend& backend, KeepFloat keep_float = {})
       : checkpoint_(checkpoint), backend_(backend), keep_float_(std::move(keep_float)) {}
+  ~WeightReader() { checkpoint_.free_room(); }
+  WeightReader(const WeightReader&) = delete;
+  WeightReader& operator=(const WeightReader&) = delete;
 
   float scalar(const std::string& name) const;
   std::vector<float> vector(const std::string& name) const;

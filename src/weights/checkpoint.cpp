@@ -131,6 +131,29 @@ Named by_published_name(const Safetensors& file, const std::string& path) {
   return tensors;
 }
 
+// Element i is multiplied by factors[i % factors.size()].
+template <typename Stored, typename Load, typename Round>
+void multiply_columns(std::span<std::byte> bytes, std::span<const float> factors, const Load& load,
+                      const Round& round) {
+  auto* values = reinterpret_cast<Stored*>(bytes.data());  // the buffer is aligned
+  const size_t n = bytes.size() / sizeof(Stored), columns = factors.size();
+  for (size_t first = 0; first < n; first += columns)
+    for (size_t c = 0; c < columns; ++c) values[first + c] = round(load(values[first + c]) * factors[c]);
+}
+
+void multiply_columns(DType dtype, std::span<std::byte> bytes, std::span<const float> factors) {
+  const auto load = [](auto value) { return to_float(value); };
+  const auto same = [](float value) { return value; };
+  if (dtype == DType::f32)
+    multiply_columns<float>(bytes, factors, same, same);
+  else if (dtype == DType::bf16)
+    multiply_columns<BFloat16>(bytes, factors, load, to_bfloat16);
+  else if (dtype == DType::f16)
+    multiply_columns<Float16>(bytes, factors, load, to_float16);
+  else
+    throw Error(ErrorCode::internal, std::string("no factors on the columns of ") + to_string(dtype));
+}
+
 }  // namespace
 
 std::vector<TensorSpec> tensor_specs(const ModelConfig& config, int64_t vocabulary_size) {
@@ -255,8 +278,12 @@ TensorView Checkpoint::tensor(std::string_view given) const {
   const std::lock_guard lock(loaded_->mutex);
   auto loaded = loaded_->tensors.find(name);
   if (loaded == loaded_->tensors.end()) {
-    AlignedBuffer<std::byte> bytes(from.view.bytes());
-    file_.read(from.offset, bytes.span());
+    AlignedBuffer<std::byte> bytes = std::exchange(loaded_->room, {});
+    bytes.reserve_discarding(from.view.bytes());
+    const std::span<std::byte> values = bytes.span().first(from.view.bytes());
+    file_.read(from.offset, values);
+    if (const auto factors = column_factors_.find(name); factors != column_factors_.end())
+      multiply_columns(from.view.dtype, values, factors->second);
     loaded = loaded_->tensors.emplace(name, std::move(bytes)).first;
   }
   return {loaded->second.data(), from.view.dtype, from.view.shape};
@@ -296,7 +323,17 @@ void Checkpoint::copy_as(DType dtype, std::string_view name, std::byte* to) cons
 
 void Checkpoint::release(const TensorView& tensor) const {
   const std::lock_guard lock(loaded_->mutex);
-  std::erase_if(loaded_->tensors, [&](const auto& entry) { return entry.second.data() == tensor.data; });
+  for (auto loaded = loaded_->tensors.begin(); loaded != loaded_->tensors.end(); ++loaded) {
+    if (loaded->second.data() != tensor.data) continue;
+    if (loaded->second.size() > loaded_->room.size()) loaded_->room = std::move(loaded->second);
+    loaded_->tensors.erase(loaded);
+    return;
+  }
+}
+
+void Checkpoint::free_room() const {
+  const std::lock_guard lock(loaded_->mutex);
+  loaded_->room = {};
 }
 
 void Checkpoint::read_row(std::string_view given, int64_t row, float* to) const {

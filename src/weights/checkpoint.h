@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/aligned_buffer.h"
@@ -39,6 +41,10 @@ std::string scales_name(std::string_view matrix);
 /// name.
 std::string published_name(std::string_view name);
 
+/// Factors [C] on the last dimension of tensors [..., C], by the tensors' names. Powers of two: products that
+/// one of them makes larger and another smaller stay what they were to the last bit.
+using ColumnFactors = std::map<std::string, std::vector<float>>;
+
 /// The weights of one model, or of a report decoder: an open safetensors file whose tensors are the ones that
 /// the configuration asks for, of F32, F16 or BF16; those of int8 layers may be I8 with their scales beside
 /// them. Values are not checked here: the functions that copy them (copy_as_float, copy_as_bfloat16,
@@ -57,6 +63,9 @@ class Checkpoint {
   /// Error{internal} for a name that is not in tensor_specs(), else as WeightsFile::read does.
   TensorView tensor(std::string_view name) const;
 
+  /// From now on the values of these tensors, of float types, are read times these factors.
+  void scale_columns(ColumnFactors factors) { column_factors_ = std::move(factors); }
+
   /// What is known of a tensor without reading it.
   const Shape& shape(std::string_view name) const { return place(std::string(name)).view.shape; }
   DType dtype(std::string_view name) const { return place(std::string(name)).view.dtype; }
@@ -71,6 +80,9 @@ class Checkpoint {
 
   /// Gives the memory of a tensor back. No view of it may be used afterwards.
   void release(const TensorView& tensor) const;
+
+  /// Gives back the room that release() keeps for the next tensor.
+  void free_room() const;
 
   /// Reads one row of a matrix [rows, cols] into to[cols], converted as copy_as_float does.
   void read_row(std::string_view name, int64_t row, float* to) const;
@@ -94,7 +106,10 @@ class Checkpoint {
   // The tensors that are in memory, by name.
   struct Loaded {
     std::mutex mutex;
-    std::unordered_map<std::string, AlignedBuffer<std::byte>> tensors;  // guarded by mutex
+    // Guarded by mutex. The room of the last that was released serves the next: memory that is used for the
+    // first time costs more than reading.
+    std::unordered_map<std::string, AlignedBuffer<std::byte>> tensors;
+    AlignedBuffer<std::byte> room;
   };
 
   Checkpoint(std::filesystem::path path, WeightsFile file) : path_(std::move(path)), file_(std::move(file)) {}
@@ -105,6 +120,7 @@ class Checkpoint {
   WeightsFile file_;
   std::unordered_map<std::string, Place> places_;
   std::unordered_map<std::string, Place> scale_places_;  // by the names of their matrices
+  ColumnFactors column_factors_;
   std::unique_ptr<Loaded> loaded_ = std::make_unique<Loaded>();
   std::vector<std::string> warnings_;
   std::string stored_dtype_;

@@ -7,7 +7,6 @@
 #include "core/file.h"
 #include "core/int8_matrix.h"
 #include "mii/error.h"
-#include "weights/checkpoint.h"
 #include "weights/safetensors.h"
 
 namespace mii {
@@ -97,14 +96,15 @@ void write_weights(const std::vector<TensorSpec>& specs, const WeightsFormat& fo
 }
 
 void convert_model(const fs::path& folder, int64_t vocabulary_size, const WeightsFormat& format,
-                   const fs::path& out_folder) {
+                   const fs::path& out_folder, const ColumnFactors& column_factors) {
   std::error_code none;
   if (fs::equivalent(folder, out_folder, none))
     throw Error(ErrorCode::invalid_argument,
                 out_folder.string() + ": a model cannot be converted into its own folder");
   const ModelFolder from = ModelFolder::find(folder);
   const ModelConfig config = ModelConfig::read(from.config);
-  const Checkpoint checkpoint = Checkpoint::open(from.weights, config, vocabulary_size);
+  Checkpoint checkpoint = Checkpoint::open(from.weights, config, vocabulary_size);
+  checkpoint.scale_columns(column_factors);
   const ModelFolder out = copy_model_texts(from.config, from.tokenizer, out_folder);
   write_weights(
       tensor_specs(config, vocabulary_size), format,

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -13,8 +14,24 @@
 namespace mii {
 namespace {
 
-[[noreturn]] void fail(const std::filesystem::path& path, const char* what) {
-  throw Error(ErrorCode::io, path.string() + ": " + what + ": " + std::strerror(errno));
+// What one thread copies out of the page cache at a time.
+constexpr size_t kPieceBytes = size_t{1} << 20;
+
+[[noreturn]] void fail(const std::filesystem::path& path, const char* what, int error = errno) {
+  throw Error(ErrorCode::io, path.string() + ": " + what + ": " + std::strerror(error));
+}
+
+// Returns an errno, or 0. Of a file that became shorter it reads less.
+int read_piece(int descriptor, uint64_t offset, std::span<std::byte> to) {
+  for (size_t done = 0; done < to.size();) {
+    const ssize_t n =
+        ::pread(descriptor, to.data() + done, to.size() - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    if (n == 0) break;
+    done += static_cast<size_t>(n);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -54,14 +71,15 @@ void WeightsFile::expect_unchanged() const {
 
 void WeightsFile::read(uint64_t offset, std::span<std::byte> to) const {
   expect_unchanged();
-  for (size_t done = 0; done < to.size();) {
-    const ssize_t n =
-        ::pread(descriptor_, to.data() + done, to.size() - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(path_, "cannot read");
-    if (n == 0) break;  // it became shorter: the stamp tells
-    done += static_cast<size_t>(n);
+  const auto pieces = static_cast<int64_t>((to.size() + kPieceBytes - 1) / kPieceBytes);
+  int error = 0;
+#pragma omp parallel for schedule(dynamic, 1) reduction(max : error) if (pieces > 1)
+  for (int64_t i = 0; i < pieces; ++i) {
+    const size_t first = static_cast<size_t>(i) * kPieceBytes;
+    const auto piece = to.subspan(first, std::min(kPieceBytes, to.size() - first));
+    error = std::max(error, read_piece(descriptor_, offset + first, piece));
   }
+  if (error != 0) fail(path_, "cannot read", error);
   expect_unchanged();
 }
 

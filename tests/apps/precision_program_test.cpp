@@ -200,6 +200,18 @@ TEST_F(PrecisionProgram, ConvertCalibratesAndPrintsEachLayersShare) {
   EXPECT_THAT(r.out, HasSubstr(" with " + std::to_string(kept) + " of 43 layers"));
 }
 
+TEST_F(PrecisionProgram, ConvertSmoothsWhereThatHelps) {
+  if (!has_fast_int8()) GTEST_SKIP() << "int8 is not offered here";
+  const ProceduralModel model("tiny-a", {}, {.outliers = true});
+  add_images({"rgb.png", "grey.png"});
+  const Result r =
+      run("convert " + model.folder().string() + " " + path("converted") + " --dtype int8 --calibrate " +
+          images().string() + " --smooth --max-distance 3e-4 --threads 1");
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_THAT(r.out, testing::ContainsRegex("with every layer in int8, [0-9.e-]+ smoothed\n"));
+  EXPECT_THAT(r.out, testing::Not(HasSubstr("stays in bf16")));
+}
+
 TEST_F(PrecisionProgram, CalibrationSaysWhichImagesFailedAndTakesTheOthers) {
   if (!has_fast_int8()) GTEST_SKIP() << "int8 is not offered here";
   const ProceduralModel model("tiny-a");
@@ -233,7 +245,8 @@ TEST_F(PrecisionProgram, CalibrationWithFlagsThatDoNotFitIsRefused) {
   EXPECT_THAT(run(convert + "--dtype bf16 " + calibrate).err, HasSubstr("only for --dtype int8"));
   for (const std::string& wrong :
        {"--dtype bf16 " + calibrate, std::string("--dtype int8 --max-distance 1e-3"),
-        "--dtype int8 " + calibrate + "--max-distance 0", "--dtype int8 " + calibrate + "--max-distance -1",
+        std::string("--dtype int8 --smooth"), "--dtype int8 " + calibrate + "--max-distance 0",
+        "--dtype int8 " + calibrate + "--max-distance -1",
         "--dtype int8 " + calibrate + "--calibration-images 0",
         std::string("--dtype int8 --calibrate ") + path("nowhere")})
     EXPECT_EQ(run(convert + wrong).status, 2) << wrong;

@@ -70,6 +70,10 @@ class Calibrate : public testing::Test {
     return calibrate(ModelFolder::find(model), vocabulary_of(model), images.pixels(),
                      {.max_distance = max_distance, .threads = 1, .progress = {}});
   }
+  static Calibration smoothed(const fs::path& model, const Images& images) {
+    return calibrate(ModelFolder::find(model), vocabulary_of(model), images.pixels(),
+                     {.max_distance = 3e-4, .smooth = true, .threads = 1, .progress = {}});
+  }
 
   static Matrix vectors(const fs::path& model, Precision precision, const Images& images) {
     return Engine::open(model, {.precision = precision, .backend = "cpu", .threads = 1})
@@ -156,6 +160,50 @@ TEST_F(Calibrate, GivesTheSameAnswerTwice) {
   }
 }
 
+// No layer needs to stay in floats then.
+TEST_F(Calibrate, SmoothingTakesTheOutliersAway) {
+  const fs::path& model = outliers_->folder();
+  const Calibration c = smoothed(model, images_);
+  EXPECT_GT(c.distance_unsmoothed, 3e-4);
+  EXPECT_LE(c.distance_of_all, 3e-4);  // what int8 promises
+  EXPECT_TRUE(c.float_layers.empty());
+  convert_model(model, vocabulary_of(model), {.dtype = DType::i8}, out_, c.column_factors);
+  EXPECT_DOUBLE_EQ(largest_distance(out_, model, images_), c.distance_of_all);
+}
+
+TEST_F(Calibrate, SmoothedWeightsGiveTheSameBitsInF32) {
+  const fs::path& model = outliers_->folder();
+  const Calibration c = smoothed(model, images_);
+  ASSERT_FALSE(c.column_factors.empty());
+  convert_model(model, vocabulary_of(model), {}, out_, c.column_factors);
+  const Matrix before = vectors(model, Precision::f32, images_),
+               after = vectors(out_, Precision::f32, images_);
+  EXPECT_TRUE(std::ranges::equal(before.values(), after.values()));
+}
+
+// Each norm of a block that a layer reads, that layer, and nothing else.
+TEST_F(Calibrate, SmoothingMovesFactorsFromNormsIntoWhatReadsThem) {
+  const Calibration c = smoothed(outliers_->folder(), images_);
+  size_t readers = 0;
+  for (const auto& [name, factors] : c.column_factors) {
+    if (!name.ends_with(".qkv.weight") && !name.ends_with(".fc1.weight")) {
+      EXPECT_TRUE(name.ends_with(".norm.weight") || name.ends_with(".norm.bias")) << name;
+      continue;
+    }
+    ++readers;
+    const std::string block = name.substr(0, name.find(".fn."));
+    for (const char* part : {".norm.weight", ".norm.bias"}) {
+      const auto norm = c.column_factors.find(block + part);
+      ASSERT_NE(norm, c.column_factors.end()) << block << part;
+      for (size_t i = 0; i < factors.size(); ++i) EXPECT_EQ(factors[i] * norm->second[i], 1) << name;
+    }
+  }
+  EXPECT_EQ(c.column_factors.size(), 3 * readers);
+  EXPECT_EQ(readers, static_cast<size_t>(std::ranges::count_if(c.layers, [](const LayerError& layer) {
+              return layer.name.ends_with(".qkv.weight") || layer.name.ends_with(".fc1.weight");
+            })));
+}
+
 TEST_F(Calibrate, OneImageIsEnough) {
   const Images one{{"rgb.png"}};
   const Calibration c = calibrated(outliers_->folder(), one, 3e-4);
@@ -187,6 +235,12 @@ TEST_F(Calibrate, ADistanceThatIsNoneIsRefused) {
 TEST_F(Calibrate, ADistanceThatFloatsDoNotKeepIsSaid) {
   expect_refused(ErrorCode::invalid_argument, "floats alone have",
                  [&] { calibrated(plain_->folder(), images_, 1e-12); });
+}
+
+TEST_F(Calibrate, WeightsOfInt8CannotBeSmoothed) {
+  const fs::path& model = plain_->folder();
+  convert_model(model, vocabulary_of(model), {.dtype = DType::i8}, out_);
+  expect_refused(ErrorCode::invalid_argument, "int8 already", [&] { smoothed(out_, images_); });
 }
 
 // Finite weights whose products are not: comparing with what is no number must not end in "near enough".

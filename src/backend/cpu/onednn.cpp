@@ -6,6 +6,7 @@
 #include <new>
 #include <string_view>
 
+#include "backend/cpu/panels.h"
 #include "backend/cpu/team.h"
 #include "backend/host_backend.h"
 #include "mii/error.h"
@@ -76,6 +77,68 @@ dnnl::matmul::primitive_desc describe_any(memory::data_type input, int64_t in, i
 // alike.
 memory view(const memory::desc& desc, const dnnl::engine& engine, const void* data) {
   return {desc, engine, const_cast<void*>(data)};
+}
+
+// How oneDNN wants weights [in, out] to lie.
+struct Blocking {
+  explicit Blocking(const memory::desc& desc) {
+#if DNNL_VERSION_MAJOR >= 3
+    if (desc.get_format_kind() != memory::format_kind::blocked) return;
+    strides = desc.get_strides();
+    blocks = desc.get_inner_blks();
+    of_dimension = desc.get_inner_idxs();
+#else
+    if (desc.data.format_kind != dnnl_blocked) return;
+    const dnnl_blocking_desc_t& of = desc.data.format_desc.blocking;
+    strides.assign(of.strides, of.strides + desc.data.ndims);
+    blocks.assign(of.inner_blks, of.inner_blks + of.inner_nblks);
+    of_dimension.assign(of.inner_idxs, of.inner_idxs + of.inner_nblks);
+#endif
+  }
+  memory::dims strides;       // of the blocks of each dimension
+  memory::dims blocks;        // from the outermost to the innermost
+  memory::dims of_dimension;  // each of them
+};
+
+// The columns of a panel where the packed matrix is what pack_panels() writes; else 0.
+int64_t panel_columns(const memory::desc& packed, int64_t in, int64_t out, size_t value_bytes) {
+  const Blocking blocking(packed);
+  memory::dims blocks = blocking.blocks, of_dimension = blocking.of_dimension;
+  if (value_bytes == 4 && of_dimension == memory::dims{0, 1}) {
+    blocks.push_back(1);
+    of_dimension.push_back(0);
+  }
+  if (of_dimension != memory::dims{0, 1, 0}) return 0;
+  const int64_t columns = blocks[1], unit = blocks[2];
+  const bool whole = packed.get_size() == static_cast<size_t>(in * out) * value_bytes && out % columns == 0;
+  const bool units_of_four_bytes = unit * static_cast<int64_t>(value_bytes) == 4 && in % (4 * unit) == 0;
+  const bool one_after_another = blocking.strides == memory::dims{blocks[0] * columns * unit, in * columns};
+  return whole && units_of_four_bytes && one_after_another && columns % 4 == 0 ? columns : 0;
+}
+
+// Copies weights of `layout` at `data` into the layout of `packed`.
+void copy_weights(const memory::desc& layout, const void* data, memory& packed, const dnnl::engine& engine,
+                  dnnl::stream& stream) {
+  memory from = view(layout, engine, data);
+  dnnl::reorder(from, packed).execute(stream, from, packed);
+  stream.wait();
+}
+
+// The same of [out, in] values of so many bytes.
+void copy_out_in(const void* data, memory::data_type type, size_t value_bytes, memory& packed,
+                 const dnnl::engine& engine, dnnl::stream& stream) {
+  const memory::desc layout = packed.get_desc();
+#if DNNL_VERSION_MAJOR >= 3
+  const memory::dims dims = layout.get_dims();
+#else
+  const memory::dims dims = layout.dims();
+#endif
+  const int64_t in = dims[0], out = dims[1];
+  const int64_t columns = panel_columns(layout, in, out, value_bytes);
+  if (columns == 0 || reinterpret_cast<uintptr_t>(data) % sizeof(uint32_t) != 0)
+    return copy_weights({dims, type, memory::format_tag::ba}, data, packed, engine, stream);
+  pack_panels({static_cast<const uint32_t*>(data), out, in * static_cast<int64_t>(value_bytes) / 4}, columns,
+              static_cast<uint32_t*>(packed.get_data_handle()));
 }
 
 class OneDnnMatrix : public PackedMatrix {
@@ -165,14 +228,14 @@ DType OneDnnGemm::operands(const PackedMatrix& weight) {
 
 std::unique_ptr<PackedMatrix> OneDnnGemm::pack(const StoredMatrix& weight) {
   return guarded([&] {
-    const bool out_first = weight.layout == StoredMatrix::Layout::out_in;
     const memory::data_type type = type_of(weight.values.dtype);
-    const memory::desc stored({weight.in(), weight.out()}, type,
-                              out_first ? memory::format_tag::ba : memory::format_tag::ab);
     memory packed(describe_any(type, weight.in(), weight.out(), impl_->engine).weights_desc(), impl_->engine);
-    memory from = view(stored, impl_->engine, weight.values.data);
-    dnnl::reorder(from, packed).execute(impl_->stream, from, packed);
-    impl_->stream.wait();
+    if (weight.layout == StoredMatrix::Layout::out_in)
+      copy_out_in(weight.values.data, type, size_of(weight.values.dtype), packed, impl_->engine,
+                  impl_->stream);
+    else
+      copy_weights({{weight.in(), weight.out()}, type, memory::format_tag::ab}, weight.values.data, packed,
+                   impl_->engine, impl_->stream);
     return std::make_unique<OneDnnMatrix>(weight.values.dtype, std::move(packed));
   });
 }
@@ -302,9 +365,7 @@ std::function<void()> OneDnnBytes::whole_product(const ProductShape& shape, cons
 std::unique_ptr<OneDnnBytes::Panel> OneDnnBytes::pack(const int8_t* weight, int64_t columns, int64_t in) {
   return guarded([&] {
     memory packed(impl_->packed_layout(in, columns), impl_->engine);
-    memory from = view({{in, columns}, memory::data_type::s8, memory::format_tag::ba}, impl_->engine, weight);
-    dnnl::reorder(from, packed).execute(impl_->stream, from, packed);
-    impl_->stream.wait();
+    copy_out_in(weight, memory::data_type::s8, sizeof(int8_t), packed, impl_->engine, impl_->stream);
     return std::make_unique<BytePanel>(std::move(packed));
   });
 }
