@@ -37,10 +37,9 @@ using CopyTensor = std::function<void(DType dtype, const std::string& name, std:
 void write_weights(const std::vector<TensorSpec>& specs, const WeightsFormat& format, const CopyTensor& copy,
                    const std::filesystem::path& file);
 
-/// Writes a copy of a model folder with its weights in another type, times column_factors, under the published
-/// tensor names.
-/// vocabulary_size: rows of the token embedding. Throws Error{corrupt_weights} for weights that do not fit
-/// the configuration or are not finite.
+/// Writes a copy of a model folder with its weights in another type, times column_factors, under the
+/// published tensor names. vocabulary_size: rows of the token embedding. Throws Error{corrupt_weights} for
+/// weights that do not fit the configuration or are not finite.
 void convert_model(const std::filesystem::path& folder, int64_t vocabulary_size, const WeightsFormat& format,
                    const std::filesystem::path& out_folder, const ColumnFactors& column_factors = {});
 
