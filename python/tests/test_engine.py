@@ -66,7 +66,7 @@ def test_maps_by_gradients_are_finer_and_score_the_same(engine, images):
     maps, constants, found = engine.explain(images / "rgb.png", directions, method="gradient")
     assert maps.shape == (2, 8, 8) and np.isfinite(maps).all() and maps.any() and not constants.any()
     np.testing.assert_allclose(found, scores, atol=1e-5)
-    with pytest.raises(mii.InvalidArgument, match="method: 'rise', expected"):
+    with pytest.raises(mii.errors.InvalidArgument, match="method: 'rise', expected"):
         engine.explain(images / "rgb.png", directions, method="rise")
 
 

@@ -146,11 +146,12 @@ TEST_F(ReportsProgram, AReportIsADraftWhoseSentencesHaveTheirSupport) {
 
 TEST_F(ReportsProgram, ReportsOfSeveralImagesAreThoseOfEachAlone) {
   write_decoder(folder_ / "decoder", 128);
+  write("damaged.png", "no image");
   const std::string drawn =
       " --decoder decoder --top-p 0.95 --temperature 3 --max-tokens 20 --json" + model();
-  const Result both = run("report rgb.png missing.png grey.jpg" + drawn);
+  const Result both = run("report rgb.png damaged.png grey.jpg" + drawn);
   EXPECT_EQ(both.status, 3);
-  EXPECT_THAT(both.err, HasSubstr("missing.png"));
+  EXPECT_THAT(both.err, HasSubstr("damaged.png"));
   std::istringstream lines(both.out);
   for (const char* image : {"rgb.png", "grey.jpg"}) {
     std::string line;

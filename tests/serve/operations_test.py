@@ -140,7 +140,7 @@ class Operations(unittest.TestCase):
     def test_numbers_that_make_no_sense_are_wrong_usage(self):
         whole = ["port", "max-batch", "queue", "queue-texts", "decode-threads", "max-body-mb", "max-bodies-mb",
                  "max-header-bytes", "max-images", "max-labels", "max-text-bytes", "max-json-depth", "max-connections",
-                 "max-connections-per-client", "max-pixels", "max-volume-bytes"]
+                 "max-connections-per-client", "max-pixels", "max-volume-bytes", "devices"]
         real = ["batch-wait-ms", "deadline", "drain", "watchdog-interval", "stuck-after", "rate", "rate-burst",
                 "header-timeout", "read-timeout", "write-timeout", "idle-timeout"]
         shown = subprocess.run([PROGRAM, "serve", "--help"], capture_output=True, text=True).stdout
