@@ -79,7 +79,7 @@ ModelFolder ModelFolder::find(const fs::path& folder) {
 
 ModelFolder ModelFolder::find_texts(const fs::path& folder) {
   std::string wrong;
-  const ModelFolder found = texts_of(folder, wrong);
+  ModelFolder found = texts_of(folder, wrong);
   expect_nothing(wrong, folder);
   return found;
 }
