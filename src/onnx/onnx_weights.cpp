@@ -135,6 +135,10 @@ void OnnxWeights::choose_logit_scale(const OnnxSource& source, std::optional<dou
     whence = "the largest of CLIP's training, as the graphs have none; --logit-scale sets it";
   }
   const auto logarithm = static_cast<float>(std::log(*factor));
+  if (!std::isnormal(std::exp(logarithm)))
+    throw Error(ErrorCode::corrupt_weights, files_->front().path.string() + ": the factor on the cosine, " +
+                                                whence + ", is " + number_text(*factor) +
+                                                ", expected a positive number that float32 holds");
   places_["logit_scale"] = {{}, 0, logarithm};
   notes_.push_back("factor on the cosine: " + number_text(std::exp(logarithm)) + ", " + whence);
 }

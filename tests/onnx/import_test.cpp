@@ -342,6 +342,10 @@ TEST_F(Import, TheFactorOnTheCosineIsFoundOrAskedForOrNamed) {
   entry.set_key("mii.logit_scale");
   entry.set_value("-3");
   EXPECT_THAT(message(), HasSubstr("expected a positive number"));
+  for (const char* text : {"1e300", "1e-300"}) {
+    entry.set_value(text);
+    EXPECT_THAT(message(), HasSubstr("expected a positive number that float32 holds"));
+  }
 }
 
 TEST_F(Import, AMissingTowerIsNamedAndOneTooMany) {
