@@ -1,6 +1,9 @@
 #pragma once
 
+#include <sys/mman.h>
+
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -9,6 +12,7 @@
 namespace mii {
 
 /// A block of n values of a trivial type, aligned to a cache line, not initialised. Move-only.
+/// A large one is a mapping of its own: on the heap, what is freed between two that stay would stay as well.
 template <typename T>
 class AlignedBuffer {
  public:
@@ -28,27 +32,41 @@ class AlignedBuffer {
     if (n > size_) {
       data_.reset();
       size_ = 0;
-      data_.reset(allocate(n));
+      data_ = allocate(n);
       size_ = n;
     }
   }
 
  private:
   static constexpr size_t kAlignment = 64;
-  struct Free {
-    void operator()(T* p) const { std::free(p); }
-  };
+  static constexpr size_t kMapped = size_t{1} << 20;
 
-  static T* allocate(size_t n) {
+  struct Free {
+    void operator()(T* p) const {
+      if (bytes >= kMapped)
+        munmap(p, bytes);
+      else
+        std::free(p);
+    }
+    size_t bytes = 0;
+  };
+  using Values = std::unique_ptr<T[], Free>;
+
+  static Values allocate(size_t n) {
     if (n > (SIZE_MAX - kAlignment) / sizeof(T)) throw std::bad_alloc();
     const size_t bytes = (n * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
-    void* p = std::aligned_alloc(kAlignment, bytes == 0 ? kAlignment : bytes);
-    if (p == nullptr) throw std::bad_alloc();
-    return static_cast<T*>(p);
+    if (bytes < kMapped) {
+      void* p = std::aligned_alloc(kAlignment, bytes == 0 ? kAlignment : bytes);
+      if (p == nullptr) throw std::bad_alloc();
+      return Values(static_cast<T*>(p), {bytes});
+    }
+    void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) throw std::bad_alloc();
+    return Values(static_cast<T*>(p), {bytes});
   }
 
   size_t size_ = 0;
-  std::unique_ptr<T[], Free> data_;
+  Values data_;
 };
 
 }  // namespace mii

@@ -100,6 +100,7 @@ TokenEmbedding WeightReader::token_embedding(const std::string& tokens, const st
   const TensorView table = checkpoint_.tensor(tokens);
   expect_finite(table, tokens);
   checkpoint_.release(table);
+  checkpoint_.free_room();  // no other tensor needs as much
   const auto read = [checkpoint = &checkpoint_, tokens](int64_t row, float* to) {
     checkpoint->read_row(tokens, row, to);
   };
