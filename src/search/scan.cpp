@@ -204,9 +204,12 @@ class ProductLook {
       // Of the product and of the sum that is the similarity; and of the query where it was rounded.
       bounds_[q] = 2 * rounding_error(rows.dim) + kLongest * static_cast<float>(std::sqrt(squares));
     }
-    linear_.in = static_cast<int64_t>(rows.dim);
-    linear_.out = static_cast<int64_t>(count);
-    linear_.weight = gemm_.pack({.values = {weights.data(), rows.precision, {linear_.out, linear_.in}}});
+    const auto dim = static_cast<int64_t>(rows.dim);
+    queries_ = gemm_.pack({.values = {weights.data(), rows.precision, {static_cast<int64_t>(count), dim}}});
+    for (const Panel& panel : queries_.panels) {
+      kernels_.push_back(gemm_.kernel(rows.precision, kBlockRows, dim, panel.columns));
+      scratch_.reserve_discarding(OneDnnPanels::scratch(*kernels_.back()));
+    }
   }
 
   void operator()(Numbers numbers) {
@@ -233,18 +236,23 @@ class ProductLook {
   // Always a whole block, so that there is one kernel; what is behind the numbers is not looked at.
   void multiply(const std::byte* from, Numbers numbers) {
     if (numbers.empty()) return;
-    gemm_.multiply(from, kBlockRows, linear_, {}, products_.data());
-    const size_t count = bounds_.size();
-    for (size_t i = 0; i < numbers.size(); ++i)
-      for (size_t q = 0; q < count; ++q) {
-        const float product = products_[i * count + q];
-        mine_[q].offer(product - bounds_[q], product + bounds_[q], numbers[i]);
-      }
+    for (size_t p = 0; p < kernels_.size(); ++p) {
+      const Panel& panel = queries_.panels[p];
+      gemm_.multiply(*kernels_[p], from, panel, scratch_.data(), products_.data());
+      const auto first = static_cast<size_t>(panel.first), count = static_cast<size_t>(panel.columns);
+      for (size_t i = 0; i < numbers.size(); ++i)
+        for (size_t q = 0; q < count; ++q) {
+          const float product = products_[i * count + q], bound = bounds_[first + q];
+          mine_[first + q].offer(product - bound, product + bound, numbers[i]);
+        }
+    }
   }
 
   const VectorRows& rows_;
-  OneDnnGemm gemm_;
-  Linear linear_;
+  OneDnnPanels gemm_{1};
+  PanelMatrix queries_;
+  std::vector<std::shared_ptr<const OneDnnPanels::Kernel>> kernels_;  // of each panel
+  AlignedBuffer<std::byte> scratch_;
   Rankings& rankings_;
   std::vector<Ranking> mine_;
   std::vector<float> bounds_;

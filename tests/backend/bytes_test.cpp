@@ -84,9 +84,9 @@ struct Sizes {
 
 // The extremes are among the values: where products of bytes saturate, this fails.
 TEST(ByteProducts, SumsEqualThePlainLoops) {
-  if (!OneDnnBytes::is_fast()) GTEST_SKIP() << "int8 is not offered here";
+  if (!OneDnnPanels::has_fast_bytes()) GTEST_SKIP() << "int8 is not offered here";
   std::mt19937 engine(11);
-  OneDnnBytes gemm;
+  OneDnnPanels gemm(1);
   for (const Sizes& s : {Sizes{1, 1, 1},
                          {3, 7, 5},
                          {5, 13, 11},
@@ -104,11 +104,13 @@ TEST(ByteProducts, SumsEqualThePlainLoops) {
     std::vector<int8_t> weights(static_cast<size_t>(s.columns * s.in));
     for (int8_t& w : weights)
       w = engine() % 3 == 0 ? int8_t{127} : static_cast<int8_t>(static_cast<int>(engine() % 255) - 127);
-    const auto panel = gemm.pack(weights.data(), s.columns, s.in);
-    const auto kernel = gemm.kernel(s.rows, s.in, s.columns);
-    std::vector<std::byte> scratch(OneDnnBytes::scratch(*kernel) + 64);
+    const PanelMatrix packed = gemm.pack(
+        {.values = {reinterpret_cast<const std::byte*>(weights.data()), DType::i8, {s.columns, s.in}}});
+    ASSERT_EQ(packed.panels.size(), 1U);
+    const auto kernel = gemm.kernel(DType::i8, s.rows, s.in, s.columns);
+    std::vector<std::byte> scratch(OneDnnPanels::scratch(*kernel) + 64);
     std::vector<int32_t> sums(static_cast<size_t>(s.rows * s.columns));
-    gemm.multiply(*kernel, a.data(), *panel, scratch.data(), sums.data());
+    gemm.multiply(*kernel, a.data(), packed.panels[0], scratch.data(), sums.data());
     for (int64_t r = 0; r < s.rows; ++r)
       for (int64_t c = 0; c < s.columns; ++c)
         ASSERT_EQ(sums[static_cast<size_t>(r * s.columns + c)],

@@ -12,9 +12,6 @@ namespace {
 // Rows of a block: enough for the product to run at its full rate, few enough that a panel's sums and the
 // bytes stay in a core's cache.
 constexpr int64_t kBlockRows = 64;
-// Columns of a panel.
-constexpr int64_t kPanelColumns = 256;
-
 size_t size(int64_t n) { return static_cast<size_t>(n); }
 
 // Terms of a sum that stays within 32 bits.
@@ -32,23 +29,15 @@ bool worth_blocks(const Parts& blocks) { return blocks.size >= kBlockRows / 2; }
 
 class ByteProducts::Matrix : public PackedMatrix {
  public:
-  struct Panel {
-    int64_t first;
-    int64_t columns;
-    std::unique_ptr<OneDnnBytes::Panel> weights;
-  };
-
-  Matrix(const StoredMatrix& stored, OneDnnBytes& gemm)
+  Matrix(const StoredMatrix& stored, OneDnnPanels& gemm)
       : in(stored.in()),
         out(stored.out()),
+        packed(gemm.pack(stored)),
+        panels(packed.panels),
         scales(stored.scales.begin(), stored.scales.end()),
         sums(size(out)),
         no_bias(size(out)) {
     const auto* values = reinterpret_cast<const int8_t*>(stored.values.data);
-    const Parts parts{out, kPanelColumns};
-    for (int64_t p = 0; p < parts.count(); ++p)
-      panels.push_back(
-          {parts.begin(p), parts.length(p), gemm.pack(values + parts.begin(p) * in, parts.length(p), in)});
     parallel_for(out, [&](int64_t o) {
       sums[size(o)] = std::accumulate(values + o * in, values + (o + 1) * in, int32_t{0});
     });
@@ -56,13 +45,15 @@ class ByteProducts::Matrix : public PackedMatrix {
 
   int64_t in;
   int64_t out;
-  std::vector<Panel> panels;
+  PanelMatrix packed;
+  const std::vector<Panel>& panels;
   std::vector<float> scales;   // [out]
   std::vector<int32_t> sums;   // [out], of each output's weights
   std::vector<float> no_bias;  // [out] zeros
 };
 
-ByteProducts::ByteProducts(int threads) : threads_(threads), workers_(static_cast<size_t>(threads)) {}
+ByteProducts::ByteProducts(int threads)
+    : threads_(threads), gemm_(threads), workers_(static_cast<size_t>(threads)) {}
 
 std::unique_ptr<PackedMatrix> ByteProducts::pack(const StoredMatrix& weight) {
   if (weight.in() > kMostTerms)
@@ -91,13 +82,13 @@ ByteProducts::Product ByteProducts::prepare(const Linear& linear, Finish finish,
   size_t scratch = 0;
   for (const int64_t rows : {blocks.length(0), blocks.length(blocks.count() - 1)})
     for (const int64_t columns : {matrix.panels.front().columns, matrix.panels.back().columns}) {
-      const auto kernel = gemm_.kernel(rows, matrix.in, columns);
-      scratch = std::max(scratch, OneDnnBytes::scratch(*kernel));
+      const auto kernel = gemm_.kernel(DType::i8, rows, matrix.in, columns);
+      scratch = std::max(scratch, OneDnnPanels::scratch(*kernel));
       product.kernels.emplace(std::pair(rows, columns), kernel);
     }
   for (Worker& worker : workers_) {
     worker.row.reserve_discarding(size(matrix.in));
-    worker.sums.reserve_discarding(size(blocks.size * kPanelColumns));
+    worker.sums.reserve_discarding(size(blocks.size * matrix.panels.front().columns));
     worker.scratch.reserve_discarding(scratch);
   }
   return product;
@@ -112,9 +103,10 @@ void ByteProducts::quantise_one(const RowSource& rows, int64_t from, int64_t in,
 // y: the block's first row.
 void ByteProducts::finish_panel(const Product& product, int64_t panel, const Block& block, float* y) {
   const Matrix& matrix = product.matrix;
-  const auto& [first, columns, weights] = matrix.panels[size(panel)];
+  const Panel& weights = matrix.panels[size(panel)];
+  const auto& [first, columns, values] = weights;
   Worker& own = worker();
-  gemm_.multiply(*product.kernels.at({block.n, columns}), block.values, *weights, own.scratch.data(),
+  gemm_.multiply(*product.kernels.at({block.n, columns}), block.values, weights, own.scratch.data(),
                  own.sums.data());
   product.finish({.sums = own.sums.data(),
                   .row_count = size(block.n),
@@ -134,7 +126,9 @@ void ByteProducts::finish_block(const Product& product, const Block& block, floa
 void ByteProducts::multiply(const RowSource& rows, int64_t n, const Linear& linear, Options options,
                             float* y) {
   if (n == 0) return;
-  const Finish finish = options.accumulate ? add_byte_sums : store_byte_sums;
+  const Finish finish = options.activation   ? finish_of(*options.activation)
+                        : options.accumulate ? add_byte_sums
+                                             : store_byte_sums;
   const Parts blocks = blocks_of(n, threads_);
   if (!worth_blocks(blocks)) return multiply_by_panels(rows, n, linear, finish, y);
   const Product product = prepare(linear, finish, blocks);

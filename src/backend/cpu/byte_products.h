@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +25,7 @@ class ByteProducts {
  public:
   explicit ByteProducts(int threads);
 
-  std::string description() const { return gemm_.description(); }
+  std::string description() const { return gemm_.description(DType::i8); }
 
   std::unique_ptr<PackedMatrix> pack(const StoredMatrix& weight);
   /// Whether pack() made it.
@@ -34,9 +35,10 @@ class ByteProducts {
   /// it. Called on all threads.
   using RowSource = std::function<const float*(int64_t r, float* scratch)>;
 
-  /// y = linear(rows), or y += linear(rows). y: [n, linear.out].
+  /// y = linear(rows), y += linear(rows) or y = activation(linear(rows)). y: [n, linear.out].
   struct Options {
     bool accumulate = false;
+    std::optional<Activation> activation = std::nullopt;
   };
   void multiply(const RowSource& rows, int64_t n, const Linear& linear, Options options, float* y);
 
@@ -79,7 +81,7 @@ class ByteProducts {
     const Matrix& matrix;
     const float* bias;
     Finish finish;
-    std::map<std::pair<int64_t, int64_t>, std::shared_ptr<const OneDnnBytes::Kernel>> kernels;
+    std::map<std::pair<int64_t, int64_t>, std::shared_ptr<const OneDnnPanels::Kernel>> kernels;
   };
 
   Product prepare(const Linear& linear, Finish finish, const Parts& blocks);
@@ -90,7 +92,7 @@ class ByteProducts {
   void multiply_by_panels(const RowSource& rows, int64_t n, const Linear& linear, Finish finish, float* y);
 
   int threads_;
-  OneDnnBytes gemm_;
+  OneDnnPanels gemm_;
   std::vector<Worker> workers_;
   Bytes shared_;
   AlignedBuffer<float> hidden_;

@@ -1,11 +1,13 @@
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
 #include "backend/cpu/vector_kernels.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/channel_attention.cpp"
 #include <hwy/foreach_target.h>
+
+#include <hwy/contrib/math/math-inl.h>
 
 #include "backend/cpu/small_product-inl.h"
 #include "backend/cpu/store-inl.h"
@@ -22,6 +24,25 @@ void ChannelProducts(const ChannelTokens& part, float* sums) {
     multiply({q, 1, 3 * channels, k, 3 * channels, sums + g * part.dim * part.dim, part.dim, part.dim,
               part.tokens, part.dim});
   }
+}
+
+void ChannelSoftmax(float* sums, size_t dim, float scale) {
+  for (size_t i = 0; i < dim; ++i) {
+    float* row = sums + i * dim;
+    const float top = *std::max_element(row, row + dim);
+    float sum = 0;
+    for_each_vector(dim, [&](auto d, size_t j) HWY_ATTR {
+      const auto above = hn::Sub(hn::LoadU(d, row + j), hn::Set(d, top));
+      const auto e = hn::Exp(d, hn::Mul(above, hn::Set(d, scale)));
+      hn::StoreU(e, d, row + j);
+      sum += hn::GetLane(hn::SumOfLanes(d, e));
+    });
+    for_each_vector(dim, [&](auto d, size_t j) HWY_ATTR {
+      hn::StoreU(hn::Div(hn::LoadU(d, row + j), hn::Set(d, sum)), d, row + j);
+    });
+  }
+  for (size_t i = 0; i < dim; ++i)
+    for (size_t j = 0; j < i; ++j) std::swap(sums[i * dim + j], sums[j * dim + i]);
 }
 
 // Rows of the result for a few tokens at a time, so that they are still in the cache when they are rounded.
@@ -62,6 +83,7 @@ HWY_AFTER_NAMESPACE();
 namespace mii {
 
 HWY_EXPORT(ChannelProducts);
+HWY_EXPORT(ChannelSoftmax);
 HWY_EXPORT(ChannelMixToFloat);
 HWY_EXPORT(ChannelMixToBFloat16);
 
@@ -70,15 +92,7 @@ void channel_products(const ChannelTokens& part, float* sums) {
 }
 
 void channel_softmax(float* sums, size_t dim, float scale) {
-  for (size_t i = 0; i < dim; ++i) {
-    float* row = sums + i * dim;
-    const float top = *std::max_element(row, row + dim);
-    float sum = 0;
-    for (size_t j = 0; j < dim; ++j) sum += row[j] = std::exp((row[j] - top) * scale);
-    for (size_t j = 0; j < dim; ++j) row[j] /= sum;
-  }
-  for (size_t i = 0; i < dim; ++i)
-    for (size_t j = 0; j < i; ++j) std::swap(sums[i * dim + j], sums[j * dim + i]);
+  HWY_DYNAMIC_DISPATCH(ChannelSoftmax)(sums, dim, scale);
 }
 
 void channel_mix(const ChannelTokens& part, const float* weights, float* out) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "backend/cpu/byte_products.h"
+#include "backend/cpu/float_products.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/parallel.h"
 #include "backend/cpu/product_seconds.h"
@@ -17,9 +18,6 @@
 namespace mii {
 namespace {
 
-// Rows of a matrix product at a time: enough for the product to run at its full rate, few enough that its
-// input is still in the cache.
-constexpr int64_t kProductRows = 1200;
 // Rows or tokens of one task of one thread.
 constexpr int64_t kTaskRows = 32;
 // Tokens whose channel products are summed in one go. Fixed, so that the sums do not depend on the threads.
@@ -29,21 +27,24 @@ constexpr int64_t kChannelTokens = 256;
 class CpuBackend final : public HostBackend {
  public:
   explicit CpuBackend(const BackendOptions& options)
-      : precision_(options.precision), threads_(team_size(options.threads)), bytes_(threads_) {}
+      : precision_(options.precision),
+        threads_(team_size(options.threads)),
+        floats_(threads_),
+        bytes_(threads_) {}
 
   std::string description() const override {
     const DType operands = info_of(precision_).weights;
-    const std::string kernel = operands == DType::i8 ? bytes_.description() : gemm_.description(operands);
-    return "cpu (" + OneDnnGemm::version() + ", " + kernel + ")";
+    const std::string kernel = operands == DType::i8 ? bytes_.description() : floats_.description(operands);
+    return "cpu (" + OneDnnPanels::version() + ", " + kernel + ")";
   }
   Precision precision() const override { return precision_; }
   int threads() const override { return threads_; }
   void attach_thread() override { set_team(threads_); }
 
-  DType float_operands() const override { return OneDnnGemm::has_fast_bf16() ? DType::bf16 : DType::f32; }
+  DType float_operands() const override { return OneDnnPanels::has_fast_bf16() ? DType::bf16 : DType::f32; }
 
   std::unique_ptr<PackedMatrix> pack(const StoredMatrix& weight) override {
-    return weight.values.dtype == DType::i8 ? bytes_.pack(weight) : gemm_.pack(weight);
+    return weight.values.dtype == DType::i8 ? bytes_.pack(weight) : floats_.pack(weight);
   }
 
   void scale_pixels(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) override {
@@ -79,19 +80,19 @@ class CpuBackend final : public HostBackend {
       return bytes_.multiply(patch, y.rows, conv.linear, {}, row(y, 0));
     }
     in_type_of(conv.linear, [&]<typename T>(T) {
-      const Parts blocks = equal_parts(y.rows, kProductRows);
-      T* patches = operand<T>(blocks.size * conv.linear.in);
-      for (int64_t i = 0; i < blocks.count(); ++i) {
-        const int64_t first = blocks.begin(i);
-        parallel_for(blocks.length(i),
-                     [&](int64_t r) { cut_patch(x, grid, conv, first + r, patches + r * conv.linear.in); });
-        gemm_.multiply(patches, blocks.length(i), conv.linear, {}, row(y, first));
-      }
+      const auto patches = [&](int64_t first, int64_t rows, void* to) {
+        for (int64_t r = 0; r < rows; ++r)
+          cut_patch(x, grid, conv, first + r, static_cast<T*>(to) + r * conv.linear.in);
+      };
+      floats_.multiply(patches, y.rows, conv.linear, {}, row(y, 0));
     });
   }
 
   void layer_norm(ConstRows x, const LayerNorm& norm, Rows y) override {
-    norm_rows(x, norm, 0, x.rows, row(y, 0));
+    const Parts parts{x.rows, kTaskRows};
+    parallel_for(parts.count(), [&](int64_t i) {
+      layer_norm_rows(norm_task(x, norm, parts.begin(i), parts.length(i)), row(y, parts.begin(i)));
+    });
   }
 
   void depthwise_conv_add(ConstRows x, const TokenGrid& grid, const DepthwiseConv& conv, Rows y) override {
@@ -111,9 +112,7 @@ class CpuBackend final : public HostBackend {
   void norm_linear(ConstRows x, const LayerNorm& norm, const Linear& linear, Rows y) override {
     if (ByteProducts::packed(*linear.weight))
       return bytes_.multiply(normed_rows(x, norm), x.rows, linear, {}, row(y, 0));
-    const Parts blocks = equal_parts(x.rows, kProductRows);
-    for (int64_t i = 0; i < blocks.count(); ++i)
-      float_norm_linear(slice(x, blocks, i), norm, linear, row(y, blocks.begin(i)));
+    floats_.multiply(normed_block(x, norm, linear), x.rows, linear, {}, row(y, 0));
   }
 
   void window_attention_add(ConstRows qkv, const WindowAttention& attention, const Linear& proj,
@@ -213,20 +212,21 @@ class CpuBackend final : public HostBackend {
     const bool fc2_in_bytes = ByteProducts::packed(*ff.fc2.weight);
     if (fc1_in_bytes && fc2_in_bytes)
       return bytes_.feed_forward_add(normed_rows(x, ff.norm), x.rows, ff, row(x, 0));
-    const Parts blocks = equal_parts(x.rows, kProductRows);
-    hidden_.reserve_discarding(size(blocks.size * ff.fc1.out));
-    for (int64_t i = 0; i < blocks.count(); ++i) {
-      const ConstRows block = slice(x, blocks, i);
-      if (fc1_in_bytes)
-        bytes_.multiply(normed_rows(block, ff.norm), block.rows, ff.fc1, {}, hidden_.data());
-      else
-        float_norm_linear(block, ff.norm, ff.fc1, hidden_.data());
-      in_type_of(ff.fc2, [&]<typename T>(T) {
-        T* active = operand<T>(block.rows * ff.fc2.in);
-        activate(ff.activation, block.rows * ff.fc2.in, active);
-        project_add(active, ff.fc2, {x.storage, block.offset, block.rows, block.cols});
-      });
-    }
+    if (!fc1_in_bytes && !fc2_in_bytes)
+      return floats_.feed_forward_add(normed_block(x, ff.norm, ff.fc1), x.rows, ff, row(x, 0));
+    hidden_.reserve_discarding(size(x.rows * ff.fc1.out));
+    if (fc1_in_bytes)
+      bytes_.multiply(normed_rows(x, ff.norm), x.rows, ff.fc1, {.activation = ff.activation}, hidden_.data());
+    else
+      floats_.multiply_and_activate(normed_block(x, ff.norm, ff.fc1), x.rows, ff.fc1, ff.activation,
+                                    hidden_.data());
+    if (fc2_in_bytes) return project_add(hidden_.data(), ff.fc2, x);
+    in_type_of(ff.fc2, [&]<typename T>(T) {
+      const auto rounded = [&](int64_t first, int64_t rows, void* to) {
+        round_to(hidden_.data() + first * ff.fc2.in, size(rows * ff.fc2.in), static_cast<T*>(to));
+      };
+      floats_.multiply(rounded, x.rows, ff.fc2, {.accumulate = true}, row(x, 0));
+    });
   }
 
   void mean_tokens(ConstRows x, Rows y) override {
@@ -289,29 +289,6 @@ class CpuBackend final : public HostBackend {
             .epsilon = norm.epsilon};
   }
 
-  template <typename Out>
-  void norm_rows(ConstRows x, const LayerNorm& norm, int64_t first, int64_t rows, Out* y) {
-    const Parts parts{rows, kTaskRows};
-    parallel_for(parts.count(), [&](int64_t i) {
-      const LayerNormRows task = norm_task(x, norm, first + parts.begin(i), parts.length(i));
-      layer_norm_rows(task, y + parts.begin(i) * x.cols);
-    });
-  }
-
-  // to = activation(hidden_)
-  template <typename T>
-  void activate(Activation activation, int64_t values, T* to) {
-    const Parts parts{values, 16384};
-    parallel_for(parts.count(), [&](int64_t i) {
-      const float* from = hidden_.data() + parts.begin(i);
-      const auto n = size(parts.length(i));
-      if (activation == Activation::gelu)
-        gelu(from, n, to + parts.begin(i));
-      else
-        quick_gelu(from, n, to + parts.begin(i));
-    });
-  }
-
   struct ListAttention {
     int64_t heads;
     bool causal;
@@ -359,15 +336,11 @@ class CpuBackend final : public HostBackend {
   template <typename Task>
   static void in_type_of(const Linear& linear, const Task& task) {
     const bool rounded =
-        !ByteProducts::packed(*linear.weight) && OneDnnGemm::operands(*linear.weight) == DType::bf16;
+        !ByteProducts::packed(*linear.weight) && FloatProducts::operands(*linear.weight) == DType::bf16;
     if (rounded)
       task(BFloat16{});
     else
       task(float{});
-  }
-
-  static ConstRows slice(ConstRows x, const Parts& parts, int64_t i) {
-    return {x.storage, x.offset + parts.begin(i) * x.cols, parts.length(i), x.cols};
   }
 
   // norm(x), row by row.
@@ -378,13 +351,15 @@ class CpuBackend final : public HostBackend {
     };
   }
 
-  // y = linear(norm(x)), for a product of floats.
-  void float_norm_linear(ConstRows x, const LayerNorm& norm, const Linear& linear, float* y) {
+  // norm(x), as this layer takes it.
+  static FloatProducts::Fill normed_block(ConstRows x, const LayerNorm& norm, const Linear& linear) {
+    FloatProducts::Fill fill;
     in_type_of(linear, [&]<typename T>(T) {
-      T* normed = operand<T>(x.elements());
-      norm_rows(x, norm, 0, x.rows, normed);
-      gemm_.multiply(normed, x.rows, linear, {}, y);
+      fill = [x, &norm](int64_t first, int64_t rows, void* to) {
+        layer_norm_rows(norm_task(x, norm, first, rows), static_cast<T*>(to));
+      };
     });
+    return fill;
   }
 
   // x += proj(a), a: [x.rows, proj.in].
@@ -395,10 +370,7 @@ class CpuBackend final : public HostBackend {
         const auto rows = [&](int64_t r, float*) { return a + r * proj.in; };
         return bytes_.multiply(rows, x.rows, proj, {.accumulate = true}, row(x, 0));
       }
-    const Parts blocks = equal_parts(x.rows, kProductRows);
-    for (int64_t i = 0; i < blocks.count(); ++i)
-      gemm_.multiply(a + blocks.begin(i) * proj.in, blocks.length(i), proj, {.accumulate = true},
-                     row(x, blocks.begin(i)));
+    floats_.multiply(a, x.rows, proj, {.accumulate = true}, row(x, 0));
   }
 
   // Room for the left operand of the next product.
@@ -410,7 +382,7 @@ class CpuBackend final : public HostBackend {
 
   Precision precision_;
   int threads_;
-  OneDnnGemm gemm_;
+  FloatProducts floats_;
   ByteProducts bytes_;
   AlignedBuffer<std::byte> operand_;
   AlignedBuffer<float> hidden_;
@@ -421,8 +393,8 @@ class CpuBackend final : public HostBackend {
 
 std::vector<Precision> precisions_here() {
   std::vector<Precision> here;
-  if (OneDnnBytes::is_fast()) here.push_back(Precision::int8);
-  if (OneDnnGemm::has_fast_bf16()) here.push_back(Precision::bf16);
+  if (OneDnnPanels::has_fast_bytes()) here.push_back(Precision::int8);
+  if (OneDnnPanels::has_fast_bf16()) here.push_back(Precision::bf16);
   here.push_back(Precision::f32);
   return here;
 }

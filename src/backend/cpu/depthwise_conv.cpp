@@ -38,8 +38,40 @@ HWY_INLINE auto WeightedSum(D d, const Taps& taps, size_t count, size_t c, hn::V
   return sum;
 }
 
+// Of several columns, all of whose neighbours to the left and right lie inside: each weight is loaded once
+// for all of them, each value once for the outputs that it belongs to.
+constexpr size_t kColumns = 4;
+
+template <class D>
+HWY_INLINE void ColumnsTo(D d, const DepthwiseRow& task, size_t column, size_t c, float* y) {
+  const auto channels = static_cast<ptrdiff_t>(task.channels);
+  const float* here = task.x + static_cast<ptrdiff_t>(column) * channels + c;
+  const auto bias = hn::LoadU(d, task.bias + c);
+  hn::Vec<D> sum[kColumns];
+  for (size_t k = 0; k < kColumns; ++k)
+    sum[k] = hn::Add(hn::LoadU(d, here + static_cast<ptrdiff_t>(k) * channels), bias);
+  for (ptrdiff_t dy = task.has_above ? -1 : 0; dy <= (task.has_below ? 1 : 0); ++dy) {
+    const float* x = here + (dy * static_cast<ptrdiff_t>(task.width) - 1) * channels;
+    const float* weight = task.weight + (dy + 1) * 3 * channels + static_cast<ptrdiff_t>(c);
+    hn::Vec<D> value[kColumns + 2];
+    for (size_t k = 0; k < kColumns + 2; ++k)
+      value[k] = hn::LoadU(d, x + static_cast<ptrdiff_t>(k) * channels);
+    for (size_t dx = 0; dx < 3; ++dx) {
+      const auto w = hn::LoadU(d, weight + static_cast<ptrdiff_t>(dx) * channels);
+      for (size_t k = 0; k < kColumns; ++k) sum[k] = hn::MulAdd(value[k + dx], w, sum[k]);
+    }
+  }
+  for (size_t k = 0; k < kColumns; ++k) hn::StoreU(sum[k], d, y + k * task.channels + c);
+}
+
 void DepthwiseRowTo(const DepthwiseRow& task, float* y) {
-  for (size_t column = 0; column < task.width; ++column, y += task.channels) {
+  for (size_t column = 0; column < task.width;) {
+    if (column > 0 && column + kColumns < task.width) {
+      for_each_vector(task.channels, [&](auto d, size_t c) HWY_ATTR { ColumnsTo(d, task, column, c, y); });
+      column += kColumns;
+      y += kColumns * task.channels;
+      continue;
+    }
     const float* x = task.x + column * task.channels;
     const Taps taps = TapsInside(task, column);
     const bool inner = taps.count == 9;
@@ -49,6 +81,8 @@ void DepthwiseRowTo(const DepthwiseRow& task, float* y) {
       hn::StoreU(inner ? WeightedSum(d, taps, 9, c, start) : WeightedSum(d, taps, taps.count, c, start), d,
                  y + c);
     });
+    ++column;
+    y += task.channels;
   }
 }
 

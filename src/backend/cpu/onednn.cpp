@@ -1,5 +1,6 @@
 #include "backend/cpu/onednn.h"
 
+#include <algorithm>
 #include <compare>
 #include <dnnl.hpp>
 #include <map>
@@ -7,8 +8,8 @@
 #include <string_view>
 
 #include "backend/cpu/panels.h"
+#include "backend/cpu/parallel.h"
 #include "backend/cpu/team.h"
-#include "backend/host_backend.h"
 #include "mii/error.h"
 
 namespace mii {
@@ -16,29 +17,40 @@ namespace {
 
 using dnnl::memory;
 
+// Columns of a panel: with as many rows its sums stay in a core's cache.
+constexpr int64_t kPanelColumns = 256;
 // Weights are packed for this many rows. oneDNN's choice of layout does not depend on the rows (checked for 1
 // to 16384), so kernels for other numbers of rows are created with this layout too.
 constexpr int64_t kPackingRows = 1024;
+// Panels begin at cache lines.
+constexpr size_t kAlignment = 64;
 
 struct Product {
-  memory::data_type input;
+  DType weights;
   int64_t rows;
   int64_t in;
-  int64_t out;
-  bool bias;
-  bool accumulate;
+  int64_t columns;
   // NOLINTNEXTLINE(modernize-use-nullptr): = default generates the comparison
   auto operator<=>(const Product&) const = default;
 };
 
-memory::data_type type_of(DType dtype) {
-  switch (dtype) {
+struct Types {
+  memory::data_type a;
+  memory::data_type weights;
+  memory::data_type sums;
+};
+
+Types types_of(DType weights) {
+  using enum memory::data_type;
+  switch (weights) {
     case DType::f32:
-      return memory::data_type::f32;
+      return {f32, f32, f32};
     case DType::bf16:
-      return memory::data_type::bf16;
+      return {bf16, bf16, f32};
+    case DType::i8:
+      return {u8, s8, s32};
     default:
-      throw Error(ErrorCode::internal, std::string("no products of ") + to_string(dtype));
+      throw Error(ErrorCode::internal, std::string("no products of ") + to_string(weights));
   }
 }
 
@@ -49,28 +61,40 @@ memory::desc row_major(int64_t rows, int64_t cols, memory::data_type type) {
 dnnl::matmul::primitive_desc describe(const Product& p, const memory::desc& weights,
                                       const dnnl::engine& engine) {
   dnnl::primitive_attr attributes;
-  if (p.accumulate) {
-    dnnl::post_ops sum;
-    sum.append_sum(1.0f);
-    attributes.set_post_ops(sum);
-  }
-  const auto a = row_major(p.rows, p.in, p.input);
-  const auto bias = p.bias ? row_major(1, p.out, memory::data_type::f32) : memory::desc();
-  const auto c = row_major(p.rows, p.out, memory::data_type::f32);
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // else threads would share it
+  const Types types = types_of(p.weights);
+  const auto a = row_major(p.rows, p.in, types.a);
+  const auto c = row_major(p.rows, p.columns, types.sums);
 #if DNNL_VERSION_MAJOR >= 3
-  if (p.bias) return {engine, a, weights, bias, c, attributes};
   return {engine, a, weights, c, attributes};
 #else
-  if (p.bias) return {dnnl::matmul::desc(a, weights, bias, c), attributes, engine};
   return {dnnl::matmul::desc(a, weights, c), attributes, engine};
 #endif
 }
 
-// As many rows as weights are packed for, and the layout that suits them.
-dnnl::matmul::primitive_desc describe_any(memory::data_type input, int64_t in, int64_t out,
-                                          const dnnl::engine& engine) {
-  return describe({input, kPackingRows, in, out, true, false}, {{in, out}, input, memory::format_tag::any},
-                  engine);
+// In the layout that suits it best.
+dnnl::matmul::primitive_desc describe_any(const Product& p, const dnnl::engine& engine) {
+  return describe(p, {{p.in, p.columns}, types_of(p.weights).weights, memory::format_tag::any}, engine);
+}
+
+memory::desc packed_layout(DType weights, int64_t in, int64_t columns, const dnnl::engine& engine) {
+  const TeamOfOne alone;
+  return describe_any({weights, kPackingRows, in, columns}, engine).weights_desc();
+}
+
+std::string name_of_kernel(DType weights, const dnnl::engine& engine) {
+  const TeamOfOne alone;
+  return describe_any({weights, 64, 1024, kPanelColumns}, engine).impl_info_str();
+}
+
+// Kernels are named after the instructions that they use: brg:avx512_core_bf16, brg:avx10_1_512_amx, ...
+bool has_kernel(DType weights, std::initializer_list<std::string_view> parts) {
+  try {
+    const std::string name = name_of_kernel(weights, dnnl::engine(dnnl::engine::kind::cpu, 0));
+    return std::ranges::any_of(parts, [&](std::string_view p) { return name.find(p) != std::string::npos; });
+  } catch (const dnnl::error&) {
+    return false;
+  }
 }
 
 // Reads of weights are const in our interface; oneDNN's memory takes any pointer for inputs and outputs
@@ -100,8 +124,8 @@ struct Blocking {
   memory::dims of_dimension;  // each of them
 };
 
-// The columns of a panel where the packed matrix is what pack_panels() writes; else 0.
-int64_t panel_columns(const memory::desc& packed, int64_t in, int64_t out, size_t value_bytes) {
+// The columns that lie together where the packed matrix is what pack_panels() writes; else 0.
+int64_t columns_together(const memory::desc& packed, int64_t in, int64_t out, size_t value_bytes) {
   const Blocking blocking(packed);
   memory::dims blocks = blocking.blocks, of_dimension = blocking.of_dimension;
   if (value_bytes == 4 && of_dimension == memory::dims{0, 1}) {
@@ -116,41 +140,7 @@ int64_t panel_columns(const memory::desc& packed, int64_t in, int64_t out, size_
   return whole && units_of_four_bytes && one_after_another && columns % 4 == 0 ? columns : 0;
 }
 
-// Copies weights of `layout` at `data` into the layout of `packed`.
-void copy_weights(const memory::desc& layout, const void* data, memory& packed, const dnnl::engine& engine,
-                  dnnl::stream& stream) {
-  memory from = view(layout, engine, data);
-  dnnl::reorder(from, packed).execute(stream, from, packed);
-  stream.wait();
-}
-
-// The same of [out, in] values of so many bytes.
-void copy_out_in(const void* data, memory::data_type type, size_t value_bytes, memory& packed,
-                 const dnnl::engine& engine, dnnl::stream& stream) {
-  const memory::desc layout = packed.get_desc();
-#if DNNL_VERSION_MAJOR >= 3
-  const memory::dims dims = layout.get_dims();
-#else
-  const memory::dims dims = layout.dims();
-#endif
-  const int64_t in = dims[0], out = dims[1];
-  const int64_t columns = panel_columns(layout, in, out, value_bytes);
-  if (columns == 0 || reinterpret_cast<uintptr_t>(data) % sizeof(uint32_t) != 0)
-    return copy_weights({dims, type, memory::format_tag::ba}, data, packed, engine, stream);
-  pack_panels({static_cast<const uint32_t*>(data), out, in * static_cast<int64_t>(value_bytes) / 4}, columns,
-              static_cast<uint32_t*>(packed.get_data_handle()));
-}
-
-class OneDnnMatrix : public PackedMatrix {
- public:
-  OneDnnMatrix(DType operands, memory values) : operands_(operands), values_(std::move(values)) {}
-  DType operands() const { return operands_; }
-  const memory& values() const { return values_; }
-
- private:
-  DType operands_;
-  memory values_;
-};
+size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 // Turns oneDNN's exceptions into ours.
 template <typename Call>
@@ -163,194 +153,83 @@ auto guarded(Call&& call) {
   }
 }
 
-struct Matmul {
-  explicit Matmul(const dnnl::matmul::primitive_desc& of) : desc(of), primitive(of) {}
-  dnnl::matmul::primitive_desc desc;
-  dnnl::matmul primitive;
-};
-
-// Kernels take long to make. Texts have any number of tokens: they are kept up to a limit.
-template <typename Shape, typename Kernel>
-class Kernels {
- public:
-  // make(): a Kernel.
-  template <typename Make>
-  std::shared_ptr<const Kernel> get(const Shape& shape, const Make& make) {
-    constexpr size_t kMaxKernels = 512;
-    if (auto found = kernels_.find(shape); found != kernels_.end()) return found->second;
-    if (kernels_.size() >= kMaxKernels) kernels_.clear();
-    return kernels_.emplace(shape, std::make_shared<const Kernel>(make())).first->second;
-  }
-
- private:
-  std::map<Shape, std::shared_ptr<const Kernel>> kernels_;
-};
-
 }  // namespace
 
-struct OneDnnGemm::Impl {
-  Impl() : engine(dnnl::engine::kind::cpu, 0), stream(engine) {}
+class OneDnnPanels::Kernel {
+ public:
+  Kernel(const dnnl::matmul::primitive_desc& of, const dnnl::engine& engine, int threads)
+      : desc(of), primitive(of) {
+    for (int i = 0; i < threads; ++i)
+      of_thread_.push_back({{DNNL_ARG_SRC, memory(desc.src_desc(), engine, nullptr)},
+                            {DNNL_ARG_WEIGHTS, memory()},
+                            {DNNL_ARG_DST, memory(desc.dst_desc(), engine, nullptr)},
+                            {DNNL_ARG_SCRATCHPAD, memory(desc.scratchpad_desc(), engine, nullptr)}});
+  }
 
-  dnnl::engine engine;
-  dnnl::stream stream;
-  Kernels<Product, Matmul> kernels;
+  // Made once, as making them takes longer than a small product.
+  std::unordered_map<int, memory>& arguments() const {
+    return of_thread_[static_cast<size_t>(thread_index())];
+  }
+
+  dnnl::matmul::primitive_desc desc;
+  dnnl::matmul primitive;
+
+ private:
+  mutable std::vector<std::unordered_map<int, memory>> of_thread_;
 };
 
-OneDnnGemm::OneDnnGemm() : impl_(guarded([] { return std::make_unique<Impl>(); })) {}
-OneDnnGemm::~OneDnnGemm() = default;
+struct OneDnnPanels::Impl {
+  explicit Impl(int team) : threads(team), engine(dnnl::engine::kind::cpu, 0), stream(engine) {}
 
-bool OneDnnGemm::has_fast_bf16() {
-  try {
-    const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-    // Kernels are named after the instructions that they use: brg:avx512_core_bf16, brg:avx10_1_512_amx, ...
-    const std::string_view name = describe_any(memory::data_type::bf16, 1024, 1024, engine).impl_info_str();
-    for (std::string_view part : {"_bf16", "amx", "avx10", "avx2_vnni_2"})
-      if (name.find(part) != std::string_view::npos) return true;
-    return false;
-  } catch (const dnnl::error&) {
-    return false;
+  // Copies columns of a stored matrix into the layout of a panel.
+  void reorder(const StoredMatrix& from, const Panel& panel) {
+    const bool out_in = from.layout == StoredMatrix::Layout::out_in;
+    const auto skipped = static_cast<size_t>(panel.first * (out_in ? from.in() : 1));
+    const memory::dims strides = out_in ? memory::dims{1, from.in()} : memory::dims{from.out(), 1};
+    memory source(view({{from.in(), panel.columns}, types_of(from.values.dtype).weights, strides}, engine,
+                       from.values.data + skipped * size_of(from.values.dtype)));
+    memory packed = weights_of(panel);
+    dnnl::reorder(source, packed).execute(stream, source, packed);
+    stream.wait();
   }
-}
 
-std::string OneDnnGemm::version() {
+  static const memory& weights_of(const Panel& panel) {
+    return *static_cast<const memory*>(panel.weights.get());
+  }
+
+  int threads;
+  dnnl::engine engine;
+  dnnl::stream stream;
+  std::map<Product, std::shared_ptr<const Kernel>> kernels;
+};
+
+OneDnnPanels::OneDnnPanels(int threads) : impl_(guarded([&] { return std::make_unique<Impl>(threads); })) {}
+OneDnnPanels::~OneDnnPanels() = default;
+
+bool OneDnnPanels::has_fast_bf16() {
+  return has_kernel(DType::bf16, {"_bf16", "amx", "avx10", "avx2_vnni_2"});
+}
+bool OneDnnPanels::has_fast_bytes() { return has_kernel(DType::i8, {"vnni", "amx"}); }
+
+std::string OneDnnPanels::version() {
   const dnnl_version_t* version = dnnl::version();
   return "oneDNN " + std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
          std::to_string(version->patch);
 }
 
-std::string OneDnnGemm::description(DType operands) const {
-  return guarded([&] { return describe_any(type_of(operands), 1024, 1024, impl_->engine).impl_info_str(); });
+std::string OneDnnPanels::description(DType weights) const {
+  return guarded([&] { return name_of_kernel(weights, impl_->engine); });
 }
 
-DType OneDnnGemm::operands(const PackedMatrix& weight) {
-  return static_cast<const OneDnnMatrix&>(weight).operands();
-}
-
-std::unique_ptr<PackedMatrix> OneDnnGemm::pack(const StoredMatrix& weight) {
-  return guarded([&] {
-    const memory::data_type type = type_of(weight.values.dtype);
-    memory packed(describe_any(type, weight.in(), weight.out(), impl_->engine).weights_desc(), impl_->engine);
-    if (weight.layout == StoredMatrix::Layout::out_in)
-      copy_out_in(weight.values.data, type, size_of(weight.values.dtype), packed, impl_->engine,
-                  impl_->stream);
-    else
-      copy_weights({{weight.in(), weight.out()}, type, memory::format_tag::ab}, weight.values.data, packed,
-                   impl_->engine, impl_->stream);
-    return std::make_unique<OneDnnMatrix>(weight.values.dtype, std::move(packed));
-  });
-}
-
-void OneDnnGemm::multiply(const void* a, int64_t rows, const Linear& linear, Options options, float* c) {
-  if (rows == 0) return;
-  guarded([&] {
-    const memory& weights = static_cast<const OneDnnMatrix&>(*linear.weight).values();
-    const Product product{type_of(operands(*linear.weight)),
-                          rows,
-                          linear.in,
-                          linear.out,
-                          !linear.bias.empty(),
-                          options.accumulate};
-    const auto kernel = impl_->kernels.get(
-        product, [&] { return Matmul(describe(product, weights.get_desc(), impl_->engine)); });
-    std::unordered_map<int, memory> arguments{
-        {DNNL_ARG_SRC, view(kernel->desc.src_desc(), impl_->engine, a)},
-        {DNNL_ARG_WEIGHTS, weights},
-        {DNNL_ARG_DST, view(kernel->desc.dst_desc(), impl_->engine, c)},
-    };
-    if (product.bias)
-      arguments.emplace(DNNL_ARG_BIAS, view(row_major(1, linear.out, memory::data_type::f32), impl_->engine,
-                                            data(linear.bias)));
-    kernel->primitive.execute(impl_->stream, arguments);
-    impl_->stream.wait();
-  });
-}
-
-namespace {
-
-dnnl::matmul::primitive_desc describe_bytes(int64_t rows, int64_t in, int64_t columns,
-                                            const memory::desc& weights, const dnnl::engine& engine) {
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // else threads would share it
-  const auto a = row_major(rows, in, memory::data_type::u8);
-  const auto c = row_major(rows, columns, memory::data_type::s32);
-#if DNNL_VERSION_MAJOR >= 3
-  return {engine, a, weights, c, attributes};
-#else
-  return {dnnl::matmul::desc(a, weights, c), attributes, engine};
-#endif
-}
-
-memory::desc any_bytes(int64_t in, int64_t columns) {
-  return {{in, columns}, memory::data_type::s8, memory::format_tag::any};
-}
-
-std::string name_of_byte_kernel(const dnnl::engine& engine) {
-  const TeamOfOne alone;
-  return describe_bytes(64, 1024, 256, any_bytes(1024, 256), engine).impl_info_str();
-}
-
-class BytePanel : public OneDnnBytes::Panel {
- public:
-  explicit BytePanel(memory values) : values_(std::move(values)) {}
-  const memory& values() const { return values_; }
-
- private:
-  memory values_;
-};
-
-struct ByteProduct {
-  int64_t rows;
-  int64_t in;
-  int64_t columns;
-  // NOLINTNEXTLINE(modernize-use-nullptr): = default generates the comparison
-  auto operator<=>(const ByteProduct&) const = default;
-};
-
-}  // namespace
-
-class OneDnnBytes::Kernel : public Matmul {
- public:
-  using Matmul::Matmul;
-};
-
-struct OneDnnBytes::Impl {
-  Impl() : engine(dnnl::engine::kind::cpu, 0), stream(engine) {}
-
-  memory::desc packed_layout(int64_t in, int64_t columns) const {
-    const TeamOfOne alone;
-    return describe_bytes(kPackingRows, in, columns, any_bytes(in, columns), engine).weights_desc();
-  }
-
-  dnnl::engine engine;
-  dnnl::stream stream;
-  Kernels<ByteProduct, Kernel> kernels;
-};
-
-OneDnnBytes::OneDnnBytes() : impl_(guarded([] { return std::make_unique<Impl>(); })) {}
-OneDnnBytes::~OneDnnBytes() = default;
-
-bool OneDnnBytes::is_fast() {
-  try {
-    const std::string name = name_of_byte_kernel(dnnl::engine(dnnl::engine::kind::cpu, 0));
-    return name.find("vnni") != std::string::npos || name.find("amx") != std::string::npos;
-  } catch (const dnnl::error&) {
-    return false;
-  }
-}
-
-std::string OneDnnBytes::description() const {
-  return guarded([&] { return name_of_byte_kernel(impl_->engine); });
-}
-
-std::function<void()> OneDnnBytes::whole_product(const ProductShape& shape, const void* a,
-                                                 const void* weights, void* sums) {
+std::function<void()> OneDnnPanels::whole_product(DType type, const ProductShape& shape, const void* a,
+                                                  const void* weights, void* sums) {
   return guarded([&] {
     const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-    const auto desc = describe_bytes(shape.rows, shape.in, shape.out, any_bytes(shape.in, shape.out), engine);
+    const auto desc = describe_any({type, shape.rows, shape.in, shape.out}, engine);
     const dnnl::stream stream(engine);
     memory packed(desc.weights_desc(), engine);
     memory from =
-        view({{shape.in, shape.out}, memory::data_type::s8, memory::format_tag::ba}, engine, weights);
+        view({{shape.in, shape.out}, types_of(type).weights, memory::format_tag::ba}, engine, weights);
     dnnl::reorder(from, packed).execute(stream, from, packed);
     const std::unordered_map<int, memory> arguments{
         {DNNL_ARG_SRC, view(desc.src_desc(), engine, a)},
@@ -362,34 +241,70 @@ std::function<void()> OneDnnBytes::whole_product(const ProductShape& shape, cons
   });
 }
 
-std::unique_ptr<OneDnnBytes::Panel> OneDnnBytes::pack(const int8_t* weight, int64_t columns, int64_t in) {
+PanelMatrix OneDnnPanels::pack(const StoredMatrix& weight) {
   return guarded([&] {
-    memory packed(impl_->packed_layout(in, columns), impl_->engine);
-    copy_out_in(weight, memory::data_type::s8, sizeof(int8_t), packed, impl_->engine, impl_->stream);
-    return std::make_unique<BytePanel>(std::move(packed));
+    PanelMatrix matrix{weight.values.dtype, weight.in(), weight.out(), {}, {}};
+    const Parts parts{matrix.out, kPanelColumns};
+    const int64_t columns = parts.length(0), last_columns = parts.length(parts.count() - 1);
+    const memory::desc layout = packed_layout(matrix.type, matrix.in, columns, impl_->engine);
+    const memory::desc last_layout =
+        last_columns == columns ? layout : packed_layout(matrix.type, matrix.in, last_columns, impl_->engine);
+    const size_t stride = aligned(layout.get_size());
+    matrix.values =
+        AlignedBuffer<std::byte>(stride * static_cast<size_t>(parts.count() - 1) + last_layout.get_size());
+    for (int64_t p = 0; p < parts.count(); ++p)
+      matrix.panels.push_back(
+          {parts.begin(p), parts.length(p),
+           std::make_shared<const memory>(p + 1 < parts.count() ? layout : last_layout, impl_->engine,
+                                          matrix.values.data() + stride * static_cast<size_t>(p))});
+
+    const size_t value_bytes = size_of(matrix.type);
+    const int64_t together = columns_together(layout, matrix.in, columns, value_bytes);
+    const bool words = weight.layout == StoredMatrix::Layout::out_in &&
+                       reinterpret_cast<uintptr_t>(weight.values.data) % sizeof(uint32_t) == 0;
+    if (words && together > 0 &&
+        together == columns_together(last_layout, matrix.in, last_columns, value_bytes) &&
+        stride == layout.get_size()) {
+      // Then the panels lie one behind the other as if they were one.
+      pack_panels({reinterpret_cast<const uint32_t*>(weight.values.data), matrix.out,
+                   matrix.in * static_cast<int64_t>(value_bytes) / 4},
+                  together, reinterpret_cast<uint32_t*>(matrix.values.data()));
+      return matrix;
+    }
+    for (const Panel& panel : matrix.panels) impl_->reorder(weight, panel);
+    return matrix;
   });
 }
 
-std::shared_ptr<const OneDnnBytes::Kernel> OneDnnBytes::kernel(int64_t rows, int64_t in, int64_t columns) {
+// Kernels take long to make. Texts have any number of tokens: they are kept up to a limit.
+std::shared_ptr<const OneDnnPanels::Kernel> OneDnnPanels::kernel(DType weights, int64_t rows, int64_t in,
+                                                                 int64_t columns) {
+  constexpr size_t kMaxKernels = 512;
+  const Product product{weights, rows, in, columns};
+  auto& kernels = impl_->kernels;
+  if (auto found = kernels.find(product); found != kernels.end()) return found->second;
   return guarded([&] {
-    return impl_->kernels.get(ByteProduct{rows, in, columns}, [&] {
-      const TeamOfOne alone;
-      const memory::desc weights = impl_->packed_layout(in, columns);
-      return Kernel(describe_bytes(rows, in, columns, weights, impl_->engine));
-    });
+    if (kernels.size() >= kMaxKernels) kernels.clear();
+    const memory::desc layout = packed_layout(weights, in, columns, impl_->engine);
+    const TeamOfOne alone;
+    return kernels
+        .emplace(product, std::make_shared<const Kernel>(describe(product, layout, impl_->engine),
+                                                         impl_->engine, impl_->threads))
+        .first->second;
   });
 }
 
-size_t OneDnnBytes::scratch(const Kernel& kernel) { return kernel.desc.scratchpad_desc().get_size(); }
+size_t OneDnnPanels::scratch(const Kernel& kernel) { return kernel.desc.scratchpad_desc().get_size(); }
 
-void OneDnnBytes::multiply(const Kernel& kernel, const uint8_t* a, const Panel& panel, std::byte* scratch,
-                           int32_t* sums) const {
+void OneDnnPanels::multiply(const Kernel& kernel, const void* a, const Panel& panel, std::byte* scratch,
+                            void* sums) const {
   guarded([&] {
-    kernel.primitive.execute(
-        impl_->stream, {{DNNL_ARG_SRC, view(kernel.desc.src_desc(), impl_->engine, a)},
-                        {DNNL_ARG_WEIGHTS, static_cast<const BytePanel&>(panel).values()},
-                        {DNNL_ARG_DST, view(kernel.desc.dst_desc(), impl_->engine, sums)},
-                        {DNNL_ARG_SCRATCHPAD, view(kernel.desc.scratchpad_desc(), impl_->engine, scratch)}});
+    auto& arguments = kernel.arguments();
+    arguments[DNNL_ARG_SRC].set_data_handle(const_cast<void*>(a));  // is read alone
+    arguments[DNNL_ARG_WEIGHTS] = Impl::weights_of(panel);
+    arguments[DNNL_ARG_DST].set_data_handle(sums);
+    arguments[DNNL_ARG_SCRATCHPAD].set_data_handle(scratch);
+    kernel.primitive.execute(impl_->stream, arguments);
   });
 }
 

@@ -36,12 +36,7 @@ double measure_product_seconds(DType operands, const ProductShape& shape, int th
   AlignedBuffer<float> c(values(shape.rows, shape.out));
   std::memset(a.data(), 0, a.size());
   std::memset(weights.data(), 0, weights.size());
-  if (operands == DType::i8)
-    return median_seconds(OneDnnBytes::whole_product(shape, a.data(), weights.data(), c.data()));
-  OneDnnGemm gemm;
-  const Linear linear{
-      gemm.pack({.values = {weights.data(), operands, {shape.out, shape.in}}}), {}, shape.in, shape.out};
-  return median_seconds([&] { gemm.multiply(a.data(), shape.rows, linear, {}, c.data()); });
+  return median_seconds(OneDnnPanels::whole_product(operands, shape, a.data(), weights.data(), c.data()));
 }
 
 }  // namespace mii

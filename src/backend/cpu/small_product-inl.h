@@ -56,17 +56,21 @@ template <size_t kVectors, class D>
 HWY_INLINE void column_of_tiles(D d, const SmallProduct& p, size_t col) {
   size_t row = 0;
   for (; row + kTileRows <= p.rows; row += kTileRows) tile<kTileRows, kVectors>(d, p, row, col);
-  for (; row < p.rows; ++row) tile<1, kVectors>(d, p, row, col);
+  if (row + 4 <= p.rows) tile<4, kVectors>(d, p, row, col), row += 4;
+  if (row + 2 <= p.rows) tile<2, kVectors>(d, p, row, col), row += 2;
+  if (row < p.rows) tile<1, kVectors>(d, p, row, col);
 }
 
 HWY_INLINE void multiply(const SmallProduct& p) {
   const hn::ScalableTag<float> d;
+  const hn::CappedTag<float, 8> eight;
   const hn::CappedTag<float, 1> one;
   const size_t lanes = hn::Lanes(d);
   size_t col = 0;
   for (; col + kTileVectors * lanes <= p.cols; col += kTileVectors * lanes)
     column_of_tiles<kTileVectors>(d, p, col);
   for (; col + lanes <= p.cols; col += lanes) column_of_tiles<1>(d, p, col);
+  for (; col + hn::Lanes(eight) <= p.cols; col += hn::Lanes(eight)) column_of_tiles<1>(eight, p, col);
   for (; col < p.cols; ++col) column_of_tiles<1>(one, p, col);
 }
 

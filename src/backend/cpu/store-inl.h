@@ -33,14 +33,18 @@ HWY_INLINE void store(D /*d*/, V v, BFloat16* to) {
   hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di, rounded)), d16, reinterpret_cast<uint16_t*>(to));
 }
 
-// Calls body(tag, i) for whole vectors from i = 0, then for single values.
+// Calls body(tag, i) for whole vectors from i = 0, then for shorter ones, then for single values.
 template <class Body>
 HWY_INLINE void for_each_vector(size_t n, const Body& body) {
   const hn::ScalableTag<float> d;
+  const hn::CappedTag<float, 8> eight;
+  const hn::CappedTag<float, 4> four;
   const hn::CappedTag<float, 1> one;
   const size_t lanes = hn::Lanes(d);
   size_t i = 0;
   for (; i + lanes <= n; i += lanes) body(d, i);
+  for (; i + hn::Lanes(eight) <= n; i += hn::Lanes(eight)) body(eight, i);
+  for (; i + hn::Lanes(four) <= n; i += hn::Lanes(four)) body(four, i);
   for (; i < n; ++i) body(one, i);
 }
 

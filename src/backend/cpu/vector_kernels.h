@@ -22,12 +22,6 @@ struct LayerNormRows {
 void layer_norm_rows(const LayerNormRows& task, float* y);
 void layer_norm_rows(const LayerNormRows& task, BFloat16* y);
 
-/// y = gelu(x) or quick_gelu(x), element by element. y may be x.
-void gelu(const float* x, size_t n, float* y);
-void gelu(const float* x, size_t n, BFloat16* y);
-void quick_gelu(const float* x, size_t n, float* y);
-void quick_gelu(const float* x, size_t n, BFloat16* y);
-
 /// Copies, rounding where the type asks for it.
 void round_to(const float* x, size_t n, float* y);
 void round_to(const float* x, size_t n, BFloat16* y);
@@ -130,6 +124,22 @@ void store_byte_sums(const ByteSums& block, float* y, size_t stride);
 void add_byte_sums(const ByteSums& block, float* y, size_t stride);
 void gelu_byte_sums(const ByteSums& block, float* y, size_t stride);
 void quick_gelu_byte_sums(const ByteSums& block, float* y, size_t stride);
+
+/// The sums of a block of products of floats; to each row comes a bias.
+struct FloatSums {
+  const float* sums;  ///< [row_count, columns]
+  size_t row_count;
+  size_t columns;
+  const float* bias;  ///< [columns]
+};
+/// y = the sums, y += the sums, y = gelu(the sums), y = quick_gelu(the sums). y: rows of columns, `stride`
+/// apart.
+void store_float_sums(const FloatSums& block, float* y, size_t stride);
+void add_float_sums(const FloatSums& block, float* y, size_t stride);
+void gelu_float_sums(const FloatSums& block, float* y, size_t stride);
+void gelu_float_sums(const FloatSums& block, BFloat16* y, size_t stride);
+void quick_gelu_float_sums(const FloatSums& block, float* y, size_t stride);
+void quick_gelu_float_sums(const FloatSums& block, BFloat16* y, size_t stride);
 
 /// sum += x, element by element.
 void add_to(const float* x, size_t n, float* sum);
