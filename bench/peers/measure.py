@@ -13,16 +13,13 @@ is measured: a run beside which they took more than a tenth of a core is not cou
 import argparse
 import json
 import pathlib
-import platform
-import resource
 import statistics
-import subprocess
 import sys
-import time
 from importlib.metadata import version
 
 import numpy
-from PIL import Image
+
+from common import image_files, pixels, processor, run, spread
 
 HERE = pathlib.Path(__file__).parent
 LABELS = ["X-Ray", "Magnetic Resonance Imaging", "Computed Tomography", "Ultrasound", "Dermoscopy", "Clinical Photography",
@@ -30,56 +27,14 @@ LABELS = ["X-Ray", "Magnetic Resonance Imaging", "Computed Tomography", "Ultraso
 PEERS = {"openvino-f32": "f32.xml", "openvino-bf16": "f32.xml", "openvino-int8": "int8.xml", "openvino-ptq": "ptq.xml",
          "openvino-ptq-bf16": "ptq.xml", "onnxruntime-f32": None, "onnxruntime-int8": "onnxruntime.onnx"}
 OURS = {"mii-f32": "f32", "mii-bf16": "bf16", "mii-int8": "int8"}
-MEAN, STD = numpy.float32([0.485, 0.456, 0.406]), numpy.float32([0.229, 0.224, 0.225])
-
-
-def pixels(path, width, height):
-    """As the model's own preprocessing has them."""
-    image = Image.open(path).convert("RGB").resize((width, height), Image.BICUBIC)
-    scaled = (numpy.asarray(image, numpy.float32) / numpy.float32(255) - MEAN) / STD
-    return numpy.ascontiguousarray(scaled.transpose(2, 0, 1))
-
-
-def spread(items, count):
-    return [items[i * len(items) // count] for i in range(min(count, len(items)))]
 
 
 def images_of(folder, count):
     """Those to compare, and others to calibrate with."""
-    files = sorted(p for p in pathlib.Path(folder).rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    files = image_files(folder)
     compared = spread(files, count)
     others = [f for f in files if f not in set(compared)]
     return compared, spread(others or compared, 24)
-
-
-def busy_seconds():
-    with open("/proc/stat") as stat:
-        user, nice, system, _, _, irq, softirq, *_ = map(int, stat.readline().split()[1:])
-    return (user + nice + system + irq + softirq) / 100
-
-
-def own_seconds():
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def run(command):
-    """Its output, and how many cores others took meanwhile."""
-    start, busy, own = time.time(), busy_seconds(), own_seconds()
-    result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-    if result.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}\n{result.stdout}{result.stderr}")
-    foreign = (busy_seconds() - busy - (own_seconds() - own)) / (time.time() - start)
-    return result.stdout, max(0.0, foreign)
-
-
-def processor():
-    """Its name, and the instructions that matter for these products."""
-    info = pathlib.Path("/proc/cpuinfo").read_text().split("\n\n")[0]
-    fields = dict(map(str.strip, line.split(":", 1)) for line in info.splitlines() if ":" in line)
-    wanted = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16")
-    flags = fields.get("flags", "").split()
-    return f"{fields.get('model name', platform.machine())}; {' '.join(f for f in wanted if f in flags)}"
 
 
 class Bench:
@@ -117,14 +72,14 @@ class Bench:
         run([self.flags.mii, "embed", "--model", self.flags.model, "--precision", precision, *what, "--output",
              self.vectors(name), "--threads", self.flags.threads, "--quiet"])
 
-    def measure_peer(self, name):
+    def measure_peer(self, name, first):
         file = self.work / PEERS[name] if PEERS[name] else self.flags.tower
-        out, foreign = run([sys.executable, HERE / "peer.py", name, file, self.work / "compared.npy", self.vectors(name),
-                            self.flags.runs, self.flags.threads])
+        out, foreign = run([sys.executable, HERE / "peer.py", name, file, self.work / "compared.npy", self.flags.runs,
+                            self.flags.threads, *([self.vectors(name)] if first else [])])
         figures = json.loads(out.strip().splitlines()[-1])
         return statistics.median(figures["seconds"]), foreign, figures["peak_memory_mb"]
 
-    def measure_ours(self, name):
+    def measure_ours(self, name, first):
         out, foreign = run([self.flags.mii, "bench", "--model", self.flags.model, "--precision", OURS[name], "--batch", 1,
                             "--repeats", self.flags.runs, "--threads", self.flags.threads, "--json", "--quiet"])
         figures = json.loads(out)["figures"]
@@ -171,9 +126,9 @@ def main():
         if name in bench.flags.only or name == "mii-f32":
             bench.embed(["--images", *bench.compared], precision, name)
     runs = {name: [] for name in bench.flags.only}
-    for _ in range(bench.flags.rounds):
+    for turn in range(bench.flags.rounds):
         for name in bench.flags.only:
-            runs[name].append((bench.measure_ours if name in OURS else bench.measure_peer)(name))
+            runs[name].append((bench.measure_ours if name in OURS else bench.measure_peer)(name, turn == 0))
     print_table(bench, bench.flags.only, runs)
 
 

@@ -1,8 +1,9 @@
 """One peer in a process of its own: loads the image tower, computes each image alone, prints one line of JSON.
-usage: peer.py PEER FILE IMAGES.npy VECTORS.npy RUNS THREADS
+usage: peer.py PEER FILE IMAGES.npy RUNS THREADS [VECTORS.npy]
 
 PEER: openvino-f32, openvino-bf16, openvino-int8, ..., onnxruntime-f32, onnxruntime-int8; FILE: what prepare.py wrote for it.
-IMAGES: [n, 3, height, width], as the tower takes them. The times are of the first image alone, after one run that is not counted.
+IMAGES: [n, 3, height, width], as the tower takes them. The times are of the first image alone, after one run that is not counted;
+the others are computed only where their vectors are asked for.
 """
 import json
 import os
@@ -49,7 +50,7 @@ def seconds_of(call):
 
 
 def main():
-    peer, file, images, vectors, runs, threads = sys.argv[1:]
+    peer, file, images, runs, threads, *vectors = sys.argv[1:]
     images = numpy.load(images)
     one = numpy.ascontiguousarray(images[:1])
     start = time.perf_counter()
@@ -60,7 +61,8 @@ def main():
     tower(one)
     first = time.perf_counter() - start
     seconds = [seconds_of(lambda: tower(one)) for _ in range(int(runs))]
-    numpy.save(vectors, numpy.concatenate([tower(numpy.ascontiguousarray(images[i:i + 1])) for i in range(len(images))]))
+    if vectors:
+        numpy.save(vectors[0], numpy.concatenate([tower(numpy.ascontiguousarray(images[i:i + 1])) for i in range(len(images))]))
     print(json.dumps({"seconds": seconds, "first": first, "peak_memory_mb": peak_memory_mb()}), flush=True)
     os._exit(0)  # some libraries take seconds to end
 
