@@ -8,12 +8,17 @@ namespace mii {
 namespace {
 
 // [out, in, height, width] to [out, height, width, in], the order in which a patch's values lie in memory.
-std::vector<float> channels_last(const std::vector<float>& from, const Shape& shape) {
+template <typename T>
+void channels_last(const T* from, const Shape& shape, T* to) {
   const int64_t out = shape[0], in = shape[1], area = shape[2] * shape[3];
-  std::vector<float> to(from.size());
   for (int64_t o = 0; o < out; ++o)
-    for (int64_t i = 0; i < in; ++i)
-      for (int64_t k = 0; k < area; ++k) to[(o * area + k) * in + i] = from[(o * in + i) * area + k];
+    for (int64_t k = 0; k < area; ++k)
+      for (int64_t i = 0; i < in; ++i) to[(o * area + k) * in + i] = from[(o * in + i) * area + k];
+}
+
+std::vector<float> channels_last(const std::vector<float>& from, const Shape& shape) {
+  std::vector<float> to(from.size());
+  channels_last(from.data(), shape, to.data());
   return to;
 }
 
@@ -79,10 +84,8 @@ LayerNorm WeightReader::layer_norm(const std::string& prefix, float epsilon) con
 PatchConv WeightReader::patch_conv(const std::string& prefix, int64_t stride, int64_t padding) const {
   const std::string name = prefix + ".weight";
   const Shape shape = checkpoint_.shape(name);
-  const std::vector<float> values = channels_last(vector(name), shape);
   const Shape matrix{shape[0], shape[1] * shape[2] * shape[3]};
-  return {.linear = {pack_floats(name, values, matrix, operands({name, shape})), stored(prefix + ".bias"),
-                     matrix[1], matrix[0]},
+  return {.linear = {pack_channels_last(name, shape), stored(prefix + ".bias"), matrix[1], matrix[0]},
           .size = shape[2],
           .stride = stride,
           .padding = padding};
@@ -134,6 +137,24 @@ std::unique_ptr<PackedMatrix> WeightReader::pack(const std::string& name, Stored
   AlignedBuffer<std::byte> copy(static_cast<size_t>(matrix.elements()) * size_of(dtype));
   checkpoint_.copy_as(dtype, name, copy.data());
   return backend_.pack({.values = {copy.data(), dtype, shape}, .layout = layout});
+}
+
+std::unique_ptr<PackedMatrix> WeightReader::pack_channels_last(const std::string& name,
+                                                               const Shape& shape) const {
+  const Shape matrix{shape[0], shape[1] * shape[2] * shape[3]};
+  const DType dtype = operands({name, shape});
+  if (dtype == DType::i8) return pack_floats(name, channels_last(vector(name), shape), matrix, dtype);
+  const size_t bytes = static_cast<size_t>(element_count(shape)) * size_of(dtype);
+  AlignedBuffer<std::byte> stored(bytes), moved(bytes);
+  checkpoint_.copy_as(dtype, name, stored.data());
+  const auto move = [&]<typename T>(T) {
+    channels_last(reinterpret_cast<const T*>(stored.data()), shape, reinterpret_cast<T*>(moved.data()));
+  };
+  if (size_of(dtype) == sizeof(uint16_t))
+    move(uint16_t{});
+  else
+    move(uint32_t{});
+  return backend_.pack({.values = {moved.data(), dtype, matrix}});
 }
 
 std::unique_ptr<PackedMatrix> WeightReader::pack_floats(const std::string& name,

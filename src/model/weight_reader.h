@@ -56,6 +56,8 @@ class WeightReader {
   /// The type of this matrix's operands in the backend's precision.
   DType operands(const TensorSpec& matrix) const;
   std::unique_ptr<PackedMatrix> pack(const std::string& name, StoredMatrix::Layout layout) const;
+  /// Of a convolution's weights [out, in, height, width].
+  std::unique_ptr<PackedMatrix> pack_channels_last(const std::string& name, const Shape& shape) const;
   /// values: [out, in], or [in, out] by the layout, of the tensor of this name; in int8 the first.
   std::unique_ptr<PackedMatrix> pack_floats(const std::string& name, const std::vector<float>& values,
                                             const Shape& shape, DType dtype,
