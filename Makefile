@@ -16,7 +16,7 @@ help:
 	@echo "make bench     measure; writes build/bench.json"
 	@echo "make bench-search  measure collections of BENCH_ROWS=$(BENCH_ROWS) vectors, and numpy, faiss-cpu and usearch beside them; pgvector beside 100000"
 	@echo "make bench-python  measure the Python package beside the program"
-	@echo "make bench-peers PEERS_TOWER=image.onnx PEERS_IMAGES=FOLDER  measure OpenVINO and ONNX Runtime beside PEERS_MODEL=$(PEERS_MODEL)"
+	@echo "make bench-peers PEERS_IMAGES=FOLDER  measure OpenVINO and ONNX Runtime beside PEERS_MODEL=$(PEERS_MODEL), and pipelines from JPEG files to vectors"
 	@echo "make reference-numbers  record the public Python implementation's numbers again (PyTorch: gigabytes)"
 	@echo "make onnx-graphs  export tests/data/onnx from the public Python implementation again (PyTorch: gigabytes)"
 	@echo "make asan      the components' tests with AddressSanitizer and UBSan"
@@ -83,12 +83,16 @@ bench-python: wheel
 	build/bench-venv/bin/pip install -q --force-reinstall build/wheels/medimageinsight-*.whl pillow
 	build/bench-venv/bin/python bench/python_vs_program.py $(if $(REFERENCE_PYTHON),--reference $(REFERENCE) --reference-python $(REFERENCE_PYTHON))
 
-# PEERS_TOWER: the image tower of PEERS_MODEL as ONNX, from [batch, 3, height, width] to [batch, D].
-PEERS_MODEL ?= models/starter
+# One image by PEERS_MODEL, and from files to vectors by the built-in model. What is exported and calibrated stays in build/peers.
+PEERS_MODEL ?= build/demo-model
 bench-peers: build
-	@[ -n "$(PEERS_TOWER)" ] && [ -n "$(PEERS_IMAGES)" ] || { echo "PEERS_TOWER=image.onnx or PEERS_IMAGES=FOLDER is missing"; exit 2; }
+	@[ -n "$(PEERS_IMAGES)" ] || { echo "PEERS_IMAGES=FOLDER is missing"; exit 2; }
+	@[ -d $(PEERS_MODEL) ] || scripts/demo.sh --model-only
 	@[ -d build/peers-venv ] || { python3 -m venv build/peers-venv && build/peers-venv/bin/pip install -q -r bench/peers/requirements.txt; }
-	build/peers-venv/bin/python bench/peers/measure.py build/release/mii $(PEERS_MODEL) $(PEERS_TOWER) $(PEERS_IMAGES)
+	@for model in $(PEERS_MODEL) models/starter; do tower=build/peers/$$(basename $$model); \
+	  [ -f $$tower/image.onnx ] || build/release/mii export $$model $$tower --tower image; done
+	build/peers-venv/bin/python bench/peers/measure.py build/release/mii $(PEERS_MODEL) build/peers/$(notdir $(PEERS_MODEL))/image.onnx $(PEERS_IMAGES)
+	build/peers-venv/bin/python bench/peers/measure_files.py build/release/mii models/starter build/peers/starter/image.onnx $(PEERS_IMAGES)
 
 bench: build
 	scripts/demo.sh --model-only
