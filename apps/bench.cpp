@@ -160,10 +160,10 @@ std::vector<Figure> measure_operators(const ModelFlags& flags, int repeats) {
   Davit tower(config.image, WeightReader(checkpoint, backend), backend);
   const std::vector<Image> images = test_images(engine.info(), 1);
   const std::span<const uint8_t> pixels = images[0].pixels();
-  tower.embed(tower.tokens({&pixels, 1}));
+  tower.embed(tower.tokens(pixels));
   backend.reset();
   const double all = seconds_of([&] {
-    for (int i = 0; i < repeats; ++i) tower.embed(tower.tokens({&pixels, 1}));
+    for (int i = 0; i < repeats; ++i) tower.embed(tower.tokens(pixels));
   });
   std::vector<std::pair<std::string, OperatorTime>> sorted(backend.operators().begin(),
                                                            backend.operators().end());

@@ -185,6 +185,10 @@ class MII_API Engine {
   /// memory does not hold so many.
   size_t image_batch() const;
 
+  /// How many threads it pays to encode images on at once, a batch each: on a device two, so that one batch
+  /// goes up while another is computed; on the CPU one.
+  size_t batches_at_once() const;
+
   /// Nothing for an engine on the CPU.
   std::optional<DeviceInfo> device() const;
 

@@ -109,6 +109,7 @@ class Engine::Impl {
 
   const ModelInfo& info() const { return info_; }
   size_t image_batch() const { return image_batch_.get(); }
+  size_t batches_at_once() const { return static_cast<size_t>(backend_->batches_at_once()); }
   std::optional<DeviceInfo> device() const;
   bool fits(const Image& image) const {
     return image.width() == info_.image_width && image.height() == info_.image_height;
@@ -136,18 +137,18 @@ class Engine::Impl {
   void check_report_options(const ReportOptions& options) { report_model().request(options); }
 
  private:
-  // The bytes of images, and what had to be resized for that.
-  struct Pixels {
+  // Images where the tower reads them, and what had to be resized for that.
+  struct Sent {
     std::vector<Image> resized;
-    std::vector<std::span<const uint8_t>> all;
+    std::unique_ptr<SentImages> images;
   };
+  Sent send(std::span<const Image> images) const;
+  // Calls work with the images on the compute thread.
+  void compute_with(std::span<const Image> images, const std::function<void(const SentImages&)>& work);
 
   // These run on the compute thread.
-  Pixels pixels_of(std::span<const Image> images) const;
-  ConstRows entering_tokens(std::span<const Image> images);
-  void embed_images(std::span<const Image> images, std::span<float> vectors);
   void embed_texts(std::span<const std::vector<int32_t>> ids, std::span<float> vectors);
-  void take_tokens(std::span<const Image> images, TokenStage stage, std::span<ImageTokens> to);
+  void take_tokens(const SentImages& images, TokenStage stage, std::span<ImageTokens> to);
   DavitGradient::Result gradients(const ImageTokens& tokens, const Matrix& directions);
 
   void free_memory(size_t smaller_batch);
@@ -248,28 +249,36 @@ void Engine::Impl::fill_info(const ModelFolder& folder) {
   info_.threads = backend_->threads();
 }
 
-Engine::Impl::Pixels Engine::Impl::pixels_of(std::span<const Image> images) const {
-  Pixels pixels;
-  pixels.resized.reserve(images.size());
+Engine::Impl::Sent Engine::Impl::send(std::span<const Image> images) const {
+  Sent sent;
+  sent.resized.reserve(images.size());
+  std::vector<ImageBytes> bytes;
   for (const Image& image : images) {
-    if (!fits(image)) pixels.resized.push_back(prepare(image));
-    pixels.all.push_back(fits(image) ? image.pixels() : pixels.resized.back().pixels());
+    if (!fits(image)) sent.resized.push_back(prepare(image));
+    bytes.push_back({fits(image) ? image.pixels() : sent.resized.back().pixels()});
   }
-  return pixels;
+  sent.images = backend_->send_images(bytes);
+  return sent;
 }
 
-ConstRows Engine::Impl::entering_tokens(std::span<const Image> images) {
-  return image_tower_->entering_tokens(pixels_of(images).all);
-}
-
-void Engine::Impl::embed_images(std::span<const Image> images, std::span<float> vectors) {
-  backend_->download(image_tower_->vectors(pixels_of(images).all), vectors);
+// Images go up on the caller's thread where that overlaps with others' computations. Elsewhere a resize
+// belongs to the compute thread, which has a team for it.
+void Engine::Impl::compute_with(std::span<const Image> images,
+                                const std::function<void(const SentImages&)>& work) {
+  if (batches_at_once() > 1) {
+    const Sent sent = send(images);
+    compute_.run([&] { work(*sent.images); });
+  } else {
+    compute_.run([&] { work(*send(images).images); });
+  }
 }
 
 Matrix Engine::Impl::encode_images(std::span<const Image> images) {
   Matrix vectors(images.size(), info_.embedding_dim);
   const auto compute = [&](size_t first, size_t n) {
-    compute_.run([&] { embed_images(images.subspan(first, n), rows_of(vectors, first, n)); });
+    compute_with(images.subspan(first, n), [&](const SentImages& sent) {
+      backend_->download(image_tower_->vectors(sent), rows_of(vectors, first, n));
+    });
   };
   image_batch_.each_batch(images.size(), compute, [&](size_t smaller) { free_memory(smaller); });
   expect_finite(vectors);
@@ -345,7 +354,7 @@ TokenShape Engine::Impl::token_shape(TokenStage stage) const {
 }
 
 // By place, so that a batch that failed may be computed again.
-void Engine::Impl::take_tokens(std::span<const Image> images, TokenStage stage, std::span<ImageTokens> to) {
+void Engine::Impl::take_tokens(const SentImages& images, TokenStage stage, std::span<ImageTokens> to) {
   const TokenShape shape = token_shape(stage);
   const auto take = [&](ConstRows tokens) {
     const auto each = static_cast<int64_t>(shape.tokens());
@@ -354,7 +363,7 @@ void Engine::Impl::take_tokens(std::span<const Image> images, TokenStage stage, 
       backend_->download(tokens.slice(static_cast<int64_t>(i) * each, each), to[i].tokens.values());
     }
   };
-  const ConstRows entering = entering_tokens(images);
+  const ConstRows entering = image_tower_->entering_tokens(images);
   if (stage == TokenStage::before_last) take(entering);
   const ConstRows last = image_tower_->last_stage(entering);
   if (stage == TokenStage::last) take(last);
@@ -370,7 +379,9 @@ std::vector<ImageTokens> Engine::Impl::encode_image_tokens(std::span<const Image
   image_batch_.each_batch(
       images.size(),
       [&](size_t first, size_t n) {
-        compute_.run([&] { take_tokens(images.subspan(first, n), stage, std::span(all).subspan(first, n)); });
+        compute_with(images.subspan(first, n), [&](const SentImages& sent) {
+          take_tokens(sent, stage, std::span(all).subspan(first, n));
+        });
       },
       [&](size_t smaller) { free_memory(smaller); });
   return all;
@@ -503,6 +514,7 @@ Engine Engine::open(const fs::path& folder, const EngineOptions& options) {
 
 const ModelInfo& Engine::info() const { return impl_->info(); }
 size_t Engine::image_batch() const { return impl_->image_batch(); }
+size_t Engine::batches_at_once() const { return impl_->batches_at_once(); }
 std::optional<DeviceInfo> Engine::device() const { return impl_->device(); }
 
 Image Engine::prepare(const Image& image) const {

@@ -233,11 +233,21 @@ std::vector<float> pooled(Backend& backend, int64_t batch, int64_t tokens, int64
   return y.values();
 }
 
-std::vector<float> scale_pixels(Backend& backend, int64_t pixels) {
-  std::vector<uint8_t> rgb(static_cast<size_t>(3 * pixels));
-  for (size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<uint8_t>(i * 97 / 3);
-  const OnBackend y(backend, pixels, 3);
-  backend.scale_pixels(rgb, {{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}}, y);
+constexpr PixelScale kImageNet{{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
+
+std::vector<uint8_t> made_up_bytes(int64_t n) {
+  std::vector<uint8_t> bytes(static_cast<size_t>(n));
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 97 / 3);
+  return bytes;
+}
+
+// Of images of one size, one after another.
+std::vector<float> scale_pixels(Backend& backend, const std::vector<uint8_t>& rgb, size_t images) {
+  const OnBackend y(backend, static_cast<int64_t>(rgb.size()) / 3, 3);
+  std::vector<ImageBytes> bytes;
+  const size_t each = rgb.size() / images;
+  for (size_t i = 0; i < images; ++i) bytes.push_back({std::span(rgb).subspan(i * each, each)});
+  backend.scale_pixels(*backend.send_images(bytes), kImageNet, y);
   return y.values();
 }
 
@@ -330,7 +340,10 @@ std::vector<Case> cases() {
     add("feed_forward odd " + name, [=](Backend& b) { return feed_forward(b, 3, 7, activation); });
   }
   for (int64_t pixels : {1, 7, 5000})
-    add("pixels " + std::to_string(pixels), [=](Backend& b) { return scale_pixels(b, pixels); });
+    for (const size_t images : {1, 3})
+      add("pixels " + std::to_string(pixels) + " of " + std::to_string(images), [=](Backend& b) {
+        return scale_pixels(b, made_up_bytes(3 * pixels * static_cast<int64_t>(images)), images);
+      });
   for (int64_t channels : {1, 17})
     add("tokens " + std::to_string(channels), [=](Backend& b) { return embed_tokens(b, channels); });
   add("pooled", [](Backend& b) { return pooled(b, 3, 37, 19); });
@@ -466,14 +479,11 @@ TEST(DeviceKernels, GiveTheSameBitsInTheOppositeOrder) {
 TEST_P(Operators, ScalePixelsInTorchvisionsOrder) {
   std::vector<uint8_t> rgb(256 * 3);
   for (size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<uint8_t>(i / 3);
-  const PixelScale scale{{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
-  const OnBackend y(*backend_, 256, 3);
-  backend_->scale_pixels(rgb, scale, y);
-  const std::vector<float> values = y.values();
+  const std::vector<float> values = scale_pixels(*backend_, rgb, 1);
   for (size_t i = 0; i < rgb.size(); ++i) {
     const float scaled = static_cast<float>(rgb[i]) / 255.0f;
-    const float centred = scaled - scale.mean[i % 3];
-    EXPECT_EQ(values[i], centred / scale.std[i % 3]);
+    const float centred = scaled - kImageNet.mean[i % 3];
+    EXPECT_EQ(values[i], centred / kImageNet.std[i % 3]);
   }
   EXPECT_EQ(values[0], -2.1179039478302f);
   EXPECT_FLOAT_EQ(values[255 * 3], 2.2489083f);

@@ -51,6 +51,14 @@ TEST_F(ServeDevices, GiveTheVectorsOfOneAndTheirMemoryIsMeasured) {
   EXPECT_THAT(Client(one->port()).get("/metrics").body, Not(HasSubstr("device=\"0\"")));
 }
 
+TEST_F(ServeDevices, HaveTwoBatchesUnderWayEach) {
+  std::vector<Engine> engines;
+  for (const int device : {0, 1})
+    engines.push_back(Engine::open(model_.folder(), {.backend = "cuda", .device = device}));
+  EXPECT_EQ(EngineModel(std::move(engines)).batches_at_once(), 4u);
+  EXPECT_EQ(EngineModel(Engine::open(model_.folder(), {.backend = "cpu"})).batches_at_once(), 1u);
+}
+
 TEST_F(ServeDevices, WhenOneIsLostTheOtherGoesOn) {
   const auto server = serve({0, 1});
   const Reply expected = Client(server->port()).post("/encode", body_);
@@ -98,8 +106,7 @@ TEST_F(ServeDevices, ABatchThatTheirMemoryDoesNotHoldIsAnsweredAllTheSame) {
   EXPECT_EQ(Client(server->port()).post("/encode", body_).body, expected.body);
 }
 
-// A thread of batches for each device: two batches are under way at once.
-TEST(ServeBatches, AreComputedByAsManyThreadsAsTheModelHasDevices) {
+TEST(ServeBatches, AreComputedByAsManyThreadsAsTheModelSays) {
   auto fake = std::make_shared<FakeState>();
   fake->batches_at_once = 2;
   RunningServer server({}, [fake] { return std::make_unique<FakeModel>(fake); });

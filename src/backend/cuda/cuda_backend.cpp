@@ -14,6 +14,8 @@
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/product.h"
 #include "backend/cuda/recorder.h"
+#include "backend/cuda/slots.h"
+#include "backend/cuda/switch.h"
 #include "backend/host_backend.h"
 #include "backend/precision.h"
 #include "core/aligned_buffer.h"
@@ -147,7 +149,8 @@ class CudaBackend final : public Backend {
         type_(operand_of(options.precision)),
         device_(std::move(device)),
         products_(Products::make(device_, type_)),
-        recorder_(*device_) {}
+        recorder_(*device_),
+        slots_(std::make_shared<Slots>(device_)) {}
 
   std::string description() const override {
     return "cuda (" + device_->description() + ", " + products_->description() + ")";
@@ -160,6 +163,11 @@ class CudaBackend final : public Backend {
     return std::clamp(device_->total_bytes() / 4 / kBytesOfRow, kImageRows, kMostRows);
   }
 
+  int batches_at_once() const override { return batches_at_once_; }
+  std::unique_ptr<SentImages> send_images(std::span<const ImageBytes> images) override {
+    return slots_->send(images);
+  }
+
   std::optional<DeviceMemory> device_memory() const override {
     return DeviceMemory{device_->used_bytes(), device_->total_bytes()};
   }
@@ -169,9 +177,9 @@ class CudaBackend final : public Backend {
   }
 
   void free_scratch() override {
-    for (Memory* memory :
-         {&operand_, &hidden_, &sums_, &weights_, &pixels_, &indices_, &keys_, &rounded_, &factors_})
+    for (Memory* memory : {&operand_, &hidden_, &sums_, &weights_, &indices_, &keys_, &rounded_, &factors_})
       *memory = Memory();
+    slots_->free_memory();
   }
 
   std::unique_ptr<Storage> allocate(int64_t values) override {
@@ -193,8 +201,10 @@ class CudaBackend final : public Backend {
     return std::make_unique<HostTable>(std::move(table));
   }
 
-  void scale_pixels(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) override {
-    cuda::scale_pixels(*device_, from_host(pixels_, rgb), y.rows, scale, written(y));
+  void scale_pixels(const SentImages& sent, const PixelScale& scale, Rows y) override {
+    const auto& images = static_cast<const DeviceImages&>(sent);
+    const DeviceImages::Reading reading(images);
+    cuda::scale_pixels(*device_, images.bytes(), y.rows, scale, written(y));
   }
 
   void embed_tokens(std::span<const int32_t> ids, std::span<const int32_t> places,
@@ -403,11 +413,12 @@ class CudaBackend final : public Backend {
   std::shared_ptr<Device> device_;
   std::unique_ptr<Products> products_;
   Recorder recorder_;
+  std::shared_ptr<Slots> slots_;
+  const int batches_at_once_ = is_on("MII_CUDA_OVERLAP") ? static_cast<int>(Slots::kSlots) : 1;
   Memory operand_;
   Memory hidden_;
   Memory sums_;
   Memory weights_;
-  Memory pixels_;
   Memory indices_;
   Memory keys_;
   Memory rounded_;
