@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "backend/storage.h"
 #include "core/tensor.h"
@@ -91,9 +92,25 @@ struct TokenEmbedding {
   Vector places;                         ///< [context, C]
 };
 
-/// The bytes of RGB of an image, [height, width, 3], on the host.
+/// One side of a resize by weighted sums of neighbours, in integers: output o is the sum of the samples from
+/// first[o] on, times weights[o], and half a unit of the last place kept, shifted right and clipped to a
+/// byte.
+struct ResizeAxis {
+  static constexpr int kWeightBits = 22;  ///< below the point
+
+  int64_t in = 0;   ///< samples
+  int64_t out = 0;  ///< outputs
+  int64_t taps = 0;
+  std::vector<int32_t> first;    ///< [out]
+  std::vector<int32_t> weights;  ///< [out, taps]; those of samples past the last do not count
+};
+
+/// The bytes of RGB of an image, [height, width, 3], on the host, and how they are resized: first each row to
+/// across->out pixels, then each column to down->out. Null: this side has its size.
 struct ImageBytes {
   std::span<const uint8_t> rgb;
+  std::shared_ptr<const ResizeAxis> across;
+  std::shared_ptr<const ResizeAxis> down;
 };
 
 /// The bytes of a batch of images, from send_images(), where scale_pixels() reads them.
@@ -190,6 +207,9 @@ class Backend {
   /// up while one is computed.
   virtual int batches_at_once() const { return 1; }
 
+  /// Whether the images that are sent may be such as have to be resized.
+  virtual bool resizes() const { return false; }
+
   /// Brings a batch to where scale_pixels() reads it. On the host the bytes stay where they are, and must
   /// live as long as what is returned. Safe to call on any thread while others compute, before
   /// attach_thread() too. On a device few batches have room: this waits until an earlier one is destroyed,
@@ -238,7 +258,7 @@ class Backend {
   /// whenever it computes.
   virtual std::unique_ptr<PackedMatrix> pack_table(RowTable table) = 0;
 
-  /// y = the images' pixels, scaled. All are of one size; y: [B*H*W, 3].
+  /// y = the images' pixels, resized and scaled. All are of one size then; y: [B*H*W, 3].
   virtual void scale_pixels(const SentImages& images, const PixelScale& scale, Rows y) = 0;
 
   /// y[r] = embedding.tokens[ids[r]] + embedding.places[places[r]]. ids, places: [R], on the host; y: [R, C].

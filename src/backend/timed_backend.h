@@ -32,6 +32,7 @@ class TimedBackend final : public Backend {
   std::optional<DeviceMemory> device_memory() const override { return timed_->device_memory(); }
   int64_t image_rows() const override { return timed_->image_rows(); }
   int batches_at_once() const override { return timed_->batches_at_once(); }
+  bool resizes() const override { return timed_->resizes(); }
   std::unique_ptr<SentImages> send_images(std::span<const ImageBytes> images) override {
     return timed_->send_images(images);
   }

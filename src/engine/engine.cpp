@@ -12,6 +12,7 @@
 #include "engine/compute_thread.h"
 #include "engine/model_digest.h"
 #include "engine/report_model.h"
+#include "engine/resize_axes.h"
 #include "engine/text_cache.h"
 #include "engine/token_maps.h"
 #include "image/preprocess.h"
@@ -35,6 +36,9 @@ constexpr size_t kTextRows = 4096;
 // Of directions times tokens in one pass back through the last stage: enough for full-speed products.
 constexpr size_t kGradientRows = 2048;
 constexpr int kMaxThreads = 1024;
+// Larger images would be too much memory for all that wait, and a side's table of weights.
+constexpr size_t kMostPixelsOnDevice = 1 << 20;
+constexpr size_t kMostSideOnDevice = 4096;
 
 void expect_valid_threads(const EngineOptions& options) {
   if (options.threads < 0 || options.threads > kMaxThreads)
@@ -111,11 +115,8 @@ class Engine::Impl {
   size_t image_batch() const { return image_batch_.get(); }
   size_t batches_at_once() const { return static_cast<size_t>(backend_->batches_at_once()); }
   std::optional<DeviceInfo> device() const;
-  bool fits(const Image& image) const {
-    return image.width() == info_.image_width && image.height() == info_.image_height;
-  }
   Image prepare(const Image& image) const {
-    return resize_bicubic(image, info_.image_width, info_.image_height);
+    return may_be_sent(image) ? copy_of(image) : resize_bicubic(image, info_.image_width, info_.image_height);
   }
 
   Matrix encode_images(std::span<const Image> images);
@@ -142,7 +143,10 @@ class Engine::Impl {
     std::vector<Image> resized;
     std::unique_ptr<SentImages> images;
   };
-  Sent send(std::span<const Image> images) const;
+  Sent send(std::span<const Image> images);
+  // It has the model's size, or the backend resizes it.
+  bool may_be_sent(const Image& image) const;
+  ImageBytes bytes_of(const Image& image);
   // Calls work with the images on the compute thread.
   void compute_with(std::span<const Image> images, const std::function<void(const SentImages&)>& work);
 
@@ -170,6 +174,8 @@ class Engine::Impl {
   ClipTokenizer tokenizer_;
   Checkpoint checkpoint_;
   std::unique_ptr<Backend> backend_;
+  const bool resizes_;  // the backend, and is asked to
+  ResizeAxes axes_;
   BatchSize image_batch_;
   std::function<void(std::string_view)> warn_;
   std::once_flag warned_of_memory_;
@@ -200,6 +206,7 @@ Engine::Impl::Impl(const ModelFolder& folder, const EngineOptions& options)
       tokenizer_(ClipTokenizer::load(folder.tokenizer)),
       checkpoint_(Checkpoint::open(folder.weights, config_, tokenizer_.vocabulary_size())),
       backend_(make_backend(options)),
+      resizes_(options.resize_on_device && backend_->resizes()),
       image_batch_(static_cast<size_t>(backend_->image_rows() / stage_grids(config_.image)[0].tokens())),
       warn_(options.warn),
       device_(options.device),
@@ -208,6 +215,8 @@ Engine::Impl::Impl(const ModelFolder& folder, const EngineOptions& options)
       report_folder_(options.report_model.empty() ? folder.config.parent_path() / "report_model"
                                                   : options.report_model) {
   for (const std::string& warning : checkpoint_.warnings()) warn(options, warning);
+  if (options.resize_on_device && !resizes_)
+    warn(options, "images are resized on the host: " + backend_->description() + " does not do it");
   compute_.run([&] {
     backend_->attach_thread();
     const WeightReader weights(checkpoint_, *backend_);
@@ -249,13 +258,25 @@ void Engine::Impl::fill_info(const ModelFolder& folder) {
   info_.threads = backend_->threads();
 }
 
-Engine::Impl::Sent Engine::Impl::send(std::span<const Image> images) const {
+bool Engine::Impl::may_be_sent(const Image& image) const {
+  const size_t width = image.width(), height = image.height();
+  if (width == info_.image_width && height == info_.image_height) return true;
+  return resizes_ && std::max(width, height) <= kMostSideOnDevice && width * height <= kMostPixelsOnDevice;
+}
+
+ImageBytes Engine::Impl::bytes_of(const Image& image) {
+  return {image.pixels(), axes_.find(image.width(), info_.image_width),
+          axes_.find(image.height(), info_.image_height)};
+}
+
+Engine::Impl::Sent Engine::Impl::send(std::span<const Image> images) {
   Sent sent;
   sent.resized.reserve(images.size());
   std::vector<ImageBytes> bytes;
   for (const Image& image : images) {
-    if (!fits(image)) sent.resized.push_back(prepare(image));
-    bytes.push_back({fits(image) ? image.pixels() : sent.resized.back().pixels()});
+    const bool ready = may_be_sent(image);
+    if (!ready) sent.resized.push_back(prepare(image));
+    bytes.push_back(bytes_of(ready ? image : sent.resized.back()));
   }
   sent.images = backend_->send_images(bytes);
   return sent;
@@ -517,9 +538,7 @@ size_t Engine::image_batch() const { return impl_->image_batch(); }
 size_t Engine::batches_at_once() const { return impl_->batches_at_once(); }
 std::optional<DeviceInfo> Engine::device() const { return impl_->device(); }
 
-Image Engine::prepare(const Image& image) const {
-  return impl_->fits(image) ? copy_of(image) : impl_->prepare(image);
-}
+Image Engine::prepare(const Image& image) const { return impl_->prepare(image); }
 
 Matrix Engine::encode_images(std::span<const Image> images) const { return impl_->encode_images(images); }
 

@@ -83,7 +83,7 @@ TEST_F(SlotsTest, ABatchThatIsNeverReadLeavesNothingBehind) {
   for (const size_t images : {1, 2, 3}) send(images);  // memory is freed under what was on its way
   const auto read = send(3);
   const DeviceImages::Reading reading(static_cast<const DeviceImages&>(*read));
-  EXPECT_EQ(static_cast<const DeviceImages&>(*read).bytes()[3 * kBytes - 1], 7);
+  EXPECT_EQ(static_cast<const DeviceImages&>(*read).images()[2].rgb[kBytes - 1], 7);
 }
 
 TEST_F(SlotsTest, ImagesMayOutliveTheirBackend) {

@@ -227,6 +227,45 @@ Pair as_by_two_threads(const Matrix& vectors, int calls = 1) {
   return {repeated(0), repeated(1)};
 }
 
+// Sizes on both sides of the bounds, and the model's own.
+TEST_F(DeviceTest, ResizesWithTheBitsOfTheHost) {
+  const Engine host = open(), device = open({.resize_on_device = true});
+  const ModelInfo& info = host.info();
+  std::vector<Image> images = pictures(info, 1);
+  for (const auto& [width, height] :
+       {std::pair<size_t, size_t>{1, 1}, {40, 30}, {333, 77}, {1024, 1024}, {1024, 1025}, {4097, 3}}) {
+    std::vector<uint8_t> pixels(width * height * 3);
+    for (size_t p = 0; p < pixels.size(); ++p) pixels[p] = static_cast<uint8_t>((p * 2654435761u) >> 13);
+    images.push_back(Image::from_rgb(width, height, pixels));
+    const Image ready = device.prepare(images.back());
+    const bool left = width <= 4096 && width * height <= size_t{1} << 20;
+    EXPECT_EQ(ready.width(), left ? width : info.image_width) << width << " x " << height;
+    EXPECT_EQ(ready.height(), left ? height : info.image_height);
+    EXPECT_EQ(host.prepare(images.back()).width(), info.image_width);
+  }
+  const std::vector<float> expected = values(host.encode_images(images));
+  EXPECT_EQ(values(device.encode_images(images)), expected);
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(by_two_threads(device, images, 2), as_by_two_threads(host.encode_images(images), 2));
+  std::vector<Image> prepared;
+  for (const Image& image : images) prepared.push_back(device.prepare(image));
+  EXPECT_EQ(values(device.encode_images(prepared)), expected);
+  EXPECT_EQ(values(device.encode_image_tokens(images).back().tokens),
+            values(host.encode_image_tokens(images).back().tokens));
+  EXPECT_EQ(device.identity(), host.identity());
+}
+
+TEST_F(DeviceTest, WhatDoesNotResizeSaysSo) {
+  std::vector<std::string> warnings;
+  const auto warn = [&](std::string_view warning) { warnings.emplace_back(warning); };
+  const Engine engine =
+      Engine::open(model_.folder(), {.backend = "cpu", .resize_on_device = true, .warn = warn});
+  EXPECT_THAT(warnings, testing::Contains(testing::AllOf(HasSubstr("images are resized on the host: cpu ("),
+                                                         HasSubstr(") does not do it"))));
+  const Image image = Image::from_rgb(1, 1, std::vector<uint8_t>(3));
+  EXPECT_EQ(engine.prepare(image).width(), engine.info().image_width);
+}
+
 // The first batch is not computed before the second has gone up.
 TEST_F(DeviceTest, ABatchGoesUpWhileAnotherIsComputed) {
   const Engine engine = open();

@@ -164,6 +164,7 @@ class CudaBackend final : public Backend {
   }
 
   int batches_at_once() const override { return batches_at_once_; }
+  bool resizes() const override { return true; }
   std::unique_ptr<SentImages> send_images(std::span<const ImageBytes> images) override {
     return slots_->send(images);
   }
@@ -177,7 +178,8 @@ class CudaBackend final : public Backend {
   }
 
   void free_scratch() override {
-    for (Memory* memory : {&operand_, &hidden_, &sums_, &weights_, &indices_, &keys_, &rounded_, &factors_})
+    for (Memory* memory : {&operand_, &hidden_, &sums_, &weights_, &indices_, &keys_, &rounded_, &factors_,
+                           &narrowed_, &resized_})
       *memory = Memory();
     slots_->free_memory();
   }
@@ -204,7 +206,12 @@ class CudaBackend final : public Backend {
   void scale_pixels(const SentImages& sent, const PixelScale& scale, Rows y) override {
     const auto& images = static_cast<const DeviceImages&>(sent);
     const DeviceImages::Reading reading(images);
-    cuda::scale_pixels(*device_, images.bytes(), y.rows, scale, written(y));
+    const int64_t each = y.rows / static_cast<int64_t>(images.size());
+    float* to = written(y);
+    for (const DeviceImage& image : images.images()) {
+      cuda::scale_pixels(*device_, resized(image, each), each, scale, to);
+      to += each * y.cols;
+    }
   }
 
   void embed_tokens(std::span<const int32_t> ids, std::span<const int32_t> places,
@@ -335,6 +342,23 @@ class CudaBackend final : public Backend {
   static constexpr int64_t kBytesOfRow = 8192;
   static constexpr int64_t kMostRows = 64 * 14400;
 
+  // The bytes of `pixels` pixels.
+  const uint8_t* resized(const DeviceImage& image, int64_t pixels) {
+    constexpr int64_t kChannels = 3;
+    const uint8_t* rgb = image.rgb;
+    const auto resize_to = [&](Memory& memory, int64_t bytes, const Resizing& resizing) {
+      memory.reserve(device_, bytes);
+      resize(*device_, resizing, memory.as<uint8_t>());
+      rgb = memory.as<uint8_t>();
+    };
+    const int64_t rows = image.across.out == 0 ? 0 : image.bytes / kChannels / image.across.in;
+    if (rows > 0)
+      resize_to(narrowed_, rows * image.across.out * kChannels, {rgb, rows, kChannels, image.across});
+    if (image.down.out > 0)
+      resize_to(resized_, pixels * kChannels, {rgb, 1, pixels / image.down.out * kChannels, image.down});
+    return rgb;
+  }
+
   // Where a product's result goes.
   struct Result {
     void* c;
@@ -423,6 +447,8 @@ class CudaBackend final : public Backend {
   Memory keys_;
   Memory rounded_;
   Memory factors_;
+  Memory narrowed_;
+  Memory resized_;
   std::vector<float> rows_;
 };
 

@@ -8,8 +8,17 @@
 
 #include "backend/backend.h"
 #include "backend/cuda/device.h"
+#include "backend/cuda/kernels.h"
 
 namespace mii::cuda {
+
+/// An image's bytes on the device, and how they are resized; an axis without outputs has its size.
+struct DeviceImage {
+  const uint8_t* rgb = nullptr;
+  int64_t bytes = 0;
+  DeviceAxis across;
+  DeviceAxis down;
+};
 
 /// Memory of a device for the bytes of a few batches of images, into which they go up on any thread while the
 /// device computes.
@@ -49,7 +58,8 @@ class Slots : public std::enable_shared_from_this<Slots> {
 /// Images in a slot, which is theirs until they are destroyed.
 class DeviceImages final : public SentImages {
  public:
-  DeviceImages(Slots::TakenSlot slot, size_t images) : SentImages(images), slot_(std::move(slot)) {}
+  DeviceImages(Slots::TakenSlot slot, std::vector<DeviceImage> images)
+      : SentImages(images.size()), slot_(std::move(slot)), images_(std::move(images)) {}
 
   /// While it lives, what comes into the device's stream may read the images.
   class Reading {
@@ -63,11 +73,11 @@ class DeviceImages final : public SentImages {
     SideStream& stream_;
   };
 
-  /// One image after another.
-  const uint8_t* bytes() const { return slot_->memory.as<uint8_t>(); }
+  const std::vector<DeviceImage>& images() const { return images_; }
 
  private:
   Slots::TakenSlot slot_;
+  std::vector<DeviceImage> images_;
 };
 
 }  // namespace mii::cuda
