@@ -4,6 +4,7 @@
 #include <cmath>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <utility>
 
 #include "backend/precision.h"
@@ -147,15 +148,17 @@ class Engine::Impl {
   // It has the model's size, or the backend resizes it.
   bool may_be_sent(const Image& image) const;
   ImageBytes bytes_of(const Image& image);
-  // Calls work with the images on the compute thread.
-  void compute_with(std::span<const Image> images, const std::function<void(const SentImages&)>& work);
+  using ImageWork = std::function<void(const SentImages&)>;
+  // Calls work with the images on the compute thread. Once more, where one image has no room beside others.
+  void compute_with(std::span<const Image> images, const ImageWork& work);
 
   // These run on the compute thread.
   void embed_texts(std::span<const std::vector<int32_t>> ids, std::span<float> vectors);
   void take_tokens(const SentImages& images, TokenStage stage, std::span<ImageTokens> to);
   DavitGradient::Result gradients(const ImageTokens& tokens, const Matrix& directions);
 
-  void free_memory(size_t smaller_batch);
+  void free_memory();
+  void go_on_with(size_t smaller_batch);
 
   void fill_info(const ModelFolder& folder);
   Matrix compute_texts(std::span<const std::string> texts);
@@ -179,6 +182,7 @@ class Engine::Impl {
   BatchSize image_batch_;
   std::function<void(std::string_view)> warn_;
   std::once_flag warned_of_memory_;
+  std::shared_mutex under_way_;  // held by every batch of images that overlaps with others
   const int device_;
   ComputeThread compute_;
   ModelInfo info_;
@@ -284,14 +288,22 @@ Engine::Impl::Sent Engine::Impl::send(std::span<const Image> images) {
 
 // Images go up on the caller's thread where that overlaps with others' computations. Elsewhere a resize
 // belongs to the compute thread, which has a team for it.
-void Engine::Impl::compute_with(std::span<const Image> images,
-                                const std::function<void(const SentImages&)>& work) {
-  if (batches_at_once() > 1) {
+void Engine::Impl::compute_with(std::span<const Image> images, const ImageWork& work) {
+  if (batches_at_once() == 1) return compute_.run([&] { work(*send(images).images); });
+  const auto send_then_compute = [&] {
     const Sent sent = send(images);
     compute_.run([&] { work(*sent.images); });
-  } else {
-    compute_.run([&] { work(*send(images).images); });
+  };
+  try {
+    const std::shared_lock others(under_way_);
+    return send_then_compute();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::out_of_memory || images.size() > 1) throw;
   }
+  // The memory may hold one image when it holds no other beside it.
+  const std::unique_lock alone(under_way_);
+  free_memory();
+  send_then_compute();
 }
 
 Matrix Engine::Impl::encode_images(std::span<const Image> images) {
@@ -301,16 +313,20 @@ Matrix Engine::Impl::encode_images(std::span<const Image> images) {
       backend_->download(image_tower_->vectors(sent), rows_of(vectors, first, n));
     });
   };
-  image_batch_.each_batch(images.size(), compute, [&](size_t smaller) { free_memory(smaller); });
+  image_batch_.each_batch(images.size(), compute, [&](size_t smaller) { go_on_with(smaller); });
   expect_finite(vectors);
   return vectors;
 }
 
-void Engine::Impl::free_memory(size_t smaller_batch) {
+void Engine::Impl::free_memory() {
   compute_.run([&] {
     image_tower_->free_activations();
     backend_->free_scratch();
   });
+}
+
+void Engine::Impl::go_on_with(size_t smaller_batch) {
+  free_memory();
   std::call_once(warned_of_memory_, [&] {
     if (warn_)
       warn_("the device's memory does not hold the batch: from now on " + std::to_string(smaller_batch) +
@@ -404,7 +420,7 @@ std::vector<ImageTokens> Engine::Impl::encode_image_tokens(std::span<const Image
           take_tokens(sent, stage, std::span(all).subspan(first, n));
         });
       },
-      [&](size_t smaller) { free_memory(smaller); });
+      [&](size_t smaller) { go_on_with(smaller); });
   return all;
 }
 

@@ -315,6 +315,16 @@ TEST_F(DeviceTest, BatchesOfTwoThreadsThatTheMemoryDoesNotHoldAreHalved) {
   EXPECT_LT(engine.image_batch(), images.size() - 1);
 }
 
+TEST_F(DeviceTest, AnImageThatHasNoRoomBesideAnotherWaits) {
+  const Engine roomy = open(), engine = open();
+  const std::vector<Image> images = pictures(roomy.info(), 2);
+  roomy.encode_images(std::span(images).first(1));
+  const auto enough_for_one = static_cast<int64_t>(roomy.device()->memory_bytes);
+  const Pair expected = as_by_two_threads(roomy.encode_images(images), 5);
+  faults_.memory_limit = enough_for_one;
+  EXPECT_EQ(by_two_threads(engine, images, 5), expected);
+}
+
 TEST_F(DeviceTest, ADeviceThatIsLostIsSaidToAllThreadsAndNoneWaitsForEver) {
   const Engine engine = open();
   const std::vector<Image> images = pictures(engine.info(), 2);
