@@ -141,7 +141,7 @@ std::vector<Figure> measure(const ModelFlags& flags, size_t batch, int repeats) 
     add_throughput(figures, name, median(manys), static_cast<double>(batch), info.image_operations,
                    median(many_rates));
     if (engine->batches_at_once() > 1)
-      figures.push_back({name + ", " + std::to_string(engine->batches_at_once()) + " at once, images/s",
+      figures.push_back({name + ", " + std::to_string(engine->batches_at_once()) + " at once images/s",
                          images_per_second(*engine, many, repeats), "1/s"});
   }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "backend/cuda/check.h"
@@ -154,6 +155,7 @@ class CudaDevice final : public Device {
 
   // Memory comes and goes on any thread, which may have worked on another device.
   void* allocate(int64_t bytes) override {
+    const std::lock_guard lock(capturing_);
     selected(index_);
     void* memory = nullptr;
     check(cudaMalloc(&memory, static_cast<size_t>(bytes)));
@@ -161,6 +163,7 @@ class CudaDevice final : public Device {
   }
   // Waits for the device, so that nothing still uses it.
   void free(void* memory) noexcept override {
+    const std::lock_guard lock(capturing_);
     cudaSetDevice(index_);
     cudaFree(memory);
   }
@@ -178,6 +181,7 @@ class CudaDevice final : public Device {
 
   // Other threads' work on other streams is not in its way.
   std::unique_ptr<Record> record(const std::function<void()>& work) override {
+    const std::lock_guard lock(capturing_);
     Graph graph;
     check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal));
     try {
@@ -203,6 +207,8 @@ class CudaDevice final : public Device {
   cudaDeviceProp properties_{};
   Stream stream_;
   WayUp way_up_{16};
+  // While work is recorded, memory neither comes nor goes on other threads; on this one it is refused.
+  std::recursive_mutex capturing_;
 };
 
 }  // namespace
