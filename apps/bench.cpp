@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <memory>
 
 #include "backend/precision.h"
@@ -96,6 +97,19 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+// Of as many threads as it pays to encode on at once, a batch each.
+double images_per_second(const Engine& engine, std::span<const Image> batch, int repeats) {
+  std::vector<std::future<void>> threads;
+  const double seconds = seconds_of([&] {
+    for (size_t t = 0; t < engine.batches_at_once(); ++t)
+      threads.push_back(std::async(std::launch::async, [&] {
+        for (int i = 0; i < repeats; ++i) engine.encode_images(batch);
+      }));
+    for (auto& thread : threads) thread.get();
+  });
+  return static_cast<double>(threads.size() * batch.size()) * repeats / seconds;
+}
+
 // Products and images alternate, so that a change of the machine's speed affects both.
 std::vector<Figure> measure(const ModelFlags& flags, size_t batch, int repeats) {
   std::vector<Figure> figures;
@@ -126,6 +140,9 @@ std::vector<Figure> measure(const ModelFlags& flags, size_t batch, int repeats) 
     figures.push_back({"product rate at " + name, median(many_rates) / 1e9, "GFLOP/s"});
     add_throughput(figures, name, median(manys), static_cast<double>(batch), info.image_operations,
                    median(many_rates));
+    if (engine->batches_at_once() > 1)
+      figures.push_back({name + ", " + std::to_string(engine->batches_at_once()) + " at once images/s",
+                         images_per_second(*engine, many, repeats), "1/s"});
   }
 
   const std::vector<std::string> labels{
@@ -160,10 +177,10 @@ std::vector<Figure> measure_operators(const ModelFlags& flags, int repeats) {
   Davit tower(config.image, WeightReader(checkpoint, backend), backend);
   const std::vector<Image> images = test_images(engine.info(), 1);
   const std::span<const uint8_t> pixels = images[0].pixels();
-  tower.embed(tower.tokens({&pixels, 1}));
+  tower.embed(tower.tokens(pixels));
   backend.reset();
   const double all = seconds_of([&] {
-    for (int i = 0; i < repeats; ++i) tower.embed(tower.tokens({&pixels, 1}));
+    for (int i = 0; i < repeats; ++i) tower.embed(tower.tokens(pixels));
   });
   std::vector<std::pair<std::string, OperatorTime>> sorted(backend.operators().begin(),
                                                            backend.operators().end());

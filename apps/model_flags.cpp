@@ -48,6 +48,13 @@ void ModelFlags::add_to(CLI::App& command) {
   command.add_option("--backend", backend, backend_help())
       ->check(CLI::IsMember(backend_choices()))
       ->capture_default_str();
+  command
+      .add_option("--resize", resize,
+                  "Where images are made the model's size, with the same bytes: on the CPU, or on the "
+                  "backend's device "
+                  "up to 2^20 pixels")
+      ->check(CLI::IsMember({"host", "device"}))
+      ->capture_default_str();
   command.add_option("--threads", threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   command.add_flag("--quiet", quiet, "No progress bar, no warnings");
 }
@@ -58,6 +65,7 @@ Engine ModelFlags::open(bool cache_texts, const std::function<void(std::string_v
   options.backend = backend;
   options.threads = threads;
   options.device = device;
+  options.resize_on_device = resize == "device";
   if (!cache_texts) options.text_cache_entries = 0;
   options.report_model = report_model;
   options.warn = warn;

@@ -29,6 +29,7 @@ struct ModelFlags {
   std::string precision = "auto";
   std::string backend = "auto";
   int threads = 0;
+  std::string resize = "host";
   int device = 0;  ///< of the commands that choose one
   bool quiet = false;
   std::filesystem::path report_model;  ///< of the commands that write reports; empty: the model's own

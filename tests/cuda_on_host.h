@@ -23,6 +23,7 @@ inline cuda::HostDevice::Faults& cuda_on_host() {
   faults.lost = 0;
   faults.recordings_to_fail = 0;
   faults.records = faults.plays = 0;
+  faults.others_behind = faults.others_to_wait_for = 0;
   return faults;
 }
 

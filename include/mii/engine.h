@@ -32,6 +32,9 @@ struct EngineOptions {
   int threads = 0;
   /// Which of the backend's devices computes, counted from 0.
   int device = 0;
+  /// Images of up to 2^20 pixels and 4096 a side are resized where the backend computes, with the bytes that
+  /// the CPU would give. Of a backend that cannot, that is a warning.
+  bool resize_on_device = false;
   /// Text vectors that are remembered, least recently used dropped first; 0 remembers none.
   size_t text_cache_entries = 4096;
   /// The folder of the decoder that writes reports; empty takes report_model/ in the model's folder. It is
@@ -103,8 +106,9 @@ class MII_API Engine {
   /// Error{cancelled} when `cancelled`, asked now and then, says so.
   Identity identity(std::string preprocessing = {}, const std::function<bool()>& cancelled = {}) const;
 
-  /// Resizes an image to the model's input size, as encode_images does itself. Calling it ahead lets other
-  /// threads do this work and saves memory for each waiting image; the vectors are the same.
+  /// Resizes an image to the model's input size, as encode_images does itself, unless that is left to the
+  /// device. Calling it ahead lets other threads do this work and saves memory for each waiting image; the
+  /// vectors are the same.
   Image prepare(const Image& image) const;
 
   /// [n, embedding_dim], one row of L2 norm 1 for each image. Any n, 0 too.
@@ -184,6 +188,10 @@ class MII_API Engine {
   /// How many images one computation takes at most: the best number to pass at once. It falls when a device's
   /// memory does not hold so many.
   size_t image_batch() const;
+
+  /// How many threads it pays to encode images on at once, a batch each: on a device two, so that one batch
+  /// goes up while another is computed; on the CPU one.
+  size_t batches_at_once() const;
 
   /// Nothing for an engine on the CPU.
   std::optional<DeviceInfo> device() const;

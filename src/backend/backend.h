@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "backend/storage.h"
 #include "core/tensor.h"
@@ -91,6 +92,41 @@ struct TokenEmbedding {
   Vector places;                         ///< [context, C]
 };
 
+/// One side of a resize by weighted sums of neighbours, in integers: output o is the sum of the samples from
+/// first[o] on, times weights[o], and half a unit of the last place kept, shifted right and clipped to a
+/// byte.
+struct ResizeAxis {
+  static constexpr int kWeightBits = 22;  ///< below the point
+
+  int64_t in = 0;   ///< samples
+  int64_t out = 0;  ///< outputs
+  int64_t taps = 0;
+  std::vector<int32_t> first;    ///< [out]
+  std::vector<int32_t> weights;  ///< [out, taps]; those of samples past the last do not count
+};
+
+/// The bytes of RGB of an image, [height, width, 3], on the host, and how they are resized: first each row to
+/// across->out pixels, then each column to down->out. Null: this side has its size.
+struct ImageBytes {
+  std::span<const uint8_t> rgb;
+  std::shared_ptr<const ResizeAxis> across;
+  std::shared_ptr<const ResizeAxis> down;
+};
+
+/// The bytes of a batch of images, from send_images(), where scale_pixels() reads them.
+class SentImages {
+ public:
+  explicit SentImages(size_t size) : size_(size) {}
+  virtual ~SentImages() = default;
+  SentImages(const SentImages&) = delete;
+  SentImages& operator=(const SentImages&) = delete;
+
+  size_t size() const { return size_; }
+
+ private:
+  size_t size_;
+};
+
 /// What makes a channel's byte v a number: (v / 255 - mean) / std, in float32 and in this order.
 struct PixelScale {
   std::array<float, 3> mean{};
@@ -167,6 +203,20 @@ class Backend {
   /// enough memory.
   virtual int64_t image_rows() const { return kImageRows; }
 
+  /// How many batches of images it pays to have under way: more than one, where the bytes of the next ones go
+  /// up while one is computed.
+  virtual int batches_at_once() const { return 1; }
+
+  /// Whether the images that are sent may be such as have to be resized.
+  virtual bool resizes() const { return false; }
+
+  /// Brings a batch to where scale_pixels() reads it. On the host the bytes stay where they are, and must
+  /// live as long as what is returned. Safe to call on any thread while others compute, before
+  /// attach_thread() too. On a device few batches have room: this waits until an earlier one is destroyed,
+  /// and is not for the thread that computes where others send. Throws Error{out_of_memory} and
+  /// Error{device_lost}.
+  virtual std::unique_ptr<SentImages> send_images(std::span<const ImageBytes> images) = 0;
+
   /// Of a backend with a device of its own. Safe to call on any thread.
   virtual std::optional<DeviceMemory> device_memory() const { return std::nullopt; }
 
@@ -208,8 +258,8 @@ class Backend {
   /// whenever it computes.
   virtual std::unique_ptr<PackedMatrix> pack_table(RowTable table) = 0;
 
-  /// y = the pixels of one image, scaled. rgb: [H*W, 3] bytes on the host; y: [H*W, 3].
-  virtual void scale_pixels(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) = 0;
+  /// y = the images' pixels, resized and scaled. All are of one size then; y: [B*H*W, 3].
+  virtual void scale_pixels(const SentImages& images, const PixelScale& scale, Rows y) = 0;
 
   /// y[r] = embedding.tokens[ids[r]] + embedding.places[places[r]]. ids, places: [R], on the host; y: [R, C].
   virtual void embed_tokens(std::span<const int32_t> ids, std::span<const int32_t> places,

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "backend/backend.h"
 #include "core/aligned_buffer.h"
@@ -45,8 +46,30 @@ class HostTable final : public PackedMatrix {
   RowTable table_;
 };
 
+/// Bytes that stay where they are.
+class HostImages final : public SentImages {
+ public:
+  explicit HostImages(std::span<const ImageBytes> images)
+      : SentImages(images.size()), images_(images.begin(), images.end()) {}
+
+  std::span<const ImageBytes> images() const { return images_; }
+
+ private:
+  std::vector<ImageBytes> images_;
+};
+
 class HostBackend : public Backend {
  public:
+  std::unique_ptr<SentImages> send_images(std::span<const ImageBytes> images) override {
+    return std::make_unique<HostImages>(images);
+  }
+  void scale_pixels(const SentImages& sent, const PixelScale& scale, Rows y) override {
+    const auto images = static_cast<const HostImages&>(sent).images();
+    const int64_t each = y.rows / static_cast<int64_t>(images.size());
+    for (size_t i = 0; i < images.size(); ++i)
+      scale_image(images[i].rgb, scale, y.slice(static_cast<int64_t>(i) * each, each));
+  }
+
   std::unique_ptr<Storage> allocate(int64_t values) override { return std::make_unique<HostStorage>(values); }
 
   void upload(std::span<const float> from, Rows to) override {
@@ -63,6 +86,10 @@ class HostBackend : public Backend {
       std::memcpy(row(y, i), row(x, which[static_cast<size_t>(i)]),
                   static_cast<size_t>(y.cols) * sizeof(float));
   }
+
+ protected:
+  /// rgb: [H*W, 3]; y: [H*W, 3].
+  virtual void scale_image(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) const = 0;
 };
 
 }  // namespace mii

@@ -27,8 +27,8 @@ OperatorTime& TimedBackend::entry(const std::string& name, ConstRows x) {
   return operators_[name + " " + std::to_string(x.rows) + " x " + std::to_string(x.cols)];
 }
 
-void TimedBackend::scale_pixels(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) {
-  timed(entry("scale_pixels", y), [&] { timed_->scale_pixels(rgb, scale, y); });
+void TimedBackend::scale_pixels(const SentImages& images, const PixelScale& scale, Rows y) {
+  timed(entry("scale_pixels", y), [&] { timed_->scale_pixels(images, scale, y); });
 }
 
 void TimedBackend::embed_tokens(std::span<const int32_t> ids, std::span<const int32_t> places,

@@ -31,6 +31,11 @@ class TimedBackend final : public Backend {
   void attach_thread() override { timed_->attach_thread(); }
   std::optional<DeviceMemory> device_memory() const override { return timed_->device_memory(); }
   int64_t image_rows() const override { return timed_->image_rows(); }
+  int batches_at_once() const override { return timed_->batches_at_once(); }
+  bool resizes() const override { return timed_->resizes(); }
+  std::unique_ptr<SentImages> send_images(std::span<const ImageBytes> images) override {
+    return timed_->send_images(images);
+  }
   void free_scratch() override { timed_->free_scratch(); }
   DType float_operands() const override { return timed_->float_operands(); }
   std::unique_ptr<Storage> allocate(int64_t values) override { return timed_->allocate(values); }
@@ -41,7 +46,7 @@ class TimedBackend final : public Backend {
     return timed_->pack_table(std::move(table));
   }
 
-  void scale_pixels(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) override;
+  void scale_pixels(const SentImages& images, const PixelScale& scale, Rows y) override;
   void embed_tokens(std::span<const int32_t> ids, std::span<const int32_t> places,
                     const TokenEmbedding& embedding, Rows y) override;
   void gather_rows(ConstRows x, std::span<const int64_t> which, Rows y) override;

@@ -62,7 +62,7 @@ class Computer {
     Vectors vectors;
     for (const auto& image : images_) {
       vectors.emplace_back(static_cast<size_t>(config_.embedding_dim));
-      backend->download(tower.embed(tower.tokens({&image, 1})), vectors.back());
+      backend->download(tower.embed(tower.tokens(image)), vectors.back());
       expect_finite(vectors.back(), precision);
     }
     return vectors;
@@ -73,7 +73,7 @@ class Computer {
     Davit tower(config_.image, WeightReader(checkpoint_, *backend), *backend);
     Smoothing smoothing(checkpoint_, *backend);
     for (const auto& image : images_)
-      tower.tokens({&image, 1}, [&](std::string_view module, ConstRows x) { smoothing.see(module, x); });
+      tower.tokens(image, [&](std::string_view module, ConstRows x) { smoothing.see(module, x); });
     return smoothing.factors();
   }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <utility>
 
 #include "backend/precision.h"
@@ -12,6 +13,7 @@
 #include "engine/compute_thread.h"
 #include "engine/model_digest.h"
 #include "engine/report_model.h"
+#include "engine/resize_axes.h"
 #include "engine/text_cache.h"
 #include "engine/token_maps.h"
 #include "image/preprocess.h"
@@ -35,6 +37,9 @@ constexpr size_t kTextRows = 4096;
 // Of directions times tokens in one pass back through the last stage: enough for full-speed products.
 constexpr size_t kGradientRows = 2048;
 constexpr int kMaxThreads = 1024;
+// Larger images would be too much memory for all that wait, and a side's table of weights.
+constexpr size_t kMostPixelsOnDevice = 1 << 20;
+constexpr size_t kMostSideOnDevice = 4096;
 
 void expect_valid_threads(const EngineOptions& options) {
   if (options.threads < 0 || options.threads > kMaxThreads)
@@ -109,12 +114,10 @@ class Engine::Impl {
 
   const ModelInfo& info() const { return info_; }
   size_t image_batch() const { return image_batch_.get(); }
+  size_t batches_at_once() const { return static_cast<size_t>(backend_->batches_at_once()); }
   std::optional<DeviceInfo> device() const;
-  bool fits(const Image& image) const {
-    return image.width() == info_.image_width && image.height() == info_.image_height;
-  }
   Image prepare(const Image& image) const {
-    return resize_bicubic(image, info_.image_width, info_.image_height);
+    return may_be_sent(image) ? copy_of(image) : resize_bicubic(image, info_.image_width, info_.image_height);
   }
 
   Matrix encode_images(std::span<const Image> images);
@@ -136,21 +139,26 @@ class Engine::Impl {
   void check_report_options(const ReportOptions& options) { report_model().request(options); }
 
  private:
-  // The bytes of images, and what had to be resized for that.
-  struct Pixels {
+  // Images where the tower reads them, and what had to be resized for that.
+  struct Sent {
     std::vector<Image> resized;
-    std::vector<std::span<const uint8_t>> all;
+    std::unique_ptr<SentImages> images;
   };
+  Sent send(std::span<const Image> images);
+  // It has the model's size, or the backend resizes it.
+  bool may_be_sent(const Image& image) const;
+  ImageBytes bytes_of(const Image& image);
+  using ImageWork = std::function<void(const SentImages&)>;
+  // Calls work with the images on the compute thread. Once more, where one image has no room beside others.
+  void compute_with(std::span<const Image> images, const ImageWork& work);
 
   // These run on the compute thread.
-  Pixels pixels_of(std::span<const Image> images) const;
-  ConstRows entering_tokens(std::span<const Image> images);
-  void embed_images(std::span<const Image> images, std::span<float> vectors);
   void embed_texts(std::span<const std::vector<int32_t>> ids, std::span<float> vectors);
-  void take_tokens(std::span<const Image> images, TokenStage stage, std::span<ImageTokens> to);
+  void take_tokens(const SentImages& images, TokenStage stage, std::span<ImageTokens> to);
   DavitGradient::Result gradients(const ImageTokens& tokens, const Matrix& directions);
 
-  void free_memory(size_t smaller_batch);
+  void free_memory();
+  void go_on_with(size_t smaller_batch);
 
   void fill_info(const ModelFolder& folder);
   Matrix compute_texts(std::span<const std::string> texts);
@@ -169,9 +177,12 @@ class Engine::Impl {
   ClipTokenizer tokenizer_;
   Checkpoint checkpoint_;
   std::unique_ptr<Backend> backend_;
+  const bool resizes_;  // the backend, and is asked to
+  ResizeAxes axes_;
   BatchSize image_batch_;
   std::function<void(std::string_view)> warn_;
   std::once_flag warned_of_memory_;
+  std::shared_mutex under_way_;  // held by every batch of images that overlaps with others
   const int device_;
   ComputeThread compute_;
   ModelInfo info_;
@@ -199,6 +210,7 @@ Engine::Impl::Impl(const ModelFolder& folder, const EngineOptions& options)
       tokenizer_(ClipTokenizer::load(folder.tokenizer)),
       checkpoint_(Checkpoint::open(folder.weights, config_, tokenizer_.vocabulary_size())),
       backend_(make_backend(options)),
+      resizes_(options.resize_on_device && backend_->resizes()),
       image_batch_(static_cast<size_t>(backend_->image_rows() / stage_grids(config_.image)[0].tokens())),
       warn_(options.warn),
       device_(options.device),
@@ -207,6 +219,8 @@ Engine::Impl::Impl(const ModelFolder& folder, const EngineOptions& options)
       report_folder_(options.report_model.empty() ? folder.config.parent_path() / "report_model"
                                                   : options.report_model) {
   for (const std::string& warning : checkpoint_.warnings()) warn(options, warning);
+  if (options.resize_on_device && !resizes_)
+    warn(options, "images are resized on the host: " + backend_->description() + " does not do it");
   compute_.run([&] {
     backend_->attach_thread();
     const WeightReader weights(checkpoint_, *backend_);
@@ -248,39 +262,71 @@ void Engine::Impl::fill_info(const ModelFolder& folder) {
   info_.threads = backend_->threads();
 }
 
-Engine::Impl::Pixels Engine::Impl::pixels_of(std::span<const Image> images) const {
-  Pixels pixels;
-  pixels.resized.reserve(images.size());
+bool Engine::Impl::may_be_sent(const Image& image) const {
+  const size_t width = image.width(), height = image.height();
+  if (width == info_.image_width && height == info_.image_height) return true;
+  return resizes_ && std::max(width, height) <= kMostSideOnDevice && width * height <= kMostPixelsOnDevice;
+}
+
+ImageBytes Engine::Impl::bytes_of(const Image& image) {
+  return {image.pixels(), axes_.find(image.width(), info_.image_width),
+          axes_.find(image.height(), info_.image_height)};
+}
+
+Engine::Impl::Sent Engine::Impl::send(std::span<const Image> images) {
+  Sent sent;
+  sent.resized.reserve(images.size());
+  std::vector<ImageBytes> bytes;
   for (const Image& image : images) {
-    if (!fits(image)) pixels.resized.push_back(prepare(image));
-    pixels.all.push_back(fits(image) ? image.pixels() : pixels.resized.back().pixels());
+    const bool ready = may_be_sent(image);
+    if (!ready) sent.resized.push_back(prepare(image));
+    bytes.push_back(bytes_of(ready ? image : sent.resized.back()));
   }
-  return pixels;
+  sent.images = backend_->send_images(bytes);
+  return sent;
 }
 
-ConstRows Engine::Impl::entering_tokens(std::span<const Image> images) {
-  return image_tower_->entering_tokens(pixels_of(images).all);
-}
-
-void Engine::Impl::embed_images(std::span<const Image> images, std::span<float> vectors) {
-  backend_->download(image_tower_->vectors(pixels_of(images).all), vectors);
+// Images go up on the caller's thread where that overlaps with others' computations. Elsewhere a resize
+// belongs to the compute thread, which has a team for it.
+void Engine::Impl::compute_with(std::span<const Image> images, const ImageWork& work) {
+  if (batches_at_once() == 1) return compute_.run([&] { work(*send(images).images); });
+  const auto send_then_compute = [&] {
+    const Sent sent = send(images);
+    compute_.run([&] { work(*sent.images); });
+  };
+  try {
+    const std::shared_lock others(under_way_);
+    return send_then_compute();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::out_of_memory || images.size() > 1) throw;
+  }
+  // The memory may hold one image when it holds no other beside it.
+  const std::unique_lock alone(under_way_);
+  free_memory();
+  send_then_compute();
 }
 
 Matrix Engine::Impl::encode_images(std::span<const Image> images) {
   Matrix vectors(images.size(), info_.embedding_dim);
   const auto compute = [&](size_t first, size_t n) {
-    compute_.run([&] { embed_images(images.subspan(first, n), rows_of(vectors, first, n)); });
+    compute_with(images.subspan(first, n), [&](const SentImages& sent) {
+      backend_->download(image_tower_->vectors(sent), rows_of(vectors, first, n));
+    });
   };
-  image_batch_.each_batch(images.size(), compute, [&](size_t smaller) { free_memory(smaller); });
+  image_batch_.each_batch(images.size(), compute, [&](size_t smaller) { go_on_with(smaller); });
   expect_finite(vectors);
   return vectors;
 }
 
-void Engine::Impl::free_memory(size_t smaller_batch) {
+void Engine::Impl::free_memory() {
   compute_.run([&] {
     image_tower_->free_activations();
     backend_->free_scratch();
   });
+}
+
+void Engine::Impl::go_on_with(size_t smaller_batch) {
+  free_memory();
   std::call_once(warned_of_memory_, [&] {
     if (warn_)
       warn_("the device's memory does not hold the batch: from now on " + std::to_string(smaller_batch) +
@@ -345,7 +391,7 @@ TokenShape Engine::Impl::token_shape(TokenStage stage) const {
 }
 
 // By place, so that a batch that failed may be computed again.
-void Engine::Impl::take_tokens(std::span<const Image> images, TokenStage stage, std::span<ImageTokens> to) {
+void Engine::Impl::take_tokens(const SentImages& images, TokenStage stage, std::span<ImageTokens> to) {
   const TokenShape shape = token_shape(stage);
   const auto take = [&](ConstRows tokens) {
     const auto each = static_cast<int64_t>(shape.tokens());
@@ -354,7 +400,7 @@ void Engine::Impl::take_tokens(std::span<const Image> images, TokenStage stage, 
       backend_->download(tokens.slice(static_cast<int64_t>(i) * each, each), to[i].tokens.values());
     }
   };
-  const ConstRows entering = entering_tokens(images);
+  const ConstRows entering = image_tower_->entering_tokens(images);
   if (stage == TokenStage::before_last) take(entering);
   const ConstRows last = image_tower_->last_stage(entering);
   if (stage == TokenStage::last) take(last);
@@ -370,9 +416,11 @@ std::vector<ImageTokens> Engine::Impl::encode_image_tokens(std::span<const Image
   image_batch_.each_batch(
       images.size(),
       [&](size_t first, size_t n) {
-        compute_.run([&] { take_tokens(images.subspan(first, n), stage, std::span(all).subspan(first, n)); });
+        compute_with(images.subspan(first, n), [&](const SentImages& sent) {
+          take_tokens(sent, stage, std::span(all).subspan(first, n));
+        });
       },
-      [&](size_t smaller) { free_memory(smaller); });
+      [&](size_t smaller) { go_on_with(smaller); });
   return all;
 }
 
@@ -503,11 +551,10 @@ Engine Engine::open(const fs::path& folder, const EngineOptions& options) {
 
 const ModelInfo& Engine::info() const { return impl_->info(); }
 size_t Engine::image_batch() const { return impl_->image_batch(); }
+size_t Engine::batches_at_once() const { return impl_->batches_at_once(); }
 std::optional<DeviceInfo> Engine::device() const { return impl_->device(); }
 
-Image Engine::prepare(const Image& image) const {
-  return impl_->fits(image) ? copy_of(image) : impl_->prepare(image);
-}
+Image Engine::prepare(const Image& image) const { return impl_->prepare(image); }
 
 Matrix Engine::encode_images(std::span<const Image> images) const { return impl_->encode_images(images); }
 

@@ -258,12 +258,17 @@ class Measurement {
     return images;
   }
 
+  // The image as the tower sees it.
+  Image input_of(const Image& image) const {
+    return resize_bicubic(image, engine_.info().image_width, engine_.info().image_height);
+  }
+
   bool draw_curves() {
     const size_t label = below(labelled_.labels.size());
     const std::vector<size_t>& rows = labelled_.rows[label];
     const std::optional<Image> image = read(rows[below(rows.size())]);
     if (!image) return false;
-    const Image input = engine_.prepare(*image);
+    const Image input = input_of(*image);
     for (size_t m = 0; m < methods_.size(); ++m) {
       if (methods_[m].only_in_game) continue;
       const std::vector<Map> maps = methods_[m].maps(input);
@@ -306,7 +311,7 @@ class Measurement {
       const size_t pixel = pixel_at(y, mask->height()) * mask->width() + pixel_at(x, mask->width());
       return mask->pixels()[pixel * 3] > 127;
     };
-    const Image input = engine_.prepare(*image);
+    const Image input = input_of(*image);
     for (size_t m = 0; m < methods_.size(); ++m) {
       if (methods_[m].only_in_game) continue;
       sums_[m].figures.in_mask += energy_in(methods_[m].maps(input)[label].grid(), part_of, 1);

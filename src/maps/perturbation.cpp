@@ -7,6 +7,7 @@
 #include <random>
 #include <vector>
 
+#include "image/preprocess.h"
 #include "mii/error.h"
 
 namespace mii::maps {
@@ -109,12 +110,17 @@ float middle(size_t place, size_t places) {
   return (static_cast<float>(place) + 0.5f) / static_cast<float>(places);
 }
 
+// The image as the tower sees it.
+Image input_of(const Engine& engine, const Image& image) {
+  return resize_bicubic(image, engine.info().image_width, engine.info().image_height);
+}
+
 }  // namespace
 
 TokenMaps occlusion_maps(const Engine& engine, const Image& image, const Matrix& directions,
                          const PerturbationOptions& options) {
   const Alterations alterations(engine, directions, options);
-  const Image input = engine.prepare(image);
+  const Image input = input_of(engine, image);
   const size_t rows = engine.info().token_rows, cols = engine.info().token_cols;
   TokenMaps maps = alterations.maps_of(input, rows, cols);
   alterations.run(
@@ -135,7 +141,7 @@ TokenMaps rise_maps(const Engine& engine, const Image& image, const Matrix& dire
                     const PerturbationOptions& options) {
   constexpr size_t kSide = 2 * RiseMask::kCells;
   const Alterations alterations(engine, directions, options);
-  const Image input = engine.prepare(image);
+  const Image input = input_of(engine, image);
   TokenMaps maps = alterations.maps_of(input, kSide, kSide);
   std::mt19937_64 random(options.seed);
   std::vector<RiseMask> masks;

@@ -57,11 +57,16 @@ Davit::Block Davit::read_block(const WeightReader& weights, const ImageTowerConf
   return block;
 }
 
-ConstRows Davit::tokens(std::span<const std::span<const uint8_t>> images, const Observer& observer) {
+ConstRows Davit::tokens(const SentImages& images, const Observer& observer) {
   return last_stage(entering_tokens(images, observer), observer);
 }
 
-ConstRows Davit::entering_tokens(std::span<const std::span<const uint8_t>> images, const Observer& observer) {
+ConstRows Davit::tokens(std::span<const uint8_t> image, const Observer& observer) {
+  const ImageBytes bytes{image};
+  return tokens(*backend_.send_images({&bytes, 1}), observer);
+}
+
+ConstRows Davit::entering_tokens(const SentImages& images, const Observer& observer) {
   observer_ = observer ? &observer : nullptr;
   const ConstRows x = stages_before_last(pixels(images));
   observer_ = nullptr;
@@ -114,7 +119,7 @@ ConstRows Davit::embed(ConstRows tokens) {
 
 // What an earlier call left in the buffers counts for nothing, so that it does not matter which of them are
 // swapped when a record is played.
-ConstRows Davit::vectors(std::span<const std::span<const uint8_t>> images) {
+ConstRows Davit::vectors(const SentImages& images) {
   const auto batch = static_cast<int64_t>(images.size());
   const ConstRows x = pixels(images);
   const auto compute = [&] { embed(last_stage(stages_before_last(x))); };
@@ -130,12 +135,9 @@ void Davit::free_activations() {
 }
 
 // [B*H*W, 3], scaled.
-ConstRows Davit::pixels(std::span<const std::span<const uint8_t>> images) {
-  const int64_t each = config_.height * config_.width;
-  const Rows all = pixels_.take(static_cast<int64_t>(images.size()) * each, 3);
-  for (size_t i = 0; i < images.size(); ++i)
-    backend_.scale_pixels(images[i], {config_.mean, config_.std},
-                          all.slice(static_cast<int64_t>(i) * each, each));
+ConstRows Davit::pixels(const SentImages& images) {
+  const Rows all = pixels_.take(static_cast<int64_t>(images.size()) * config_.height * config_.width, 3);
+  backend_.scale_pixels(images, {config_.mean, config_.std}, all);
   return all;
 }
 

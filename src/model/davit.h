@@ -25,20 +25,22 @@ class Davit {
 
   Davit(const ImageTowerConfig& config, const WeightReader& weights, Backend& backend);
 
-  /// images: [B] of [height, width, 3] bytes of RGB. Returns the last stage's tokens [B*N, C]; they live
-  /// until the next call.
-  ConstRows tokens(std::span<const std::span<const uint8_t>> images, const Observer& observer = {});
+  /// images: [B], sent to this tower's backend. Returns the last stage's tokens [B*N, C]; they live until the
+  /// next call.
+  ConstRows tokens(const SentImages& images, const Observer& observer = {});
+  /// The same of bytes of RGB, [height, width, 3].
+  ConstRows tokens(std::span<const uint8_t> image, const Observer& observer = {});
 
   /// The same in two steps. The first gives what enters the last stage, [B*N', C'], the tokens of the one
   /// before it, for the second, which also takes such tokens from elsewhere.
-  ConstRows entering_tokens(std::span<const std::span<const uint8_t>> images, const Observer& observer = {});
+  ConstRows entering_tokens(const SentImages& images, const Observer& observer = {});
   ConstRows last_stage(ConstRows entering, const Observer& observer = {});
 
   /// Unit vectors [B, D] from what tokens() returned; they live until the next call.
   ConstRows embed(ConstRows tokens);
 
   /// The same of images: embed(tokens(images)). For a few images the backend may record its work.
-  ConstRows vectors(std::span<const std::span<const uint8_t>> images);
+  ConstRows vectors(const SentImages& images);
 
   /// Gives back the memory of the activations; what tokens() and embed() returned is lost.
   void free_activations();
@@ -74,7 +76,7 @@ class Davit {
                           const std::string& prefix, const std::string& attention);
 
   Grid grid_before(size_t s) const;
-  ConstRows pixels(std::span<const std::span<const uint8_t>> images);
+  ConstRows pixels(const SentImages& images);
   ConstRows stages_before_last(ConstRows pixels);
   ConstRows compute_stage(size_t s, ConstRows x);
   void embed_patches(size_t s, ConstRows x, const TokenGrid& from, Rows y);

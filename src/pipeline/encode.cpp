@@ -1,6 +1,9 @@
 #include "pipeline/encode.h"
 
+#include <deque>
+#include <future>
 #include <optional>
+#include <utility>
 
 #include "mii/error.h"
 #include "pipeline/open_files.h"
@@ -10,29 +13,50 @@ namespace {
 
 constexpr size_t kTextBatch = 64;
 
-// Collects prepared images until they make a batch of the engine's.
-class ImageBatch {
+// Collects prepared images until they make a batch of the engine's, and has as many batches under way as the
+// engine computes at once.
+class ImageBatches {
  public:
-  ImageBatch(const Engine& engine, const VectorSink& sink) : engine_(engine), sink_(sink) {}
+  ImageBatches(const Engine& engine, const VectorSink& sink) : engine_(engine), sink_(sink) {}
 
   void add(size_t index, Image image) {
-    indices_.push_back(index);
-    images_.push_back(std::move(image));
-    if (images_.size() == engine_.image_batch()) compute();
+    next_.indices.push_back(index);
+    next_.images.push_back(std::move(image));
+    // The engine's number may have fallen in the meantime.
+    if (next_.images.size() >= engine_.image_batch()) begin();
   }
 
-  void compute() {
-    if (images_.empty()) return;
-    sink_(indices_, engine_.encode_images(images_), images_);
-    indices_.clear();
-    images_.clear();
+  void finish() {
+    if (!next_.images.empty()) begin();
+    while (!under_way_.empty()) take_oldest();
   }
 
  private:
+  struct Batch {
+    std::vector<size_t> indices;
+    std::vector<Image> images;
+    std::future<Matrix> vectors;
+  };
+
+  // A batch that is the only one is computed by who waits for it.
+  void begin() {
+    const size_t at_once = engine_.batches_at_once();
+    Batch& batch = under_way_.emplace_back(std::exchange(next_, {}));
+    batch.vectors = std::async(at_once > 1 ? std::launch::async : std::launch::deferred,
+                               [this, &batch] { return engine_.encode_images(batch.images); });
+    while (under_way_.size() >= at_once) take_oldest();
+  }
+
+  void take_oldest() {
+    Batch& oldest = under_way_.front();
+    sink_(oldest.indices, oldest.vectors.get(), oldest.images);
+    under_way_.pop_front();
+  }
+
   const Engine& engine_;
   const VectorSink& sink_;
-  std::vector<size_t> indices_;
-  std::vector<Image> images_;
+  Batch next_;
+  std::deque<Batch> under_way_;
 };
 
 // One text after another, to find out which of a batch is wrong.
@@ -75,15 +99,15 @@ std::vector<Failure> encode_images(const Engine& engine, const ImageSequence& im
                                    const ImageObserver& observer) {
   ReadOptions batched = options;
   if (batched.ahead == 0) batched.ahead = engine.image_batch();
-  ImageBatch batch(engine, sink);
+  ImageBatches batches(engine, sink);
   auto failures = read_images<Image>(
       images, batched,
       [&](size_t index, const Image& image) {
         if (observer) observer(index, image);
         return engine.prepare(image);
       },
-      [&](size_t index, Image image) { batch.add(index, std::move(image)); });
-  batch.compute();
+      [&](size_t index, Image image) { batches.add(index, std::move(image)); });
+  batches.finish();
   return failures;
 }
 

@@ -71,7 +71,8 @@ using VectorSink = std::function<void(const std::vector<size_t>& indices, const 
 using ImageObserver = std::function<void(size_t index, const Image& image)>;
 
 /// From images to vectors, in the engine's batches, while the next ones are being read. Images that fail come
-/// back, the others reach the sink in order. At most two batches of images are kept.
+/// back, the others reach the sink in order. At most one batch of images more is kept than the engine
+/// computes at once.
 std::vector<Failure> encode_images(const Engine& engine, const ImageSequence& images,
                                    const ReadOptions& options, const VectorSink& sink,
                                    const ImageObserver& observer = {});

@@ -15,7 +15,7 @@ class TokenBatch {
     indices_.push_back(index);
     inputs_.push_back(std::move(prepared.input));
     canvases_.push_back(std::move(prepared.canvas));
-    if (inputs_.size() == engine_.image_batch()) compute();
+    if (inputs_.size() >= engine_.image_batch()) compute();
   }
 
   void compute() {

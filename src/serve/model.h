@@ -78,7 +78,7 @@ class EngineModel final : public Model {
   TextCacheCounts text_cache_counts() const override;
   const ModelInfo& info() const override { return any().info(); }
   size_t image_batch() const override { return any().image_batch(); }
-  size_t batches_at_once() const override { return engines_.size(); }
+  size_t batches_at_once() const override { return engines_.size() * any().batches_at_once(); }
   std::vector<ModelDevice> devices() const override;
   Identity identity(const std::function<bool()>& cancelled) const override {
     return any().identity({}, cancelled);

@@ -87,7 +87,8 @@ Outcome render(Request& request, const ApiContext& context, DecodeOptions option
   const auto max_side = take_within(values, "max_side", kMaxSide);
   Image image = decode(images[0], options);
   const auto provenance = image.shared_provenance();
-  if (FieldValues::take(values.booleans, "model_input")) image = context.model.prepare(image);
+  if (FieldValues::take(values.booleans, "model_input"))
+    image = resize_bicubic(image, context.model.info().image_width, context.model.info().image_height);
   return rendered(provenance.get(), reduced(std::move(image), max_side));
 }
 

@@ -233,11 +233,21 @@ std::vector<float> pooled(Backend& backend, int64_t batch, int64_t tokens, int64
   return y.values();
 }
 
-std::vector<float> scale_pixels(Backend& backend, int64_t pixels) {
-  std::vector<uint8_t> rgb(static_cast<size_t>(3 * pixels));
-  for (size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<uint8_t>(i * 97 / 3);
-  const OnBackend y(backend, pixels, 3);
-  backend.scale_pixels(rgb, {{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}}, y);
+constexpr PixelScale kImageNet{{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
+
+std::vector<uint8_t> made_up_bytes(int64_t n) {
+  std::vector<uint8_t> bytes(static_cast<size_t>(n));
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 97 / 3);
+  return bytes;
+}
+
+// Of images of one size, one after another.
+std::vector<float> scale_pixels(Backend& backend, const std::vector<uint8_t>& rgb, size_t images) {
+  const OnBackend y(backend, static_cast<int64_t>(rgb.size()) / 3, 3);
+  std::vector<ImageBytes> bytes;
+  const size_t each = rgb.size() / images;
+  for (size_t i = 0; i < images; ++i) bytes.push_back({std::span(rgb).subspan(i * each, each)});
+  backend.scale_pixels(*backend.send_images(bytes), kImageNet, y);
   return y.values();
 }
 
@@ -330,7 +340,10 @@ std::vector<Case> cases() {
     add("feed_forward odd " + name, [=](Backend& b) { return feed_forward(b, 3, 7, activation); });
   }
   for (int64_t pixels : {1, 7, 5000})
-    add("pixels " + std::to_string(pixels), [=](Backend& b) { return scale_pixels(b, pixels); });
+    for (const size_t images : {1, 3})
+      add("pixels " + std::to_string(pixels) + " of " + std::to_string(images), [=](Backend& b) {
+        return scale_pixels(b, made_up_bytes(3 * pixels * static_cast<int64_t>(images)), images);
+      });
   for (int64_t channels : {1, 17})
     add("tokens " + std::to_string(channels), [=](Backend& b) { return embed_tokens(b, channels); });
   add("pooled", [](Backend& b) { return pooled(b, 3, 37, 19); });
@@ -466,17 +479,75 @@ TEST(DeviceKernels, GiveTheSameBitsInTheOppositeOrder) {
 TEST_P(Operators, ScalePixelsInTorchvisionsOrder) {
   std::vector<uint8_t> rgb(256 * 3);
   for (size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<uint8_t>(i / 3);
-  const PixelScale scale{{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
-  const OnBackend y(*backend_, 256, 3);
-  backend_->scale_pixels(rgb, scale, y);
-  const std::vector<float> values = y.values();
+  const std::vector<float> values = scale_pixels(*backend_, rgb, 1);
   for (size_t i = 0; i < rgb.size(); ++i) {
     const float scaled = static_cast<float>(rgb[i]) / 255.0f;
-    const float centred = scaled - scale.mean[i % 3];
-    EXPECT_EQ(values[i], centred / scale.std[i % 3]);
+    const float centred = scaled - kImageNet.mean[i % 3];
+    EXPECT_EQ(values[i], centred / kImageNet.std[i % 3]);
   }
   EXPECT_EQ(values[0], -2.1179039478302f);
   EXPECT_FLOAT_EQ(values[255 * 3], 2.2489083f);
+}
+
+// Weights of both signs, that clip at both ends.
+std::shared_ptr<const ResizeAxis> made_up_axis(int64_t in, int64_t out) {
+  if (in == out) return nullptr;
+  auto axis = std::make_shared<ResizeAxis>(ResizeAxis{in, out, std::min<int64_t>(in, 5), {}, {}});
+  for (int64_t o = 0; o < out; ++o) {
+    axis->first.push_back(static_cast<int32_t>(o * (in - 1) / out));
+    for (int64_t t = 0; t < axis->taps; ++t)
+      axis->weights.push_back(static_cast<int32_t>((o * 7 + t * 5) % 9 - 3) << (ResizeAxis::kWeightBits - 3));
+  }
+  return axis;
+}
+
+// One side, as ResizeAxis says: bytes [lines, in, inner] become [lines, out, inner].
+std::vector<uint8_t> resized(const std::vector<uint8_t>& x, const ResizeAxis* axis, size_t inner) {
+  if (axis == nullptr) return x;
+  std::vector<uint8_t> y;
+  const auto in = static_cast<size_t>(axis->in), out = static_cast<size_t>(axis->out);
+  for (size_t line = 0; line < x.size() / in / inner; ++line)
+    for (size_t o = 0; o < out; ++o)
+      for (size_t c = 0; c < inner; ++c) {
+        int64_t sum = int64_t{1} << (ResizeAxis::kWeightBits - 1);
+        for (size_t t = 0; t < static_cast<size_t>(axis->taps); ++t) {
+          const size_t sample = static_cast<size_t>(axis->first[o]) + t;
+          if (sample < in)
+            sum += int64_t{axis->weights[o * static_cast<size_t>(axis->taps) + t]} *
+                   x[(line * in + sample) * inner + c];
+        }
+        y.push_back(static_cast<uint8_t>(std::clamp<int64_t>(sum >> ResizeAxis::kWeightBits, 0, 255)));
+      }
+  return y;
+}
+
+// Images of many sizes in one batch, each to 6 x 5 pixels.
+TEST_P(Operators, ResizeAcrossThenDownInIntegers) {
+  if (!backend_->resizes()) GTEST_SKIP() << "images are resized on the host";
+  constexpr int64_t kWidth = 6, kHeight = 5;
+  std::vector<std::vector<uint8_t>> images;
+  std::vector<ImageBytes> bytes;
+  std::vector<uint8_t> expected;
+  for (const auto& [width, height] :
+       {std::pair<int64_t, int64_t>{6, 5}, {1, 1}, {13, 5}, {6, 31}, {2, 40}, {300, 3}, {13, 5}}) {
+    images.push_back(made_up_bytes(3 * width * height));
+    const ImageBytes image{{}, made_up_axis(width, kWidth), made_up_axis(height, kHeight)};
+    const auto narrowed = resized(images.back(), image.across.get(), 3);
+    std::ranges::copy(resized(narrowed, image.down.get(), 3 * kWidth), std::back_inserter(expected));
+    bytes.push_back(image);
+  }
+  for (size_t i = 0; i < images.size(); ++i) bytes[i].rgb = images[i];
+  const auto pixels = static_cast<int64_t>(images.size()) * kWidth * kHeight;
+  const OnBackend y(*backend_, pixels, 3);
+  for (const bool backwards : {false, true}) {
+    cuda::backwards = backwards;
+    backend_->scale_pixels(*backend_->send_images(bytes), {{0, 0, 0}, {1, 1, 1}}, y);
+    cuda::backwards = false;
+    const std::vector<float> values = y.values();
+    ASSERT_EQ(values.size(), expected.size());
+    for (size_t i = 0; i < expected.size(); ++i)
+      ASSERT_EQ(values[i], static_cast<float>(expected[i]) / 255.0f) << i;
+  }
 }
 
 TEST_P(Operators, GatherRowsByTheirNumbers) {

@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <future>
 #include <iostream>
+#include <iterator>
 #include <numeric>
+#include <thread>
 
 #include "backend/precision.h"
 #include "cuda_on_host.h"
@@ -192,6 +196,149 @@ TEST_F(DeviceTest, TheMemoryDoesNotGrowWithTheCalls) {
   };
   const uint64_t bytes = call();
   for (int i = 0; i < 6; ++i) ASSERT_EQ(call(), bytes) << i;
+}
+
+// What two threads get, each of which encodes some of the images again and again: all but the last, all but
+// the first.
+using Pair = std::pair<std::vector<float>, std::vector<float>>;
+Pair by_two_threads(const Engine& engine, std::span<const Image> images, int calls = 1) {
+  const auto encode = [&](size_t first) {
+    std::vector<float> all;
+    for (int i = 0; i < calls; ++i)
+      std::ranges::copy(engine.encode_images(images.subspan(first, images.size() - 1)).values(),
+                        std::back_inserter(all));
+    return all;
+  };
+  auto other = std::async(std::launch::async, encode, 1);
+  std::vector<float> own = encode(0);
+  return {std::move(own), other.get()};
+}
+
+// The same, from one thread's vectors of all images.
+Pair as_by_two_threads(const Matrix& vectors, int calls = 1) {
+  const auto repeated = [&](size_t first) {
+    std::vector<float> all;
+    for (int i = 0; i < calls; ++i)
+      std::ranges::copy(
+          vectors.values().subspan(first * vectors.cols(), (vectors.rows() - 1) * vectors.cols()),
+          std::back_inserter(all));
+    return all;
+  };
+  return {repeated(0), repeated(1)};
+}
+
+// Sizes on both sides of the bounds, and the model's own.
+TEST_F(DeviceTest, ResizesWithTheBitsOfTheHost) {
+  const Engine host = open(), device = open({.resize_on_device = true});
+  const ModelInfo& info = host.info();
+  std::vector<Image> images = pictures(info, 1);
+  for (const auto& [width, height] :
+       {std::pair<size_t, size_t>{1, 1}, {40, 30}, {333, 77}, {1024, 1024}, {1024, 1025}, {4097, 3}}) {
+    std::vector<uint8_t> pixels(width * height * 3);
+    for (size_t p = 0; p < pixels.size(); ++p) pixels[p] = static_cast<uint8_t>((p * 2654435761u) >> 13);
+    images.push_back(Image::from_rgb(width, height, pixels));
+    const Image ready = device.prepare(images.back());
+    const bool left = width <= 4096 && width * height <= size_t{1} << 20;
+    EXPECT_EQ(ready.width(), left ? width : info.image_width) << width << " x " << height;
+    EXPECT_EQ(ready.height(), left ? height : info.image_height);
+    EXPECT_EQ(host.prepare(images.back()).width(), info.image_width);
+  }
+  const std::vector<float> expected = values(host.encode_images(images));
+  EXPECT_EQ(values(device.encode_images(images)), expected);
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(by_two_threads(device, images, 2), as_by_two_threads(host.encode_images(images), 2));
+  std::vector<Image> prepared;
+  for (const Image& image : images) prepared.push_back(device.prepare(image));
+  EXPECT_EQ(values(device.encode_images(prepared)), expected);
+  EXPECT_EQ(values(device.encode_image_tokens(images).back().tokens),
+            values(host.encode_image_tokens(images).back().tokens));
+  EXPECT_EQ(device.identity(), host.identity());
+}
+
+TEST_F(DeviceTest, WhatDoesNotResizeSaysSo) {
+  std::vector<std::string> warnings;
+  const auto warn = [&](std::string_view warning) { warnings.emplace_back(warning); };
+  const Engine engine =
+      Engine::open(model_.folder(), {.backend = "cpu", .resize_on_device = true, .warn = warn});
+  EXPECT_THAT(warnings, testing::Contains(testing::AllOf(HasSubstr("images are resized on the host: cpu ("),
+                                                         HasSubstr(") does not do it"))));
+  const Image image = Image::from_rgb(1, 1, std::vector<uint8_t>(3));
+  EXPECT_EQ(engine.prepare(image).width(), engine.info().image_width);
+}
+
+// The first batch is not computed before the second has gone up.
+TEST_F(DeviceTest, ABatchGoesUpWhileAnotherIsComputed) {
+  const Engine engine = open();
+  EXPECT_EQ(engine.batches_at_once(), 2u);
+  const std::vector<Image> images = pictures(engine.info(), 4);
+  const Matrix expected = engine.encode_images(images);
+  EXPECT_EQ(faults_.others_behind, 0);
+  faults_.others_to_wait_for = 1;
+  EXPECT_EQ(by_two_threads(engine, images), as_by_two_threads(expected));
+  EXPECT_GE(faults_.others_behind, 1);
+}
+
+// Nor does a record name a slot.
+TEST_F(DeviceTest, WithoutOverlapNothingGoesUpBesideWorkAndNoBitChanges) {
+  setenv("MII_CUDA_OVERLAP", "0", 1);
+  const Engine plain = open();
+  unsetenv("MII_CUDA_OVERLAP");
+  EXPECT_EQ(plain.batches_at_once(), 1u);
+  const std::vector<Image> images = pictures(plain.info(), 3);
+  const Pair expected = as_by_two_threads(plain.encode_images(images), 8);
+  EXPECT_EQ(by_two_threads(plain, images, 8), expected);
+  EXPECT_EQ(faults_.others_behind, 0);
+  faults_.plays = 0;
+  EXPECT_EQ(by_two_threads(open(), images, 8), expected);
+  EXPECT_GT(faults_.plays, 0);
+}
+
+// Activations of one batch and a slot for each of the two that are under way, however many calls.
+TEST_F(DeviceTest, TheMemoryDoesNotGrowWithTheCallsOfTwoThreads) {
+  const Engine engine = open();
+  const std::vector<Image> images = pictures(engine.info(), 3);
+  engine.encode_images(std::span(images).first(2));
+  const uint64_t most = engine.device()->memory_bytes + 2 * images[0].pixels().size();
+  for (int i = 0; i < 4; ++i) {
+    by_two_threads(engine, images, 4);
+    ASSERT_LE(engine.device()->memory_bytes, most) << i;
+  }
+}
+
+TEST_F(DeviceTest, BatchesOfTwoThreadsThatTheMemoryDoesNotHoldAreHalved) {
+  const Engine roomy = open(), engine = open();
+  const std::vector<Image> images = pictures(roomy.info(), 7);
+  const uint64_t empty = engine.device()->memory_bytes;
+  const Matrix expected = roomy.encode_images(images);
+  faults_.memory_limit = static_cast<int64_t>(empty + roomy.device()->memory_bytes) / 2;
+  EXPECT_EQ(by_two_threads(engine, images, 2), as_by_two_threads(expected, 2));
+  EXPECT_LT(engine.image_batch(), images.size() - 1);
+}
+
+TEST_F(DeviceTest, AnImageThatHasNoRoomBesideAnotherWaits) {
+  const Engine roomy = open(), engine = open();
+  const std::vector<Image> images = pictures(roomy.info(), 2);
+  roomy.encode_images(std::span(images).first(1));
+  const auto enough_for_one = static_cast<int64_t>(roomy.device()->memory_bytes);
+  const Pair expected = as_by_two_threads(roomy.encode_images(images), 5);
+  faults_.memory_limit = enough_for_one;
+  EXPECT_EQ(by_two_threads(engine, images, 5), expected);
+}
+
+TEST_F(DeviceTest, ADeviceThatIsLostIsSaidToAllThreadsAndNoneWaitsForEver) {
+  const Engine engine = open();
+  const std::vector<Image> images = pictures(engine.info(), 2);
+  const auto encode_until_lost = [&] {
+    for (;;) engine.encode_images(images);
+  };
+  faults_.others_to_wait_for = 1;
+  std::vector<std::future<void>> threads;
+  for (int i = 0; i < 4; ++i) threads.push_back(std::async(std::launch::async, encode_until_lost));
+  while (faults_.others_behind == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  faults_.lost = 1;
+  for (auto& thread : threads) expect_error(ErrorCode::device_lost, "lost", [&] { thread.get(); });
+  faults_.lost = 0;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(engine.encode_images(images).rows(), 2u) << "all slots are back";
 }
 
 TEST_F(DeviceTest, ARecordingThatFailsIsDoneWithout) {

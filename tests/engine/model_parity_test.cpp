@@ -137,7 +137,7 @@ TEST_P(TinyModel, AgreesStageByStage) {
 
   const std::string prefix = "stage/synthetic/rgb.png/";
   size_t compared = 0;
-  tower.tokens({&pixels, 1}, [&](std::string_view module, ConstRows x) {
+  tower.tokens(pixels, [&](std::string_view module, ConstRows x) {
     const std::string stage = prefix + std::string(module);
     if (!golden.has(stage)) return;
     const auto expected = golden.values<float>(stage);

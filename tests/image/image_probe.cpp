@@ -48,7 +48,8 @@ std::string timed(const Request& request,
   const Image image = prepare(bytes);
   const auto count = static_cast<int64_t>(image.pixels().size());
   const auto values = backend->allocate(count);
-  backend->scale_pixels(image.pixels(), kImageNet, {values.get(), 0, count / 3, 3});
+  const mii::ImageBytes pixels{image.pixels()};
+  backend->scale_pixels(*backend->send_images({&pixels, 1}), kImageNet, {values.get(), 0, count / 3, 3});
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return std::to_string(seconds.count()) + " " + mii::sha256(image.pixels());
 }

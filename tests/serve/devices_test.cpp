@@ -18,14 +18,16 @@ using testing::Not;
 class ServeDevices : public testing::Test {
  protected:
   // As --devices with these numbers.
-  std::unique_ptr<RunningServer> serve(std::vector<int> devices) const {
+  std::unique_ptr<RunningServer> serve(std::vector<int> devices, bool resize_on_device = false) const {
     ServeOptions options;
     options.batching.max_batch = 2;
-    return std::make_unique<RunningServer>(options, [this, devices] {
+    return std::make_unique<RunningServer>(options, [this, devices, resize_on_device] {
       std::vector<Engine> engines;
       for (const int device : devices)
-        engines.push_back(Engine::open(model_.folder(),
-                                       {.precision = Precision::f32, .backend = "cuda", .device = device}));
+        engines.push_back(Engine::open(model_.folder(), {.precision = Precision::f32,
+                                                         .backend = "cuda",
+                                                         .device = device,
+                                                         .resize_on_device = resize_on_device}));
       return std::make_unique<EngineModel>(std::move(engines));
     });
   }
@@ -49,6 +51,24 @@ TEST_F(ServeDevices, GiveTheVectorsOfOneAndTheirMemoryIsMeasured) {
     EXPECT_THAT(metrics, Not(HasSubstr("mii_device_memory_bytes" + label + "0\n")));
   }
   EXPECT_THAT(Client(one->port()).get("/metrics").body, Not(HasSubstr("device=\"0\"")));
+}
+
+TEST_F(ServeDevices, ThatResizeGiveTheSameAnswers) {
+  const auto plain = serve({0}), resizing = serve({0, 1}, true);
+  const Reply expected = Client(plain->port()).post("/encode", body_);
+  EXPECT_EQ(expected.status, 200);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(Client(resizing->port()).post("/encode", body_).body, expected.body);
+  const std::string shown = R"({"images":[")" + pnm_base64(9, 8) + R"("],"model_input":true})";
+  EXPECT_EQ(Client(resizing->port()).post("/render", shown).body,
+            Client(plain->port()).post("/render", shown).body);
+}
+
+TEST_F(ServeDevices, HaveTwoBatchesUnderWayEach) {
+  std::vector<Engine> engines;
+  for (const int device : {0, 1})
+    engines.push_back(Engine::open(model_.folder(), {.backend = "cuda", .device = device}));
+  EXPECT_EQ(EngineModel(std::move(engines)).batches_at_once(), 4u);
+  EXPECT_EQ(EngineModel(Engine::open(model_.folder(), {.backend = "cpu"})).batches_at_once(), 1u);
 }
 
 TEST_F(ServeDevices, WhenOneIsLostTheOtherGoesOn) {
@@ -98,8 +118,7 @@ TEST_F(ServeDevices, ABatchThatTheirMemoryDoesNotHoldIsAnsweredAllTheSame) {
   EXPECT_EQ(Client(server->port()).post("/encode", body_).body, expected.body);
 }
 
-// A thread of batches for each device: two batches are under way at once.
-TEST(ServeBatches, AreComputedByAsManyThreadsAsTheModelHasDevices) {
+TEST(ServeBatches, AreComputedByAsManyThreadsAsTheModelSays) {
   auto fake = std::make_shared<FakeState>();
   fake->batches_at_once = 2;
   RunningServer server({}, [fake] { return std::make_unique<FakeModel>(fake); });

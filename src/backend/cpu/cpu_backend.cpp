@@ -47,7 +47,7 @@ class CpuBackend final : public HostBackend {
     return weight.values.dtype == DType::i8 ? bytes_.pack(weight) : floats_.pack(weight);
   }
 
-  void scale_pixels(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) override {
+  void scale_image(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) const override {
     float value_of[3][256];
     for (size_t c = 0; c < 3; ++c)
       for (size_t v = 0; v < 256; ++v)

@@ -14,6 +14,8 @@
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/product.h"
 #include "backend/cuda/recorder.h"
+#include "backend/cuda/slots.h"
+#include "backend/cuda/switch.h"
 #include "backend/host_backend.h"
 #include "backend/precision.h"
 #include "core/aligned_buffer.h"
@@ -147,7 +149,8 @@ class CudaBackend final : public Backend {
         type_(operand_of(options.precision)),
         device_(std::move(device)),
         products_(Products::make(device_, type_)),
-        recorder_(*device_) {}
+        recorder_(*device_),
+        slots_(std::make_shared<Slots>(device_)) {}
 
   std::string description() const override {
     return "cuda (" + device_->description() + ", " + products_->description() + ")";
@@ -160,6 +163,12 @@ class CudaBackend final : public Backend {
     return std::clamp(device_->total_bytes() / 4 / kBytesOfRow, kImageRows, kMostRows);
   }
 
+  int batches_at_once() const override { return batches_at_once_; }
+  bool resizes() const override { return true; }
+  std::unique_ptr<SentImages> send_images(std::span<const ImageBytes> images) override {
+    return slots_->send(images);
+  }
+
   std::optional<DeviceMemory> device_memory() const override {
     return DeviceMemory{device_->used_bytes(), device_->total_bytes()};
   }
@@ -169,9 +178,10 @@ class CudaBackend final : public Backend {
   }
 
   void free_scratch() override {
-    for (Memory* memory :
-         {&operand_, &hidden_, &sums_, &weights_, &pixels_, &indices_, &keys_, &rounded_, &factors_})
+    for (Memory* memory : {&operand_, &hidden_, &sums_, &weights_, &indices_, &keys_, &rounded_, &factors_,
+                           &narrowed_, &resized_})
       *memory = Memory();
+    slots_->free_memory();
   }
 
   std::unique_ptr<Storage> allocate(int64_t values) override {
@@ -193,8 +203,15 @@ class CudaBackend final : public Backend {
     return std::make_unique<HostTable>(std::move(table));
   }
 
-  void scale_pixels(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) override {
-    cuda::scale_pixels(*device_, from_host(pixels_, rgb), y.rows, scale, written(y));
+  void scale_pixels(const SentImages& sent, const PixelScale& scale, Rows y) override {
+    const auto& images = static_cast<const DeviceImages&>(sent);
+    const DeviceImages::Reading reading(images);
+    const int64_t each = y.rows / static_cast<int64_t>(images.size());
+    float* to = written(y);
+    for (const DeviceImage& image : images.images()) {
+      cuda::scale_pixels(*device_, resized(image, each), each, scale, to);
+      to += each * y.cols;
+    }
   }
 
   void embed_tokens(std::span<const int32_t> ids, std::span<const int32_t> places,
@@ -325,6 +342,23 @@ class CudaBackend final : public Backend {
   static constexpr int64_t kBytesOfRow = 8192;
   static constexpr int64_t kMostRows = 64 * 14400;
 
+  // The bytes of `pixels` pixels.
+  const uint8_t* resized(const DeviceImage& image, int64_t pixels) {
+    constexpr int64_t kChannels = 3;
+    const uint8_t* rgb = image.rgb;
+    const auto resize_to = [&](Memory& memory, int64_t bytes, const Resizing& resizing) {
+      memory.reserve(device_, bytes);
+      resize(*device_, resizing, memory.as<uint8_t>());
+      rgb = memory.as<uint8_t>();
+    };
+    const int64_t rows = image.across.out == 0 ? 0 : image.bytes / kChannels / image.across.in;
+    if (rows > 0)
+      resize_to(narrowed_, rows * image.across.out * kChannels, {rgb, rows, kChannels, image.across});
+    if (image.down.out > 0)
+      resize_to(resized_, pixels * kChannels, {rgb, 1, pixels / image.down.out * kChannels, image.down});
+    return rgb;
+  }
+
   // Where a product's result goes.
   struct Result {
     void* c;
@@ -403,15 +437,18 @@ class CudaBackend final : public Backend {
   std::shared_ptr<Device> device_;
   std::unique_ptr<Products> products_;
   Recorder recorder_;
+  std::shared_ptr<Slots> slots_;
+  const int batches_at_once_ = is_on("MII_CUDA_OVERLAP") ? static_cast<int>(Slots::kSlots) : 1;
   Memory operand_;
   Memory hidden_;
   Memory sums_;
   Memory weights_;
-  Memory pixels_;
   Memory indices_;
   Memory keys_;
   Memory rounded_;
   Memory factors_;
+  Memory narrowed_;
+  Memory resized_;
   std::vector<float> rows_;
 };
 

@@ -3,9 +3,10 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <memory>
+#include <mutex>
+#include <vector>
 
 #include "backend/cuda/check.h"
 #include "backend/cuda/obstacle.h"
@@ -57,17 +58,82 @@ class CudaRecord final : public Record {
   Owned<cudaGraphExec_t, cudaGraphExecDestroy> exec_;
 };
 
-// Memory of the host that does not move. What waits in it for its way to the device may not be overwritten
-// before its event.
-struct Staging {
-  static constexpr int64_t kBytes = 1 << 20;
-  PinnedMemory memory;
-  Event copied;
+Event make_event() {
+  Event event;
+  check(cudaEventCreateWithFlags(event.made(), cudaEventDisableTiming));
+  return event;
+}
 
-  Staging() {
-    check(cudaMallocHost(memory.made(), kBytes));
-    check(cudaEventCreateWithFlags(copied.made(), cudaEventDisableTiming));
+// The way up by our own memory, which does not move: on some systems the device reads ordinary memory after
+// the call has returned. While one part is under way the next is copied.
+class WayUp {
+ public:
+  explicit WayUp(size_t parts) : parts_(parts) {}
+
+  void copy(const void* from, void* to, int64_t bytes, cudaStream_t stream) {
+    for (int64_t done = 0; done < bytes; done += Part::kBytes) {
+      const auto now = static_cast<size_t>(std::min(Part::kBytes, bytes - done));
+      const Part& part = parts_[next_++ % parts_.size()];
+      check(cudaEventSynchronize(part.copied.get()));
+      std::memcpy(part.memory.get(), static_cast<const std::byte*>(from) + done, now);
+      check(cudaMemcpyAsync(static_cast<std::byte*>(to) + done, part.memory.get(), now,
+                            cudaMemcpyHostToDevice, stream));
+      check(cudaEventRecord(part.copied.get(), stream));
+    }
   }
+
+ private:
+  // What waits in it for its way may not be overwritten before its event.
+  struct Part {
+    static constexpr int64_t kBytes = 1 << 20;
+    PinnedMemory memory;
+    Event copied = make_event();
+
+    Part() { check(cudaMallocHost(memory.made(), kBytes)); }
+  };
+
+  std::vector<Part> parts_;
+  size_t next_ = 0;
+};
+
+int selected(int index) {
+  check(cudaSetDevice(index));
+  return index;
+}
+
+class CudaSideStream final : public SideStream {
+ public:
+  CudaSideStream(int index, cudaStream_t main) : index_(selected(index)), main_(main) {
+    check(cudaStreamCreateWithFlags(stream_.made(), cudaStreamNonBlocking));
+  }
+  ~CudaSideStream() override {
+    cudaSetDevice(index_);
+    cudaStreamSynchronize(stream_.get());  // copies may be under way
+  }
+  CudaSideStream(const CudaSideStream&) = delete;
+  CudaSideStream& operator=(const CudaSideStream&) = delete;
+
+  void copy_in(const void* from, void* to, int64_t bytes) override {
+    selected(index_);
+    way_up_.copy(from, to, bytes, stream_.get());
+  }
+  void hand_over() override {
+    check(cudaEventRecord(copied_.get(), stream_.get()));
+    check(cudaStreamWaitEvent(main_, copied_.get()));
+  }
+  // That the device is lost is noticed by the next call.
+  void take_back() noexcept override {
+    cudaEventRecord(read_.get(), main_);
+    cudaStreamWaitEvent(stream_.get(), read_.get());
+  }
+
+ private:
+  int index_;
+  cudaStream_t main_;
+  Stream stream_;
+  Event copied_ = make_event();
+  Event read_ = make_event();
+  WayUp way_up_{4};
 };
 
 class CudaDevice final : public Device {
@@ -89,6 +155,7 @@ class CudaDevice final : public Device {
 
   // Memory comes and goes on any thread, which may have worked on another device.
   void* allocate(int64_t bytes) override {
+    const std::lock_guard lock(capturing_);
     selected(index_);
     void* memory = nullptr;
     check(cudaMalloc(&memory, static_cast<size_t>(bytes)));
@@ -96,6 +163,7 @@ class CudaDevice final : public Device {
   }
   // Waits for the device, so that nothing still uses it.
   void free(void* memory) noexcept override {
+    const std::lock_guard lock(capturing_);
     cudaSetDevice(index_);
     cudaFree(memory);
   }
@@ -103,18 +171,8 @@ class CudaDevice final : public Device {
   void zero(void* to, int64_t bytes) override {
     check(cudaMemsetAsync(to, 0, static_cast<size_t>(bytes), stream_.get()));
   }
-  // By way of our own memory: on some systems the device reads ordinary memory after the call has returned.
-  // While one part is under way the next is copied.
   void copy_in(const void* from, void* to, int64_t bytes) override {
-    for (int64_t done = 0; done < bytes; done += Staging::kBytes) {
-      const auto part = static_cast<size_t>(std::min(Staging::kBytes, bytes - done));
-      const Staging& staging = staging_[next_staging_++ % staging_.size()];
-      check(cudaEventSynchronize(staging.copied.get()));
-      std::memcpy(staging.memory.get(), static_cast<const std::byte*>(from) + done, part);
-      check(cudaMemcpyAsync(static_cast<std::byte*>(to) + done, staging.memory.get(), part,
-                            cudaMemcpyHostToDevice, stream_.get()));
-      check(cudaEventRecord(staging.copied.get(), stream_.get()));
-    }
+    way_up_.copy(from, to, bytes, stream_.get());
   }
   void copy_out(const void* from, void* to, int64_t bytes) override {
     check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream_.get()));
@@ -123,6 +181,7 @@ class CudaDevice final : public Device {
 
   // Other threads' work on other streams is not in its way.
   std::unique_ptr<Record> record(const std::function<void()>& work) override {
+    const std::lock_guard lock(capturing_);
     Graph graph;
     check(cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeThreadLocal));
     try {
@@ -138,19 +197,18 @@ class CudaDevice final : public Device {
   void play(const Record& record) override {
     check(cudaGraphLaunch(static_cast<const CudaRecord&>(record).exec(), stream_.get()));
   }
+  std::unique_ptr<SideStream> make_side_stream() override {
+    return std::make_unique<CudaSideStream>(index_, stream_.get());
+  }
   void* stream() const override { return stream_.get(); }
 
  private:
-  static int selected(int index) {
-    check(cudaSetDevice(index));
-    return index;
-  }
-
   int index_;
   cudaDeviceProp properties_{};
   Stream stream_;
-  std::array<Staging, 16> staging_;
-  size_t next_staging_ = 0;
+  WayUp way_up_{16};
+  // While work is recorded, memory neither comes nor goes on other threads; on this one it is refused.
+  std::recursive_mutex capturing_;
 };
 
 }  // namespace

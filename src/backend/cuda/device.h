@@ -8,8 +8,8 @@
 #include <string>
 #include <utility>
 
-// A device with one stream: all work goes through it in order. device.cpp is the real one; device_on_host.h
-// lies in plain memory.
+// A device with one stream: all work goes through it in order, but for what goes up ahead. device.cpp is the
+// real one; device_on_host.h lies in plain memory.
 
 namespace mii::cuda {
 
@@ -17,6 +17,20 @@ namespace mii::cuda {
 class Record {
  public:
   virtual ~Record() = default;
+};
+
+/// A stream beside the device's own, in which bytes go up while the device computes. One thread at a time
+/// uses it; the last two calls are of the thread that computes.
+class SideStream {
+ public:
+  virtual ~SideStream() = default;
+  /// From the host; it may be changed when the call returns. Throws Error{device_lost}.
+  virtual void copy_in(const void* from, void* to, int64_t bytes) = 0;
+  /// What comes into the device's stream from now on waits for what came into this one. Throws
+  /// Error{device_lost}.
+  virtual void hand_over() = 0;
+  /// What comes into this stream from now on waits for what came into the device's.
+  virtual void take_back() noexcept = 0;
 };
 
 class Device {
@@ -57,6 +71,8 @@ class Device {
   virtual std::unique_ptr<Record> record(const std::function<void()>& work) = 0;
   /// Puts it into the stream.
   virtual void play(const Record& record) = 0;
+
+  virtual std::unique_ptr<SideStream> make_side_stream() = 0;
 
   /// Of all Memory. Safe to call on any thread.
   int64_t used_bytes() const { return used_bytes_; }

@@ -72,6 +72,25 @@ struct ScalePixel {
   }
 };
 
+struct ResizeByte {
+  Resizing resizing;
+  uint8_t* y;
+
+  MII_DEVICE void operator()(int64_t i) const {
+    const DeviceAxis& axis = resizing.axis;
+    const int64_t o = i / resizing.inner % axis.out;
+    const int64_t line = i / resizing.inner / axis.out;
+    const int64_t left = axis.in - axis.first[o];
+    const int64_t samples = axis.taps < left ? axis.taps : left;
+    const int32_t* weights = axis.weights + o * axis.taps;
+    const uint8_t* from = resizing.x + (line * axis.in + axis.first[o]) * resizing.inner + i % resizing.inner;
+    int32_t sum = 1 << (ResizeAxis::kWeightBits - 1);
+    for (int64_t t = 0; t < samples; ++t) sum += from[t * resizing.inner] * weights[t];
+    const int32_t value = sum >> ResizeAxis::kWeightBits;
+    y[i] = static_cast<uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
+  }
+};
+
 struct AddPlace {
   const int32_t* which;
   int64_t cols;
@@ -692,6 +711,10 @@ int64_t mix_bytes(const ChannelRoom& room) {
 
 void scale_pixels(Device& device, const uint8_t* rgb, int64_t pixels, const PixelScale& scale, float* y) {
   for_each(device, 3 * pixels, ScalePixel{rgb, scale, y});
+}
+
+void resize(Device& device, const Resizing& resizing, uint8_t* y) {
+  for_each(device, resizing.lines * resizing.axis.out * resizing.inner, ResizeByte{resizing, y});
 }
 
 void add_places(Device& device, const int32_t* which, int64_t rows, int64_t cols, const float* places,

@@ -26,6 +26,24 @@ struct Values {
 /// y[i] = (rgb[i] / 255 - mean) / std.
 void scale_pixels(Device& device, const uint8_t* rgb, int64_t pixels, const PixelScale& scale, float* y);
 
+/// One side of a resize: see ResizeAxis.
+struct DeviceAxis {
+  int64_t in = 0;
+  int64_t out = 0;
+  int64_t taps = 0;
+  const int32_t* first = nullptr;
+  const int32_t* weights = nullptr;
+};
+/// y [lines, axis.out, inner] of x [lines, axis.in, inner]: of an image's rows, inner is 3; of its columns,
+/// all of a row's bytes.
+struct Resizing {
+  const uint8_t* x;
+  int64_t lines;
+  int64_t inner;
+  DeviceAxis axis;
+};
+void resize(Device& device, const Resizing& resizing, uint8_t* y);
+
 /// y[r] += places[which[r]].
 void add_places(Device& device, const int32_t* which, int64_t rows, int64_t cols, const float* places,
                 float* y);

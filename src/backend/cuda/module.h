@@ -8,7 +8,7 @@ namespace mii::cuda {
 
 /// Grows with every change of backend.h, registry.h or storage.h that moves something: program and library
 /// must have the same.
-inline constexpr int kModuleVersion = 3;
+inline constexpr int kModuleVersion = 4;
 
 /// mii_cuda_module(kModuleVersion): its backend; null for another version.
 using Module = const BackendEntry* (*)(int version);

@@ -1,21 +1,11 @@
 #include "backend/cuda/recorder.h"
 
-#include <cstdlib>
-#include <string_view>
-
+#include "backend/cuda/switch.h"
 #include "mii/error.h"
 
 namespace mii::cuda {
-namespace {
 
-bool wanted() {
-  const char* set = std::getenv("MII_CUDA_GRAPHS");
-  return set == nullptr || std::string_view(set) != "0";
-}
-
-}  // namespace
-
-Recorder::Recorder(Device& device) : device_(device), records_(wanted()) {}
+Recorder::Recorder(Device& device) : device_(device), records_(is_on("MII_CUDA_GRAPHS")) {}
 
 void Recorder::repeat(const void* owner, int64_t size, const std::function<void()>& work) {
   if (!records_) return work();

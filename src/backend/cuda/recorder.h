@@ -14,8 +14,9 @@ namespace mii::cuda {
 /// by one takes the host longer than a device needs for a small batch.
 ///
 /// Work is done as it is until it allocates nothing twice in a row (two buffers may have changed places),
-/// then recorded, and played from then on. A record is good as long as the device frees no memory. Where
-/// recording fails, none is tried again. The environment's MII_CUDA_GRAPHS=0 records nothing.
+/// then recorded, and played from then on. A record is good as long as the device frees no memory, on
+/// whatever thread: images that go up on another may free some that no record names. Where recording fails,
+/// none is tried again. The environment's MII_CUDA_GRAPHS=0 records nothing.
 class Recorder {
  public:
   explicit Recorder(Device& device);

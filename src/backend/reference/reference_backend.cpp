@@ -130,7 +130,7 @@ class ReferenceBackend final : public HostBackend {
     return matrix;
   }
 
-  void scale_pixels(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) override {
+  void scale_image(std::span<const uint8_t> rgb, const PixelScale& scale, Rows y) const override {
     for (int64_t i = 0; i < y.elements(); ++i)
       row(y, 0)[i] = (static_cast<float>(rgb[i]) / 255.0f - scale.mean[i % 3]) / scale.std[i % 3];
   }
