@@ -18,6 +18,8 @@
 namespace mii {
 namespace {
 
+// Rows of a hidden layer that lie in memory at once.
+constexpr int64_t kMixedRows = 1200;
 // Rows or tokens of one task of one thread.
 constexpr int64_t kTaskRows = 32;
 // Tokens whose channel products are summed in one go. Fixed, so that the sums do not depend on the threads.
@@ -214,19 +216,9 @@ class CpuBackend final : public HostBackend {
       return bytes_.feed_forward_add(normed_rows(x, ff.norm), x.rows, ff, row(x, 0));
     if (!fc1_in_bytes && !fc2_in_bytes)
       return floats_.feed_forward_add(normed_block(x, ff.norm, ff.fc1), x.rows, ff, row(x, 0));
-    hidden_.reserve_discarding(size(x.rows * ff.fc1.out));
-    if (fc1_in_bytes)
-      bytes_.multiply(normed_rows(x, ff.norm), x.rows, ff.fc1, {.activation = ff.activation}, hidden_.data());
-    else
-      floats_.multiply_and_activate(normed_block(x, ff.norm, ff.fc1), x.rows, ff.fc1, ff.activation,
-                                    hidden_.data());
-    if (fc2_in_bytes) return project_add(hidden_.data(), ff.fc2, x);
-    in_type_of(ff.fc2, [&]<typename T>(T) {
-      const auto rounded = [&](int64_t first, int64_t rows, void* to) {
-        round_to(hidden_.data() + first * ff.fc2.in, size(rows * ff.fc2.in), static_cast<T*>(to));
-      };
-      floats_.multiply(rounded, x.rows, ff.fc2, {.accumulate = true}, row(x, 0));
-    });
+    const Parts parts = equal_parts(x.rows, kMixedRows);
+    for (int64_t p = 0; p < parts.count(); ++p)
+      mixed_feed_forward_add(ff, {x.storage, x.offset + parts.begin(p) * x.cols, parts.length(p), x.cols});
   }
 
   void mean_tokens(ConstRows x, Rows y) override {
@@ -287,6 +279,23 @@ class CpuBackend final : public HostBackend {
             .weight = data(norm.weight),
             .bias = data(norm.bias),
             .epsilon = norm.epsilon};
+  }
+
+  // Where one of the two products is of bytes, the other of floats.
+  void mixed_feed_forward_add(const FeedForward& ff, Rows x) {
+    hidden_.reserve_discarding(size(x.rows * ff.fc1.out));
+    if (ByteProducts::packed(*ff.fc1.weight))
+      bytes_.multiply(normed_rows(x, ff.norm), x.rows, ff.fc1, {.activation = ff.activation}, hidden_.data());
+    else
+      floats_.multiply_and_activate(normed_block(x, ff.norm, ff.fc1), x.rows, ff.fc1, ff.activation,
+                                    hidden_.data());
+    if (ByteProducts::packed(*ff.fc2.weight)) return project_add(hidden_.data(), ff.fc2, x);
+    in_type_of(ff.fc2, [&]<typename T>(T) {
+      const auto rounded = [&](int64_t first, int64_t rows, void* to) {
+        round_to(hidden_.data() + first * ff.fc2.in, size(rows * ff.fc2.in), static_cast<T*>(to));
+      };
+      floats_.multiply(rounded, x.rows, ff.fc2, {.accumulate = true}, row(x, 0));
+    });
   }
 
   struct ListAttention {
