@@ -30,23 +30,17 @@ bool worth_blocks(const Parts& blocks) { return blocks.size >= kBlockRows / 2; }
 class ByteProducts::Matrix : public PackedMatrix {
  public:
   Matrix(const StoredMatrix& stored, OneDnnPanels& gemm)
-      : in(stored.in()),
-        out(stored.out()),
-        packed(gemm.pack(stored)),
-        panels(packed.panels),
+      : packed(gemm.pack(stored)),
         scales(stored.scales.begin(), stored.scales.end()),
-        sums(size(out)),
-        no_bias(size(out)) {
+        sums(size(packed.out)),
+        no_bias(size(packed.out)) {
     const auto* values = reinterpret_cast<const int8_t*>(stored.values.data);
-    parallel_for(out, [&](int64_t o) {
-      sums[size(o)] = std::accumulate(values + o * in, values + (o + 1) * in, int32_t{0});
+    parallel_for(packed.out, [&](int64_t o) {
+      sums[size(o)] = std::accumulate(values + o * packed.in, values + (o + 1) * packed.in, int32_t{0});
     });
   }
 
-  int64_t in;
-  int64_t out;
   PanelMatrix packed;
-  const std::vector<Panel>& panels;
   std::vector<float> scales;   // [out]
   std::vector<int32_t> sums;   // [out], of each output's weights
   std::vector<float> no_bias;  // [out] zeros
@@ -81,14 +75,15 @@ ByteProducts::Product ByteProducts::prepare(const Linear& linear, Finish finish,
   Product product{matrix, linear.bias.empty() ? matrix.no_bias.data() : data(linear.bias), finish, {}};
   size_t scratch = 0;
   for (const int64_t rows : {blocks.length(0), blocks.length(blocks.count() - 1)})
-    for (const int64_t columns : {matrix.panels.front().columns, matrix.panels.back().columns}) {
-      const auto kernel = gemm_.kernel(DType::i8, rows, matrix.in, columns);
+    for (const int64_t columns :
+         {matrix.packed.panels.front().columns, matrix.packed.panels.back().columns}) {
+      const auto kernel = gemm_.kernel(DType::i8, rows, matrix.packed.in, columns);
       scratch = std::max(scratch, OneDnnPanels::scratch(*kernel));
       product.kernels.emplace(std::pair(rows, columns), kernel);
     }
   for (Worker& worker : workers_) {
-    worker.row.reserve_discarding(size(matrix.in));
-    worker.sums.reserve_discarding(size(blocks.size * matrix.panels.front().columns));
+    worker.row.reserve_discarding(size(matrix.packed.in));
+    worker.sums.reserve_discarding(size(blocks.size * matrix.packed.panels.front().columns));
     worker.scratch.reserve_discarding(scratch);
   }
   return product;
@@ -103,7 +98,7 @@ void ByteProducts::quantise_one(const RowSource& rows, int64_t from, int64_t in,
 // y: the block's first row.
 void ByteProducts::finish_panel(const Product& product, int64_t panel, const Block& block, float* y) {
   const Matrix& matrix = product.matrix;
-  const Panel& weights = matrix.panels[size(panel)];
+  const Panel& weights = matrix.packed.panels[size(panel)];
   const auto& [first, columns, values] = weights;
   Worker& own = worker();
   gemm_.multiply(*product.kernels.at({block.n, columns}), block.values, weights, own.scratch.data(),
@@ -115,11 +110,11 @@ void ByteProducts::finish_panel(const Product& product, int64_t panel, const Blo
                   .scales = matrix.scales.data() + first,
                   .weight_sums = matrix.sums.data() + first,
                   .bias = product.bias + first},
-                 y + first, size(matrix.out));
+                 y + first, size(matrix.packed.out));
 }
 
 void ByteProducts::finish_block(const Product& product, const Block& block, float* y) {
-  for (size_t panel = 0; panel < product.matrix.panels.size(); ++panel)
+  for (size_t panel = 0; panel < product.matrix.packed.panels.size(); ++panel)
     finish_panel(product, static_cast<int64_t>(panel), block, y);
 }
 
@@ -148,7 +143,7 @@ void ByteProducts::multiply_by_panels(const RowSource& rows, int64_t n, const Li
   shared_.reserve(n, linear.in);
   parallel_for(n, [&](int64_t r) { quantise_one(rows, r, linear.in, shared_, r); });
   // A panel's blocks follow one another, so that its weights are still in a cache.
-  parallel_for(static_cast<int64_t>(product.matrix.panels.size()) * blocks.count(), [&](int64_t i) {
+  parallel_for(static_cast<int64_t>(product.matrix.packed.panels.size()) * blocks.count(), [&](int64_t i) {
     const int64_t block = i % blocks.count();
     const int64_t first = blocks.begin(block);
     finish_panel(

@@ -46,11 +46,11 @@ Finish<T> activating(Activation activation) {
 
 class FloatProducts::Matrix : public PackedMatrix {
  public:
-  explicit Matrix(PanelMatrix of) : panels(std::move(of)), no_bias(size(panels.out)) {}
+  explicit Matrix(PanelMatrix of) : packed(std::move(of)), no_bias(size(packed.out)) {}
 
-  size_t bytes() const { return panels.values.size(); }
+  size_t bytes() const { return packed.values.size(); }
 
-  PanelMatrix panels;
+  PanelMatrix packed;
   std::vector<float> no_bias;  // [out] zeros
 };
 
@@ -63,23 +63,23 @@ class FloatProducts::Product {
     to_bfloat16_ = activating<BFloat16>(activation);
   }
 
-  int64_t panels() const { return static_cast<int64_t>(matrix_.panels.panels.size()); }
-  size_t row_bytes() const { return size(matrix_.panels.in) * size_of(matrix_.panels.type); }
-  size_t result_bytes() const { return size(matrix_.panels.out) * size_of(result_); }
+  int64_t panels() const { return static_cast<int64_t>(matrix_.packed.panels.size()); }
+  size_t row_bytes() const { return size(matrix_.packed.in) * size_of(matrix_.packed.type); }
+  size_t result_bytes() const { return size(matrix_.packed.out) * size_of(result_); }
 
   // Before the threads start.
   void prepare(const Parts& blocks, OneDnnPanels& gemm, std::vector<Worker>& workers) {
     size_t scratch = 0;
     for (const bool last_block : {false, true})
       for (const bool last_panel : {false, true}) {
-        const auto& panels = matrix_.panels.panels;
+        const auto& panels = matrix_.packed.panels;
         auto& kernel = kernels_[last_block][last_panel];
-        kernel = gemm.kernel(matrix_.panels.type, blocks.length(last_block ? blocks.count() - 1 : 0),
-                             matrix_.panels.in, (last_panel ? panels.back() : panels.front()).columns);
+        kernel = gemm.kernel(matrix_.packed.type, blocks.length(last_block ? blocks.count() - 1 : 0),
+                             matrix_.packed.in, (last_panel ? panels.back() : panels.front()).columns);
         scratch = std::max(scratch, OneDnnPanels::scratch(*kernel));
       }
     for (Worker& worker : workers) {
-      worker.sums.reserve_discarding(size(blocks.size * matrix_.panels.panels.front().columns));
+      worker.sums.reserve_discarding(size(blocks.size * matrix_.packed.panels.front().columns));
       worker.scratch.reserve_discarding(scratch);
     }
   }
@@ -97,14 +97,14 @@ class FloatProducts::Product {
 
   // With one of them.
   void multiply(const OneDnnPanels& gemm, const Block& block, int64_t number, Worker& own, void* y) const {
-    const Panel& panel = matrix_.panels.panels[size(number)];
+    const Panel& panel = matrix_.packed.panels[size(number)];
     gemm.multiply(*kernels_[block.last][number + 1 == panels()], block.a, panel, own.scratch.data(),
                   own.sums.data());
     const FloatSums sums{own.sums.data(), size(block.rows), size(panel.columns), bias_ + panel.first};
     if (result_ == DType::f32)
-      to_float_(sums, static_cast<float*>(y) + panel.first, size(matrix_.panels.out));
+      to_float_(sums, static_cast<float*>(y) + panel.first, size(matrix_.packed.out));
     else
-      to_bfloat16_(sums, static_cast<BFloat16*>(y) + panel.first, size(matrix_.panels.out));
+      to_bfloat16_(sums, static_cast<BFloat16*>(y) + panel.first, size(matrix_.packed.out));
   }
 
  private:
@@ -130,7 +130,7 @@ std::unique_ptr<PackedMatrix> FloatProducts::pack(const StoredMatrix& weight) {
 }
 
 DType FloatProducts::operands(const PackedMatrix& weight) {
-  return static_cast<const Matrix&>(weight).panels.type;
+  return static_cast<const Matrix&>(weight).packed.type;
 }
 
 FloatProducts::Worker& FloatProducts::worker() { return workers_[static_cast<size_t>(thread_index())]; }
