@@ -51,8 +51,7 @@ void ModelFlags::add_to(CLI::App& command) {
   command
       .add_option("--resize", resize,
                   "Where images are made the model's size, with the same bytes: on the CPU, or on the "
-                  "backend's device "
-                  "up to 2^20 pixels")
+                  "backend's device up to 2^20 pixels")
       ->check(CLI::IsMember({"host", "device"}))
       ->capture_default_str();
   command.add_option("--threads", threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
